@@ -1,0 +1,1 @@
+//! The polyfn server.

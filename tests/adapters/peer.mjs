@@ -1,0 +1,235 @@
+// A client program for the tests: `node peer.mjs PACKAGE`, JSON lines in, JSON lines out.
+// It knows only the names that hypha-rpc and polyfn share, so one program drives both.
+import { createHash } from "node:crypto";
+import { createInterface } from "node:readline";
+
+const name = process.argv[2];
+const loaded = await import(name);
+const { connectToServer } = loaded.hyphaWebsocketClient ?? loaded.default?.hyphaWebsocketClient ?? loaded;
+
+// Libraries print where they like; the answers need stdout for themselves.
+console.log = console.error;
+console.info = console.error;
+console.debug = console.error;
+
+const PATTERN = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
+
+function fill(size) {
+  return new Uint8Array(Buffer.alloc(size, PATTERN));
+}
+
+class Library {
+  constructor(prefix) {
+    this.prefix = prefix;
+  }
+  shelve(title) {
+    return `${this.prefix}: ${title}`;
+  }
+}
+
+// What every program offers for calls. Named parameters matter: hypha-rpc reads them from the source.
+function rpcService() {
+  const library = new Library("shelf");
+  return {
+    add: (a, b) => a + b,
+    greet: (name, greeting) => `${greeting ?? "Hello"} ${name}`,
+    echo: (value) => value,
+    echo_later: async (value) => {
+      await Promise.resolve();
+      return value;
+    },
+    fail: (message) => {
+      throw new Error(message);
+    },
+    fail_later: async (message) => {
+      await Promise.resolve();
+      throw new Error(message);
+    },
+    repeat: async (callback, count) => {
+      const results = [];
+      for (let number = 0; number < count; number += 1) {
+        results.push(await callback(number));
+      }
+      return results;
+    },
+    size: (content) => content.byteLength,
+    make: (size) => fill(size),
+    pause: async (seconds) => {
+      await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+      return seconds;
+    },
+    multiplier: (factor) => (number) => number * factor,
+    nest: { deep: { hello: (name) => `hello ${name}` } },
+    shelve: library.shelve.bind(library),
+    answer: 42,
+  };
+}
+
+function contextService() {
+  return {
+    whoami: (tag, context) => ({ tag, ws: context.ws, from: context.from, user: context.user.id }),
+  };
+}
+
+function functionsService() {
+  const show = (event) => ({
+    status: 200,
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({
+      method: event.method,
+      path: event.path,
+      query: event.query_string,
+      body: event.body == null ? null : Buffer.from(event.body).toString("hex"),
+      function_path: event.function_path ?? null,
+    }),
+  });
+  const index = async () => ({ status: 200, body: "home" });
+  return { index, show, api: { v1: { users: show } }, default: show };
+}
+
+const SERVICES = { rpc: rpcService, context: contextService, functions: functionsService };
+
+const CALLBACKS = {
+  double: (number) => number * 2,
+  double_later: async (number) => {
+    await Promise.resolve();
+    return number * 2;
+  },
+  raise: () => {
+    throw new Error("callback refused");
+  },
+};
+
+// Turns the stand-ins of a request into values.
+function revive(value) {
+  if (Array.isArray(value)) {
+    return value.map(revive);
+  }
+  if (value === null || typeof value !== "object") {
+    return value;
+  }
+  if ("$bytes" in value) {
+    return new Uint8Array(Buffer.from(value.$bytes, "hex"));
+  }
+  if ("$fill" in value) {
+    return fill(value.$fill);
+  }
+  if ("$callback" in value) {
+    return CALLBACKS[value.$callback];
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, revive(item)]));
+}
+
+// Turns a result into JSON.
+function plain(value) {
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+    const content = ArrayBuffer.isView(value)
+      ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+      : Buffer.from(value);
+    return content.length > 1024
+      ? { $length: content.length, $sha256: createHash("sha256").update(content).digest("hex") }
+      : { $bytes: content.toString("hex") };
+  }
+  if (Array.isArray(value)) {
+    return value.map(plain);
+  }
+  if (typeof value === "function") {
+    return { $function: true };
+  }
+  if (typeof value === "bigint") {
+    return Number(value);
+  }
+  if (value !== null && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+  }
+  return value ?? null;
+}
+
+function member(root, path) {
+  return path.split(".").reduce((value, key) => value[key], root);
+}
+
+function arguments_(args, kwargs) {
+  const list = args.map(revive);
+  if (Object.keys(kwargs).length > 0) {
+    list.push({ ...revive(kwargs), _rkwargs: true });
+  }
+  return list;
+}
+
+const clients = new Map();
+const services = new Map();
+
+const operations = {
+  async connect({ name, config }) {
+    const client = await connectToServer(config);
+    clients.set(name, client);
+    const { workspace, client_id, user } = client.config;
+    return { workspace, client_id, user: plain(user) };
+  },
+  async register({ name, what, service, config }) {
+    const { overwrite = false, ...settings } = { visibility: "protected", ...config };
+    if (what === "context") {
+      settings.require_context = true;
+    }
+    const info = { id: service, type: what === "functions" ? "functions" : "generic", config: settings };
+    await clients.get(name).registerService({ ...info, ...SERVICES[what]() }, { overwrite });
+  },
+  async get({ name, service }) {
+    const handle = `${name}:${service}:${services.size}`;
+    services.set(handle, await clients.get(name).getService(service));
+    return handle;
+  },
+  async call({ handle, method, args, kwargs }) {
+    const parts = method.split(".");
+    const last = parts.pop();
+    const owner = parts.reduce((value, key) => value[key], services.get(handle));
+    const result = await owner[last](...arguments_(args, kwargs));
+    return typeof result === "function" ? { $then: plain(await result(21)) } : plain(result);
+  },
+  async value({ handle, path }) {
+    return plain(member(services.get(handle), path));
+  },
+  async manager({ name, method, args, kwargs }) {
+    const client = clients.get(name);
+    const camel = method.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
+    return plain(await client[camel](...arguments_(args, kwargs)));
+  },
+  async disconnect({ name }) {
+    const client = clients.get(name);
+    clients.delete(name);
+    await client.disconnect();
+  },
+};
+
+function describe(error) {
+  return {
+    name: error?.name ?? typeof error,
+    message: String(error?.message ?? error),
+    code: error?.code ?? null,
+    trace: String(error?.traceback ?? error?.stack ?? ""),
+  };
+}
+
+function answer(fields) {
+  process.stdout.write(`${JSON.stringify(fields)}\n`);
+}
+
+async function serve(line) {
+  const { number, op, ...fields } = JSON.parse(line);
+  try {
+    answer({ answer: number, value: (await operations[op](fields)) ?? null });
+  } catch (error) {
+    answer({ answer: number, error: describe(error) });
+  }
+}
+
+const lines = createInterface({ input: process.stdin });
+lines.on("line", serve);
+lines.on("close", async () => {
+  await Promise.race([
+    Promise.allSettled([...clients.values()].map((client) => client.disconnect())),
+    new Promise((resolve) => setTimeout(resolve, 3000)),
+  ]);
+  process.exit(0);
+});

@@ -1,0 +1,1 @@
+"""Starts servers and clients as processes and talks to them as the outside world does."""

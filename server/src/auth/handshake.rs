@@ -1,0 +1,263 @@
+//! The first message of a websocket: who comes, into which workspace, with what right.
+//!
+//! Pure: time and key are arguments. What needs the list of clients (a live client of the same name, limits by
+//! user and workspace) comes after this and belongs to the hub.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::auth::scope::Permission;
+use crate::auth::token::{TokenError, Tokens};
+use crate::auth::user::UserInfo;
+use crate::limits::Limits;
+
+/// Bytes that the reason of a websocket close frame can hold.
+const CLOSE_REASON_MAX: usize = 123;
+/// Characters of a name that are repeated in an error.
+const SHOWN_MAX: usize = 64;
+
+/// What a client says of itself; unknown keys are ignored.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct AuthMessage {
+    /// The name it wants; without one it is refused.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// The workspace it wants.
+    #[serde(default)]
+    pub workspace: Option<String>,
+    /// A bearer token.
+    #[serde(default)]
+    pub token: Option<String>,
+    /// A token from an earlier connection; wins over `token`.
+    #[serde(default)]
+    pub reconnection_token: Option<String>,
+    /// Extensions of the protocol that it knows.
+    #[serde(default)]
+    pub extensions: Vec<String>,
+}
+
+/// Why a handshake fails: sent as `{"type":"error","message":...}`, then the socket is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandshakeError {
+    /// Code of the close frame.
+    pub code: u16,
+    /// Text of the error frame, and as much of it as fits of the close frame.
+    pub message: String,
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for HandshakeError {}
+
+impl HandshakeError {
+    /// The first message is not what it should be.
+    #[must_use]
+    pub fn undecodable() -> Self {
+        Self { code: 1003, message: "Failed to decode authentication information".to_owned() }
+    }
+
+    /// No message within the time to authenticate.
+    #[must_use]
+    pub fn timeout() -> Self {
+        Self { code: 1008, message: "Authentication payload timeout".to_owned() }
+    }
+
+    /// The URL carries what belongs into the first message.
+    #[must_use]
+    pub fn legacy() -> Self {
+        let text = "Connection rejected, please  upgrade to `hypha-rpc` which pass the authentication information \
+                    in the first message";
+        Self { code: 1008, message: text.to_owned() }
+    }
+
+    /// No free place for one more handshake within the time to wait.
+    #[must_use]
+    pub fn busy() -> Self {
+        Self { code: 1013, message: "Server busy, please retry".to_owned() }
+    }
+
+    /// A limit or a block: `message` as it stands.
+    #[must_use]
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { code: 1008, message: message.into() }
+    }
+
+    /// Anything else that keeps the client out, such as a live client of the same name.
+    #[must_use]
+    pub fn establish(why: impl fmt::Display) -> Self {
+        Self { code: 1001, message: format!("Failed to establish connection: {why}") }
+    }
+
+    fn authenticate(why: impl fmt::Display) -> Self {
+        Self::establish(format_args!("Failed to authenticate user: {why}"))
+    }
+
+    /// The message cut to what a close frame can carry.
+    #[must_use]
+    pub fn close_reason(&self) -> &str {
+        let end = self.message.floor_char_boundary(CLOSE_REASON_MAX);
+        &self.message[..end]
+    }
+}
+
+impl From<TokenError> for HandshakeError {
+    fn from(error: TokenError) -> Self {
+        Self { code: 1008, message: format!("Authentication error: {error}") }
+    }
+}
+
+/// A client that passed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// Who it is; `scope.client_id` names this client.
+    pub user: UserInfo,
+    /// The workspace it joins.
+    pub workspace: String,
+    /// Its right there, read at least.
+    pub permission: Permission,
+    /// Its name there.
+    pub client_id: String,
+    /// It came with a reconnection token and so takes the place of a live client of its name.
+    pub reconnecting: bool,
+}
+
+impl AuthMessage {
+    /// Reads the first text frame.
+    ///
+    /// # Errors
+    /// Close code 1003 when it is not a JSON object with strings where strings belong.
+    pub fn parse(text: &str) -> Result<Self, HandshakeError> {
+        // through a map, since serde reads a list as a struct too
+        let object: serde_json::Map<_, _> =
+            serde_json::from_str(text).map_err(|_| HandshakeError::undecodable())?;
+        serde_json::from_value(object.into()).map_err(|_| HandshakeError::undecodable())
+    }
+
+    /// Decides who this is, in the order of the protocol: token, its workspace, its purpose, its client, the name,
+    /// the right. `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// The code and the text with which the connection ends.
+    pub fn authenticate(
+        &self,
+        tokens: &Tokens,
+        limits: &Limits,
+        now: u64,
+    ) -> Result<Identity, HandshakeError> {
+        let asked = given(self.workspace.as_ref());
+        let client = given(self.client_id.as_ref());
+        let reconnecting = given(self.reconnection_token.as_ref()).is_some();
+        let mut user = self.user(tokens, now)?;
+        check_workspace(&user, asked)?;
+        check_purpose(&user)?;
+        check_client(&user, client, reconnecting)?;
+        let workspace = joined(&user, asked);
+        let client = client_id(client, &workspace, limits)?;
+        let permission = user.permission(&workspace);
+        if permission < Permission::Read {
+            let name = shown(&workspace);
+            return Err(HandshakeError::establish(format_args!("Permission denied for workspace: {name}")));
+        }
+        user.scope.client_id = Some(client.to_owned());
+        user.scope.current_workspace.get_or_insert_with(|| workspace.clone());
+        Ok(Identity { user, permission, client_id: client.to_owned(), workspace, reconnecting })
+    }
+
+    fn user(&self, tokens: &Tokens, now: u64) -> Result<UserInfo, HandshakeError> {
+        if let Some(token) = given(self.reconnection_token.as_ref()) {
+            return Ok(tokens.verify(token, now)?);
+        }
+        match given(self.token.as_ref()) {
+            None => Ok(UserInfo::anonymous(now)),
+            Some(token) if tokens.is_root(token) => {
+                Ok(UserInfo::root(given(self.workspace.as_ref()).unwrap_or("ws-user-root")))
+            }
+            Some(token) => Ok(tokens.verify(token, now)?),
+        }
+    }
+}
+
+/// An empty text means the same as none.
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(SHOWN_MAX).collect()
+}
+
+fn check_workspace(user: &UserInfo, asked: Option<&str>) -> Result<(), HandshakeError> {
+    match (user.current_workspace.as_deref(), asked) {
+        (Some(held), Some(asked)) if held != asked => Err(HandshakeError::authenticate(format_args!(
+            "Current workspace encoded in the token ({held}) does not match the specified workspace ({})",
+            shown(asked)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_purpose(user: &UserInfo) -> Result<(), HandshakeError> {
+    match user.scope.special() {
+        words if words.is_empty() => Ok(()),
+        words => Err(HandshakeError::authenticate(format_args!("{}", specialised(&words)))),
+    }
+}
+
+/// The refusal of a token that is good for one purpose only.
+#[must_use]
+pub(crate) fn specialised(words: &[&str]) -> String {
+    format!(
+        "Specialized token with scopes [{}] cannot be used for general workspace access. This token can only be \
+         used for its intended purpose.",
+        words.join(", ")
+    )
+}
+
+fn check_client(user: &UserInfo, client: Option<&str>, reconnecting: bool) -> Result<(), HandshakeError> {
+    let bound = user.scope.client_id.as_deref();
+    if reconnecting && (bound.is_none() || bound != client || user.current_workspace.is_none()) {
+        return Err(HandshakeError::authenticate("Client id mismatch, disconnecting"));
+    }
+    match bound {
+        Some(bound) if Some(bound) != client => Err(HandshakeError::authenticate(format_args!(
+            "Client id mismatch: this token is restricted to client with client_id='{bound}'"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The workspace asked for, else that of the token, else the user's own. `public` is nobody's place to connect to,
+/// so users with a token get their own instead unless the token names it.
+fn joined(user: &UserInfo, asked: Option<&str>) -> String {
+    let named = user.scope.workspaces.iter().any(|(name, _)| name == "public");
+    let instead = asked == Some("public")
+        && !named
+        && !user.is_anonymous
+        && user.permission("public") < Permission::Read;
+    let chosen = asked.filter(|_| !instead).or(user.current_workspace.as_deref());
+    chosen.map_or_else(|| user.own_workspace(), str::to_owned)
+}
+
+fn client_id<'a>(
+    client: Option<&'a str>,
+    workspace: &str,
+    limits: &Limits,
+) -> Result<&'a str, HandshakeError> {
+    let Some(client) = client else {
+        let text = format!("Failed to authenticate user to workspace: {}", shown(workspace));
+        return Err(HandshakeError::establish(text));
+    };
+    let plain = client.len() <= limits.max_client_id_length && client != "*";
+    if plain && !client.contains(|c: char| c == '/' || c.is_control()) {
+        return Ok(client);
+    }
+    Err(HandshakeError::establish(format_args!("Invalid client id: {}", shown(client))))
+}
+
+#[cfg(test)]
+mod tests;

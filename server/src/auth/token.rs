@@ -1,0 +1,244 @@
+//! JSON Web Tokens: made and checked so that this server and the reference one accept each other's.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::auth::scope::{Permission, Scope};
+use crate::auth::user::UserInfo;
+use crate::config::{Config, Issuer, Secret};
+
+/// Why a token is refused; the texts are part of the protocol, clients show them and tests look for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenError {
+    /// Not a token at all.
+    Header,
+    /// Signed in a way that this server does not check (`none` among them).
+    Algorithm(String),
+    /// Signed with another key, or changed.
+    Signature,
+    /// Past its time.
+    Expired,
+    /// Made for somebody else, or without a claim that must be there.
+    Claim(String),
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header => f.write_str("Error decoding token headers."),
+            Self::Algorithm(name) => write!(f, "Invalid algorithm: {name}"),
+            Self::Signature => f.write_str("Signature verification failed."),
+            Self::Expired => f.write_str("The token has expired. Please fetch a new one"),
+            Self::Claim(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+/// Makes and checks the tokens of one server.
+pub struct Tokens {
+    signing: EncodingKey,
+    checking: DecodingKey,
+    validation: Validation,
+    names: Issuer,
+    root: Option<[u8; 32]>,
+    reconnection_life_time: u64,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+impl Tokens {
+    /// Tokens signed with `secret`, named and timed as `config` says.
+    #[must_use]
+    pub fn new(config: &Config, secret: &[u8]) -> Self {
+        let names = config.issuer.clone();
+        Self {
+            signing: EncodingKey::from_secret(secret),
+            checking: DecodingKey::from_secret(secret),
+            validation: validation(&names),
+            names,
+            root: config.root_token.as_ref().map(|token| fingerprint(token.expose())),
+            reconnection_life_time: config.reconnection_token_life_time.duration().as_secs(),
+        }
+    }
+
+    /// Seconds a reconnection token lives.
+    #[must_use]
+    pub const fn reconnection_life_time(&self) -> u64 {
+        self.reconnection_life_time
+    }
+
+    /// Whether `token` is the root token; the time taken tells nothing about how much of it was right.
+    #[must_use]
+    pub fn is_root(&self, token: &str) -> bool {
+        self.root.is_some_and(|root| bool::from(root.ct_eq(&fingerprint(token))))
+    }
+
+    /// The user of a bearer token: the root token, or a JWT. `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// Says why the token is refused.
+    pub fn bearer(&self, token: &str, now: u64) -> Result<UserInfo, TokenError> {
+        if self.is_root(token) { Ok(UserInfo::root("ws-user-root")) } else { self.verify(token, now) }
+    }
+
+    /// The user that a JWT names, after its signature, names and time were checked.
+    ///
+    /// # Errors
+    /// Says why the token is refused.
+    pub fn verify(&self, token: &str, now: u64) -> Result<UserInfo, TokenError> {
+        match algorithm(token)?.as_str() {
+            "HS256" => {}
+            other => return Err(TokenError::Algorithm(other.chars().take(32).collect())),
+        }
+        let decoded = jsonwebtoken::decode::<Map<String, Value>>(token, &self.checking, &self.validation);
+        let claims = decoded.map_err(|error| refusal(error.kind()))?.claims;
+        check_time(&claims, now)?;
+        self.user(&claims)
+    }
+
+    fn user(&self, claims: &Map<String, Value>) -> Result<UserInfo, TokenError> {
+        let named = |name: &str| claims.get(&format!("{}{name}", self.names.namespace));
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        let id = text(claims.get("sub")).filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| TokenError::Claim("Missing required claim: sub".to_owned()))?;
+        let roles: Vec<String> = named("roles")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|role| text(Some(role)))
+            .collect();
+        let mut scope = Scope::parse(claims.get("scope").and_then(Value::as_str).unwrap_or_default());
+        scope.allow(&format!("ws-user-{id}"), Permission::Admin);
+        if roles.iter().any(|role| role == "admin") {
+            scope.allow("*", Permission::Admin);
+        }
+        Ok(UserInfo {
+            is_anonymous: roles.iter().any(|role| role == "anonymous"),
+            current_workspace: scope.current_workspace.clone(),
+            email: text(named("email")),
+            parent: text(named("parent")),
+            expires_at: claims.get("exp").and_then(Value::as_f64),
+            id,
+            roles,
+            scope,
+        })
+    }
+
+    /// A token for `user` with exactly the rights of its scope, for `seconds` from `now`.
+    ///
+    /// # Errors
+    /// Only when signing fails, which it does for no input of ours.
+    pub fn issue(&self, user: &UserInfo, seconds: u64, now: u64) -> Result<String, TokenError> {
+        let claims = self.claims(user, now, now.saturating_add(seconds));
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+            .map_err(|error| TokenError::Claim(error.to_string()))
+    }
+
+    /// A token with which the client `client_id` of `user` comes back to `workspace` after its connection was cut.
+    ///
+    /// # Errors
+    /// As [`Tokens::issue`].
+    pub fn reconnection(
+        &self,
+        user: &UserInfo,
+        workspace: &str,
+        client_id: &str,
+        now: u64,
+    ) -> Result<String, TokenError> {
+        let mut bound = user.clone();
+        bound.scope.client_id = Some(client_id.to_owned());
+        bound.scope.current_workspace = Some(workspace.to_owned());
+        self.issue(&bound, self.reconnection_life_time, now)
+    }
+
+    fn claims(&self, user: &UserInfo, now: u64, until: u64) -> Map<String, Value> {
+        let name = |claim: &str| format!("{}{claim}", self.names.namespace);
+        let mut claims = Map::new();
+        let mut put = |name: String, value: Value| claims.insert(name, value);
+        put("iss".to_owned(), self.names.issuer.as_str().into());
+        put("sub".to_owned(), user.id.as_str().into());
+        put("aud".to_owned(), self.names.audience.as_str().into());
+        put("iat".to_owned(), now.into());
+        put("exp".to_owned(), until.into());
+        put("scope".to_owned(), user.scope.claim().into());
+        put("gty".to_owned(), "client-credentials".into());
+        put(name("roles"), user.roles.clone().into());
+        put(name("email"), user.email.clone().into());
+        if let Some(parent) = &user.parent {
+            put(name("parent"), parent.as_str().into());
+        }
+        claims
+    }
+}
+
+/// A random key for servers that were given none; its tokens end with the process.
+///
+/// # Errors
+/// When the operating system has no randomness to give.
+pub fn random_secret() -> Result<Secret, getrandom::Error> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key)?;
+    Ok(Secret::from(URL_SAFE_NO_PAD.encode(key)))
+}
+
+fn fingerprint(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// Times are checked by us against the clock we are given, so the library must not look at its own.
+fn validation(names: &Issuer) -> Validation {
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.validate_exp = false;
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    validation.set_audience(&[&names.audience]);
+    validation.set_issuer(&[&names.issuer]);
+    validation
+}
+
+/// The `alg` of the header, read without trusting it, so that a refusal can name it.
+fn algorithm(token: &str) -> Result<String, TokenError> {
+    let (header, _) = token.split_once('.').ok_or(TokenError::Header)?;
+    let header = URL_SAFE_NO_PAD.decode(header.trim_end_matches('=')).map_err(|_| TokenError::Header)?;
+    let header: Map<String, Value> = serde_json::from_slice(&header).map_err(|_| TokenError::Header)?;
+    header.get("alg").and_then(Value::as_str).map(str::to_owned).ok_or(TokenError::Header)
+}
+
+fn refusal(kind: &jsonwebtoken::errors::ErrorKind) -> TokenError {
+    use jsonwebtoken::errors::ErrorKind;
+    match kind {
+        ErrorKind::InvalidAudience => TokenError::Claim("Invalid audience".to_owned()),
+        ErrorKind::InvalidIssuer => TokenError::Claim("Invalid issuer".to_owned()),
+        ErrorKind::MissingRequiredClaim(name) => TokenError::Claim(format!("Missing required claim: {name}")),
+        ErrorKind::InvalidClaimFormat(name) => TokenError::Claim(format!("Invalid claim: {name}")),
+        _ => TokenError::Signature,
+    }
+}
+
+fn check_time(claims: &Map<String, Value>, now: u64) -> Result<(), TokenError> {
+    let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
+    let expires = seconds("exp").ok_or_else(|| TokenError::Claim("Invalid claim: exp".to_owned()))?;
+    if expires <= now as f64 {
+        return Err(TokenError::Expired);
+    }
+    match seconds("nbf") {
+        Some(start) if start > now as f64 => {
+            Err(TokenError::Claim("The token is not yet valid (nbf)".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

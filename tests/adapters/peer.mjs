@@ -2,6 +2,7 @@
 // It knows only the names that hypha-rpc and polyfn share, so one program drives both.
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
+import { services as httpServices } from "./answers.mjs";
 
 const name = process.argv[2];
 const loaded = await import(name);
@@ -41,6 +42,10 @@ function rpcService() {
     fail: (message) => {
       throw new Error(message);
     },
+    fail_as: (kind, message) => {
+      throw new Error(`${kind}: ${message}`);
+    },
+    wants: (workspace, service_id) => [workspace, service_id],
     fail_later: async (message) => {
       await Promise.resolve();
       throw new Error(message);
@@ -71,23 +76,10 @@ function contextService() {
   };
 }
 
-function functionsService() {
-  const show = (event) => ({
-    status: 200,
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({
-      method: event.method,
-      path: event.path,
-      query: event.query_string,
-      body: event.body == null ? null : Buffer.from(event.body).toString("hex"),
-      function_path: event.function_path ?? null,
-    }),
-  });
-  const index = async () => ({ status: 200, body: "home" });
-  return { index, show, api: { v1: { users: show } }, default: show };
+const SERVICES = { rpc: rpcService, context: contextService };
+for (const what of Object.keys(httpServices())) {
+  SERVICES[what] = () => ({ type: "functions", ...httpServices()[what] });
 }
-
-const SERVICES = { rpc: rpcService, context: contextService, functions: functionsService };
 
 const CALLBACKS = {
   double: (number) => number * 2,
@@ -172,7 +164,7 @@ const operations = {
     if (what === "context") {
       settings.require_context = true;
     }
-    const info = { id: service, type: what === "functions" ? "functions" : "generic", config: settings };
+    const info = { id: service, config: settings };
     await clients.get(name).registerService({ ...info, ...SERVICES[what]() }, { overwrite });
   },
   async get({ name, service }) {

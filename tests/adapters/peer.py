@@ -6,12 +6,15 @@ It knows only the names that hypha_rpc and polyfn share, so one program drives b
 from __future__ import annotations
 
 import asyncio
+import builtins
 import hashlib
 import importlib
 import inspect
 import json
 import sys
 import traceback
+
+import answers
 
 PACKAGE = importlib.import_module(sys.argv[1])
 PATTERN = bytes(range(256))
@@ -50,6 +53,12 @@ def rpc_service() -> dict:
     def fail(message):
         raise ValueError(message)
 
+    def fail_as(kind, message):
+        raise getattr(builtins, kind)(message)
+
+    def wants(workspace, service_id):
+        return [workspace, service_id]
+
     async def fail_later(message):
         await asyncio.sleep(0)
         raise ValueError(message)
@@ -77,6 +86,8 @@ def rpc_service() -> dict:
         "echo_later": echo_later,
         "fail": fail,
         "fail_later": fail_later,
+        "fail_as": fail_as,
+        "wants": wants,
         "repeat": repeat,
         "size": size,
         "make": fill,
@@ -95,30 +106,13 @@ def context_service() -> dict:
     return {"whoami": whoami}
 
 
-def functions_service() -> dict:
-    def show(event):
-        body = event["body"]
-        return {
-            "status": 200,
-            "headers": {"Content-Type": "application/json"},
-            "body": json.dumps(
-                {
-                    "method": event["method"],
-                    "path": event["path"],
-                    "query": event["query_string"],
-                    "body": None if body is None else bytes(body).hex(),
-                    "function_path": event.get("function_path"),
-                }
-            ),
-        }
-
-    async def index(event):
-        return {"status": 200, "body": "home"}
-
-    return {"index": index, "show": show, "api": {"v1": {"users": show}}, "default": show}
+def http_functions(name: str):
+    return lambda: {"type": "functions", **answers.services()[name]}
 
 
-SERVICES = {"rpc": rpc_service, "context": context_service, "functions": functions_service}
+SERVICES = {"rpc": rpc_service, "context": context_service} | {
+    name: http_functions(name) for name in answers.services()
+}
 
 
 def revive(value):
@@ -188,7 +182,7 @@ class Program:
     async def register(self, name, what, service, config):
         settings = {"visibility": "protected", **config}
         overwrite = settings.pop("overwrite", False)
-        info = {"id": service, "type": "functions" if what == "functions" else "generic", "config": settings}
+        info = {"id": service, "config": settings}
         if what == "context":
             settings["require_context"] = True
         await self.clients[name].register_service({**info, **SERVICES[what]()}, {"overwrite": overwrite})

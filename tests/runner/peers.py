@@ -136,7 +136,7 @@ class Connection:
         self.user: dict = info.get("user") or {}
 
     def register(self, what: str, service: str, **config) -> None:
-        """Registers one of the services which the program has: `rpc`, `context` or `functions`."""
+        """Registers one of the services which the program has: `rpc`, `context`, or one of answers.py."""
         self.peer.do("register", name=self.name, what=what, service=service, config=config)
 
     def get(self, service: str) -> Service:

@@ -1,0 +1,95 @@
+// Functions for HTTP in JavaScript: one for each kind of answer, and a tree for the router.
+import { createHash } from "node:crypto";
+
+const PAGE = "<!DOCTYPE html><title>t</title>";
+
+// The event as the function saw it; bytes as hex.
+function show(event) {
+  const { body, ...seen } = event;
+  const hex = body == null ? null : Buffer.from(body).toString("hex");
+  return {
+    status: 200,
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ ...seen, body: hex }, (_, value) => (typeof value === "function" ? undefined : value)),
+  };
+}
+
+function digest(event) {
+  const body = Buffer.from(event.body ?? []);
+  return { status: 200, body: `${body.length} ${createHash("sha256").update(body).digest("hex")}` };
+}
+
+function raises() {
+  throw new Error("out of cheese <b>");
+}
+
+async function raisesLater() {
+  throw new Error("out of cheese <b>");
+}
+
+const ANSWERS = {
+  full: { status: 201, headers: { "Content-Type": "text/x-made", "X-Thing": "a" }, body: "made" },
+  body_only: { body: "just a body" },
+  body_bytes: { status: 200, headers: { "Content-Type": "image/x-dot" }, body: new Uint8Array([0, 255, 1]) },
+  unicode: { status: 200, body: "grüße 世界" },
+  no_content: { status: 204 },
+  redirect: { status: 302, headers: { Location: "/elsewhere" } },
+  teapot: { status: 418, body: "short and stout" },
+  status_code: { statusCode: 202, body: "accepted" },
+  headers_only: { headers: { "X-Thing": "b" } },
+  header_list: { status: 200, headers: { "Set-Cookie": ["a=1", "b=2"] }, body: "" },
+  header_pairs: {
+    status: 200,
+    headers: [
+      ["Set-Cookie", "a=1"],
+      ["Set-Cookie", "b=2"],
+    ],
+    body: "",
+  },
+  with_extras: { status: 201, body: "taken", note: "ignored" },
+  body_object: { status: 201, body: { a: [1, null] } },
+  body_list: { status: 200, body: [1, 2] },
+  body_number: { status: 200, body: 7 },
+  body_typed_object: { status: 200, headers: { "Content-Type": "application/ld+json" }, body: { a: 1 } },
+  status_word: { status: "ok" },
+  users: { users: ["ann", "bob"] },
+  status_and_others: { status: 200, users: [] },
+  body_and_others: { body: "x", title: "y" },
+  status_out_of_range: { status: 999 },
+  text: "grüße",
+  html: PAGE,
+  bytes: new Uint8Array([0, 255, 1]),
+  nothing: undefined,
+  list: [1, { a: null }],
+  number: 42,
+  fraction: 1.5,
+  boolean: true,
+};
+
+function named(name) {
+  return (event) => ({ status: 200, body: `${name} ${event.function_path ?? "None"}` });
+}
+
+// Service name to members.
+export function services() {
+  const answers = Object.fromEntries(Object.entries(ANSWERS).map(([name, value]) => [name, () => value]));
+  const large = () => ({ status: 200, body: new Uint8Array(5_000_000).fill(120) });
+  return {
+    answers: { ...answers, large, show, digest, raises, raises_later: raisesLater },
+    tree: {
+      index: named("home"),
+      leaf: named("leaf"),
+      constant: 5,
+      api: { index: named("api"), v1: { index: named("v1"), users: named("users") }, v2: { users: show } },
+    },
+    falls: {
+      hello: named("hello"),
+      default: named("outer"),
+      deep: { default: named("inner"), known: named("known") },
+    },
+    methods: {
+      thing: { GET: named("get"), POST: named("post") },
+      GET: named("root get"),
+    },
+  };
+}

@@ -1,0 +1,99 @@
+"""Functions for HTTP in Python: one for each kind of answer, and a tree for the router."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+PAGE = "<!DOCTYPE html><title>t</title>"
+
+
+def event_as_json(event):
+    """The event as the function saw it; bytes as hex."""
+    seen = {key: value for key, value in event.items() if key != "body"}
+    body = event["body"]
+    seen["body"] = None if body is None else bytes(body).hex()
+    return {
+        "status": 200,
+        "headers": {"Content-Type": "application/json"},
+        "body": json.dumps(seen, default=str),
+    }
+
+
+def digest(event):
+    body = bytes(event["body"] or b"")
+    return {"status": 200, "body": f"{len(body)} {hashlib.sha256(body).hexdigest()}"}
+
+
+def raising(event):
+    raise ValueError("out of cheese <b>")
+
+
+async def raising_later(event):
+    raise ValueError("out of cheese <b>")
+
+
+def answering(value):
+    def function(event):
+        return value() if callable(value) else value
+
+    return function
+
+
+ANSWERS = {
+    "full": {"status": 201, "headers": {"Content-Type": "text/x-made", "X-Thing": "a"}, "body": "made"},
+    "body_only": {"body": "just a body"},
+    "body_bytes": {"status": 200, "headers": {"Content-Type": "image/x-dot"}, "body": b"\x00\xff\x01"},
+    "unicode": {"status": 200, "body": "grüße 世界"},
+    "no_content": {"status": 204},
+    "redirect": {"status": 302, "headers": {"Location": "/elsewhere"}},
+    "teapot": {"status": 418, "body": "short and stout"},
+    "status_code": {"statusCode": 202, "body": "accepted"},
+    "headers_only": {"headers": {"X-Thing": "b"}},
+    "header_list": {"status": 200, "headers": {"Set-Cookie": ["a=1", "b=2"]}, "body": ""},
+    "header_pairs": {"status": 200, "headers": [["Set-Cookie", "a=1"], ["Set-Cookie", "b=2"]], "body": ""},
+    "with_extras": {"status": 201, "body": "taken", "note": "ignored"},
+    "body_object": {"status": 201, "body": {"a": [1, None]}},
+    "body_list": {"status": 200, "body": [1, 2]},
+    "body_number": {"status": 200, "body": 7},
+    "body_typed_object": {"status": 200, "headers": {"Content-Type": "application/ld+json"}, "body": {"a": 1}},
+    "status_word": {"status": "ok"},
+    "users": {"users": ["ann", "bob"]},
+    "status_and_others": {"status": 200, "users": []},
+    "body_and_others": {"body": "x", "title": "y"},
+    "status_out_of_range": {"status": 999},
+    "text": "grüße",
+    "html": PAGE,
+    "bytes": b"\x00\xff\x01",
+    "nothing": None,
+    "list": [1, {"a": None}],
+    "number": 42,
+    "fraction": 1.5,
+    "boolean": True,
+    "large": lambda: {"status": 200, "body": b"x" * 5_000_000},
+}
+
+
+def services() -> dict[str, dict]:
+    """Service name to members."""
+    show = event_as_json
+    named = lambda name: lambda event: {"status": 200, "body": f"{name} {event.get('function_path')}"}  # noqa: E731
+    return {
+        "answers": {name: answering(value) for name, value in ANSWERS.items()}
+        | {"show": show, "digest": digest, "raises": raising, "raises_later": raising_later},
+        "tree": {
+            "index": named("home"),
+            "leaf": named("leaf"),
+            "constant": 5,
+            "api": {"index": named("api"), "v1": {"index": named("v1"), "users": named("users")}, "v2": {"users": show}},
+        },
+        "falls": {
+            "hello": named("hello"),
+            "default": named("outer"),
+            "deep": {"default": named("inner"), "known": named("known")},
+        },
+        "methods": {
+            "thing": {"GET": named("get"), "POST": named("post")},
+            "GET": named("root get"),
+        },
+    }

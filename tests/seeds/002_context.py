@@ -1,0 +1,54 @@
+import asyncio
+import json
+import os
+
+from package import connect_to_server, ready
+
+
+async def main():
+    api = await connect_to_server({"server_url": os.environ["SERVER_URL"]})
+
+    async def hello_world(event, context):
+        return {
+            "status": 200,
+            "headers": {"Content-Type": "application/json"},
+            "body": json.dumps({"message": "Hello World"}),
+        }
+
+    async def index(event, context):
+        return {"status": 200, "body": "Home page"}
+
+    await api.register_service(
+        {
+            "id": "hello-functions",
+            "type": "functions",
+            "config": {
+                "visibility": "public",
+                "require_context": True,
+            },
+            "hello-world": hello_world,
+            "index": index,
+        }
+    )
+
+    async def who(event, context):
+        caller = {"ws": context["ws"], "to": context["to"], "user": context["user"]["id"]}
+        return {
+            "status": 200,
+            "headers": {"Content-Type": "application/json"},
+            "body": json.dumps({"method": event["method"], **caller}),
+        }
+
+    await api.register_service(
+        {
+            "id": "who-functions",
+            "type": "functions",
+            "config": {"visibility": "public", "require_context": True},
+            "who": who,
+        }
+    )
+
+    await ready(api)
+
+
+asyncio.run(main())

@@ -1,0 +1,19 @@
+//! Bytes to values and back, in one pass.
+//!
+//! The wire carries msgpack. A language implements [`Walk`] to put its objects on the wire and [`Build`] to
+//! make objects from it; [`Writer`] and [`Reader`] do the rest: widths, `_rtype` forms, limits. There is no
+//! tree of values in between.
+
+mod build;
+mod limits;
+mod reader;
+mod tag;
+mod walk;
+mod writer;
+
+pub use build::{Build, Tagged};
+pub use limits::Limits;
+pub use reader::{Origin, Reader, Token};
+pub use tag::{FunctionMeta, Promise, Stub};
+pub use walk::Walk;
+pub use writer::{Exports, Handle, Writer};

@@ -1,0 +1,51 @@
+//! Functions on the wire: the `method` form (protocol section 10.3).
+
+use crate::Value;
+
+/// How a remote function wants to be called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Promise {
+    /// `"*"`: the reply goes to methods derived from the session id.
+    Star,
+    /// `true`: the reply's methods are written out in full.
+    Full,
+    /// `false` or absent: no reply is wanted.
+    #[default]
+    Never,
+}
+
+/// A function of another peer, as it was described to us.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stub {
+    /// The owner, `workspace/client`, made absolute on receipt.
+    pub target: String,
+    /// The method path at the owner, for example `services.calc.add`.
+    pub method: String,
+    /// How it is to be called.
+    pub promise: Promise,
+    /// The function's own name.
+    pub name: Option<String>,
+    /// Its documentation.
+    pub doc: Option<String>,
+    /// Its JSON schema: `{name, description, parameters}`.
+    pub schema: Option<Box<Value>>,
+    /// Whether the owner declared it `async`.
+    pub is_async: Option<bool>,
+    /// The owner's server.
+    pub server: Option<String>,
+    /// The session of the message that brought it, when the owner sent it itself (protocol section 8.1).
+    pub parent: Option<String>,
+}
+
+/// What a language says of a function that it offers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FunctionMeta<'a> {
+    /// The function's name.
+    pub name: &'a str,
+    /// Its documentation.
+    pub doc: Option<&'a str>,
+    /// Its JSON schema.
+    pub schema: Option<&'a Value>,
+    /// Whether it is declared `async`; said for members of services only.
+    pub is_async: Option<bool>,
+}

@@ -1,0 +1,170 @@
+//! Calls under way: who waits, for whom, and until when.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::event::{CallId, Event, Payload, Time};
+use super::join::JoinStep;
+use super::session::Session;
+use crate::codec::Handle;
+use crate::{Error, Map, Result, Value};
+
+/// Who waits for a call.
+#[derive(Debug)]
+pub(super) enum Owner {
+    /// The language.
+    Language(CallId),
+    /// A step of joining a workspace.
+    Join(JoinStep),
+    /// A registration that the language waits for; it gets this as the result.
+    Registration(CallId, Map),
+    /// A part of a long message.
+    Transfer(u64),
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) owner: Owner,
+    pub(super) target: String,
+    pub(super) method: String,
+    pub(super) timeout: Duration,
+    pub(super) expires: Time,
+    /// Functions given along; they live as long as the call.
+    pub(super) objects: Vec<(String, Handle)>,
+}
+
+/// All calls under way, by session id.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    by_session: HashMap<String, Call>,
+    next_check: Option<Time>,
+    /// Whether a workspace was joined at some time.
+    pub(super) joined_before: bool,
+}
+
+impl Call {
+    /// A call that could not even be sent.
+    pub(super) const fn failed(owner: Owner) -> Self {
+        Self {
+            owner,
+            target: String::new(),
+            method: String::new(),
+            timeout: Duration::ZERO,
+            expires: Time::ZERO,
+            objects: Vec::new(),
+        }
+    }
+}
+
+impl Calls {
+    pub(super) fn len(&self) -> usize {
+        self.by_session.len()
+    }
+
+    pub(super) fn insert(&mut self, session: String, call: Call) {
+        // One moment to look again serves all calls: most end long before it, and cost nothing then.
+        self.next_check = Some(self.next_check.map_or(call.expires, |at| at.min(call.expires)));
+        self.by_session.insert(session, call);
+    }
+
+    pub(super) fn get(&self, session: &str) -> Option<&Call> {
+        self.by_session.get(session)
+    }
+
+    pub(super) fn take(&mut self, session: &str) -> Option<Call> {
+        self.by_session.remove(session)
+    }
+
+    pub(super) fn take_by_owner(&mut self, id: CallId) -> Option<Call> {
+        let session = self.by_session.iter().find_map(|(session, call)| match call.owner {
+            Owner::Language(owner) if owner == id => Some(session.clone()),
+            _ => None,
+        })?;
+        self.by_session.remove(&session)
+    }
+
+    /// A sign of life: the call's time begins anew.
+    pub(super) fn touch(&mut self, session: &str, now: Time) {
+        if let Some(call) = self.by_session.get_mut(session) {
+            call.expires = now + call.timeout;
+        }
+    }
+
+    pub(super) const fn next_check(&self) -> Option<Time> {
+        self.next_check
+    }
+
+    pub(super) fn take_expired(&mut self, now: Time) -> Vec<Call> {
+        if self.next_check.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        let expired = self.take_where(|call| call.expires <= now);
+        self.next_check = self.by_session.values().map(|call| call.expires).min();
+        expired
+    }
+
+    pub(super) fn take_for(&mut self, target: &str) -> Vec<Call> {
+        self.take_where(|call| call.target == target)
+    }
+
+    /// Steps of a joining that will not end: nobody waits for them.
+    pub(super) fn forget_joining(&mut self) {
+        self.by_session.retain(|_, call| !matches!(call.owner, Owner::Join(_)));
+    }
+
+    pub(super) fn take_all(&mut self) -> Vec<Call> {
+        self.take_where(|_| true)
+    }
+
+    fn take_where(&mut self, wanted: impl Fn(&Call) -> bool) -> Vec<Call> {
+        self.by_session.extract_if(|_, call| wanted(call)).map(|(_, call)| call).collect()
+    }
+}
+
+impl Session {
+    /// A call is over: tells its owner and lets go of the functions that went along.
+    pub(super) fn end_call(&mut self, call: Call, end: Result<Payload>, now: Time) {
+        match call.owner {
+            Owner::Language(id) => self.emit(match end {
+                Ok(value) => Event::Resolved { call: id, value },
+                Err(error) => Event::Rejected { call: id, error },
+            }),
+            Owner::Registration(id, info) => self.end_registration(id, info, end),
+            Owner::Join(step) => self.join_step_done(step, end.map(|_| ()), now),
+            Owner::Transfer(transfer) => self.transfer_step_done(transfer, end.map(|_| ()), now),
+        }
+        self.release(call.objects);
+    }
+
+    fn end_registration(&mut self, id: CallId, info: Map, end: Result<Payload>) {
+        match end {
+            Ok(_) => {
+                let args = Value::List(vec![Value::Map(info)]).to_msgpack();
+                let args = args.unwrap_or_else(|_| vec![0x90]).into();
+                self.emit(Event::Resolved { call: id, value: Payload { args, ..Payload::default() } });
+            }
+            Err(error) => {
+                if let Some(service) = info.text("id").and_then(|id| id.rsplit(':').next()) {
+                    let service = service.to_owned();
+                    let released = self.services.remove(&service);
+                    released.into_iter().for_each(|handle| self.emit(Event::Released(handle)));
+                }
+                let message = format!("Failed to notify workspace manager: {}", error.message());
+                self.emit(Event::Rejected { call: id, error: Error::new(error.kind(), message) });
+            }
+        }
+    }
+
+    /// A peer has gone: what was asked of it fails now, what it asked for is not needed any longer.
+    pub(super) fn peer_gone(&mut self, peer: &str, now: Time) {
+        for call in self.calls.take_for(peer) {
+            let error = Error::new(crate::ErrorKind::PeerGone, format!("Client disconnected: {peer}"));
+            self.end_call(call, Err(error), now);
+        }
+        let kept = self.objects.forget(peer);
+        kept.into_iter().for_each(|handle| self.emit(Event::Released(handle)));
+        self.runs.forget(peer);
+        self.chunks.forget(peer);
+    }
+}

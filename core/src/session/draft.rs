@@ -1,0 +1,105 @@
+//! Messages that are being written: the language walks its objects into them, outside of the session.
+
+use std::time::Duration;
+
+use crate::codec::{Handle, Promise, Stub, Writer};
+
+/// A call that is to be made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallSpec<'a> {
+    /// The owner of the function, `workspace/client` or a client of the own workspace.
+    pub target: &'a str,
+    /// The method path at the owner.
+    pub method: &'a str,
+    /// How the function wants to be called; [`Promise::Never`] sends it off without waiting.
+    pub promise: Promise,
+    /// The session that brought the function.
+    pub parent: Option<&'a str>,
+    /// How many values will be written, keywords included.
+    pub args: usize,
+    /// Whether the last value is a map of keywords.
+    pub with_kwargs: bool,
+    /// Overrides the session's timeout.
+    pub timeout: Option<Duration>,
+    /// For parts of the server, which speak for others: the address, workspace and encoded user to speak as.
+    pub speak_as: Option<(&'a str, &'a str, &'a [u8])>,
+}
+
+impl<'a> CallSpec<'a> {
+    /// A call of the function that `stub` describes.
+    pub fn of(stub: &'a Stub, args: usize, with_kwargs: bool) -> Self {
+        Self {
+            target: &stub.target,
+            method: &stub.method,
+            promise: stub.promise,
+            parent: stub.parent.as_deref(),
+            args,
+            with_kwargs,
+            ..Self::default()
+        }
+    }
+}
+
+/// A call whose arguments are being written.
+#[derive(Debug)]
+pub struct CallDraft {
+    /// Takes the arguments: exactly as many as announced.
+    pub writer: Writer,
+    pub(crate) session: Option<String>,
+    pub(crate) target: String,
+    pub(crate) method: String,
+    pub(crate) promise: Promise,
+    pub(crate) with_kwargs: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) speaker: Option<Speaker>,
+}
+
+/// Whom a part of the server speaks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    pub(crate) from: String,
+    pub(crate) ws: String,
+    pub(crate) user: Vec<u8>,
+}
+
+impl CallDraft {
+    /// Gives the call up: the functions already written, of which the language lets go.
+    pub fn abandon(mut self) -> Vec<Handle> {
+        handles(&mut self.writer)
+    }
+}
+
+/// A result that is being written: exactly one value.
+#[derive(Debug)]
+pub struct ReplyDraft {
+    /// Takes the value.
+    pub writer: Writer,
+    pub(crate) run: u64,
+    pub(crate) session: String,
+    pub(crate) to: String,
+}
+
+impl ReplyDraft {
+    /// Gives the result up (an error will be sent instead): the functions already written.
+    pub fn abandon(mut self) -> Vec<Handle> {
+        handles(&mut self.writer)
+    }
+}
+
+/// A service that is being written: one map, its functions and values nested as they are to be called.
+#[derive(Debug)]
+pub struct ServiceDraft {
+    /// Takes the map.
+    pub writer: Writer,
+}
+
+impl ServiceDraft {
+    /// Gives the service up: the functions already written.
+    pub fn abandon(mut self) -> Vec<Handle> {
+        handles(&mut self.writer)
+    }
+}
+
+fn handles(writer: &mut Writer) -> Vec<Handle> {
+    writer.take_objects().into_iter().map(|(_, handle)| handle).collect()
+}

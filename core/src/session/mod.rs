@@ -1,0 +1,27 @@
+//! The protocol as a state machine: messages and time in, messages and events out.
+//!
+//! A [`Session`] is one end of a connection. It has no socket and no clock: whoever drives it feeds frames to
+//! [`Session::receive`] and time to [`Session::tick`], sends what [`Session::poll_send`] gives, and hands what
+//! [`Session::poll_event`] gives to the language. Arguments and results are encoded by the caller of the
+//! session, outside of it, between a `begin_*` and a `finish_*`: no lock on the session is held while the
+//! language's objects are walked.
+
+mod builtin;
+mod calls;
+mod draft;
+mod event;
+mod incoming;
+mod join;
+mod objects;
+mod options;
+mod runs;
+mod services;
+#[expect(clippy::module_inception, reason = "the file defines `Session`; the folder is its layer")]
+mod session;
+mod transfer;
+
+pub use draft::{CallDraft, CallSpec, ReplyDraft, ServiceDraft};
+pub use event::{CallId, Event, Invocation, Payload, RunId, State, Time};
+pub use options::{ConnectionInfo, Options};
+pub use services::Visibility;
+pub use session::{Outgoing, Session, Statistics};

@@ -1,0 +1,111 @@
+//! What a session is told at its start.
+
+use std::time::Duration;
+
+use crate::wire::ChunkLimits;
+use crate::{Error, Result, Value};
+
+/// Settings of a session, with defaults for all languages.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a call may take without a sign of life. Default 30 s.
+    pub method_timeout: Duration,
+    /// Messages above this many bytes (plus 1,024) travel in parts. Default 262,144, which every peer takes.
+    pub chunk_size: usize,
+    /// Parts of one message that may be under way at once. Default 16.
+    pub chunk_window: usize,
+    /// Limits on messages that arrive in parts.
+    pub chunks: ChunkLimits,
+    /// Calls that may be under way at once. Default 65,536.
+    pub max_calls: usize,
+    /// Functions of peers that may run at once. Default 65,536.
+    pub max_runs: usize,
+    /// Sessions that hold functions given away in results. Default 65,536.
+    pub max_kept: usize,
+    /// How long a function given away in a result stays without being called. Default 10 minutes.
+    pub keep: Duration,
+    /// Bytes waiting to be sent above which callers are slowed. Default 64 MiB.
+    pub send_buffer: usize,
+    /// The application that services belong to. Default `*`.
+    pub app_id: String,
+    /// Seed of the ids of calls; the driver draws it from the system.
+    pub seed: u64,
+    /// Named in the context of calls. Default `websocket`.
+    pub connection_type: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            method_timeout: Duration::from_secs(30),
+            chunk_size: 262_144,
+            chunk_window: 16,
+            chunks: ChunkLimits::default(),
+            max_calls: 65_536,
+            max_runs: 65_536,
+            max_kept: 65_536,
+            keep: Duration::from_secs(600),
+            send_buffer: 64 << 20,
+            app_id: "*".to_owned(),
+            seed: 0,
+            connection_type: "websocket".to_owned(),
+        }
+    }
+}
+
+/// What the server says of a connection that it accepted (protocol section 3.4).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectionInfo {
+    /// The workspace that was joined.
+    pub workspace: String,
+    /// The client's id in it.
+    pub client_id: String,
+    /// The manager's client id; its address is `*/<manager_id>`.
+    pub manager_id: String,
+    /// The server's URL as others see it.
+    pub public_base_url: String,
+    /// Lets the client come back under the same name.
+    pub reconnection_token: Option<String>,
+    /// How long that token lives.
+    pub token_life_time: Option<Duration>,
+    /// The whole message, for the user to look at.
+    pub raw: Value,
+}
+
+impl ConnectionInfo {
+    /// Reads the server's answer to the handshake.
+    ///
+    /// # Errors
+    /// `invalid` when it is not JSON or lacks what a client needs; `permission_denied` with the server's own
+    /// words when it refused.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let json: serde_json::Value = serde_json::from_str(text)
+            .map_err(|error| Error::invalid(format!("the server's first message is not JSON: {error}")))?;
+        let raw = Value::from(json);
+        let map = raw.as_map().ok_or_else(|| Error::invalid("the server's first message is not an object"))?;
+        match map.text("type") {
+            Some("connection_info") => {}
+            Some("error") => {
+                let message = map.text("message").unwrap_or("no reason given");
+                return Err(Error::new(crate::ErrorKind::PermissionDenied, message));
+            }
+            other => return Err(Error::invalid(format!("expected `connection_info`, found {other:?}"))),
+        }
+        let need = |key: &str| {
+            map.text(key).map(str::to_owned).ok_or_else(|| Error::invalid(format!("the server did not say `{key}`")))
+        };
+        Ok(Self {
+            workspace: need("workspace")?,
+            client_id: map.text("client_id").unwrap_or_default().to_owned(),
+            manager_id: need("manager_id")?,
+            public_base_url: map.text("public_base_url").unwrap_or_default().to_owned(),
+            reconnection_token: map.text("reconnection_token").map(str::to_owned),
+            token_life_time: map
+                .get("reconnection_token_life_time")
+                .and_then(Value::as_float)
+                .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
+                .map(Duration::from_secs_f64),
+            raw,
+        })
+    }
+}

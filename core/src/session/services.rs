@@ -1,0 +1,429 @@
+//! What we offer: register, look up, access (protocol section 13).
+
+use std::collections::{HashMap, HashSet};
+use std::str::FromStr;
+
+use bytes::Bytes;
+
+use super::builtin;
+use super::draft::ServiceDraft;
+use super::event::{CallId, Event, Time};
+use super::session::Session;
+use crate::codec::{Exports, Handle, Promise, Stub, Writer};
+use crate::{Error, ErrorKind, Map, Result, Value};
+
+/// Who may see and call a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Visibility {
+    /// Everybody; listed.
+    Public,
+    /// Everybody who knows the id; not listed.
+    Unlisted,
+    /// The own workspace, and those that `authorized_workspaces` names.
+    #[default]
+    Protected,
+}
+
+impl FromStr for Visibility {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "public" => Ok(Self::Public),
+            "unlisted" => Ok(Self::Unlisted),
+            // `private` of older texts means what `protected` does.
+            "protected" | "private" => Ok(Self::Protected),
+            other => Err(Error::invalid(format!(
+                "visibility `{other}` is not known, expected `public`, `unlisted` or `protected`"
+            ))),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum ContextRule {
+    Never,
+    Always,
+    Paths(HashSet<String>),
+}
+
+impl ContextRule {
+    fn read(value: Option<&Value>) -> Self {
+        match value {
+            Some(Value::Bool(true)) => Self::Always,
+            Some(Value::List(paths)) => {
+                Self::Paths(paths.iter().filter_map(|path| path.as_text().map(str::to_owned)).collect())
+            }
+            _ => Self::Never,
+        }
+    }
+
+    fn covers(&self, path: &str) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Always => true,
+            Self::Paths(paths) => paths.contains(path),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Service {
+    visibility: Visibility,
+    authorized: Vec<String>,
+    context: ContextRule,
+    functions: HashMap<String, Handle>,
+    /// The encoded answer to `get_service`.
+    description: Bytes,
+    /// What the server is told at registration.
+    info: Map,
+    /// Answered by the session itself.
+    is_built_in: bool,
+}
+
+/// A function found for a call.
+pub(super) enum Target {
+    Language { handle: Handle, wants_context: bool },
+    BuiltIn(Handle),
+}
+
+/// All services of one client.
+#[derive(Debug, Default)]
+pub(super) struct Services {
+    by_id: HashMap<String, Service>,
+    order: Vec<String>,
+}
+
+/// Entries of a service that describe it and are not part of its API.
+const DESCRIPTIVE: [&str; 8] = ["id", "config", "name", "description", "type", "docs", "app_id", "service_schema"];
+
+/// Session name under which functions of a service are written before their paths are known.
+const DRAFT: &str = "draft";
+
+impl Services {
+    pub(super) fn contains(&self, id: &str) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// The ids in order of registration.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.order.iter().map(String::as_str)
+    }
+
+    pub(super) fn info(&self, id: &str) -> Option<Map> {
+        self.by_id.get(id).map(|service| service.info.clone())
+    }
+
+    /// Forgets a service: the functions to let go of.
+    pub(super) fn remove(&mut self, id: &str) -> Vec<Handle> {
+        self.order.retain(|other| other != id);
+        match self.by_id.remove(id) {
+            Some(service) if !service.is_built_in => service.functions.into_values().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn take_all(&mut self) -> Vec<Handle> {
+        let ids = self.order.clone();
+        ids.iter().flat_map(|id| self.remove(id)).collect()
+    }
+
+    /// The function at `path` (`service.a.b`) for a caller in workspace `ws`.
+    pub(super) fn find(&self, path: &str, ws: &str, own: &str, from_manager: bool) -> Result<Target, Refused> {
+        let (id, function) = path.split_once('.').ok_or(Refused::NotFound)?;
+        let service = self.by_id.get(id).ok_or(Refused::NotFound)?;
+        if !from_manager && !service.admits(ws, own) {
+            return Err(Refused::Protected);
+        }
+        let handle = *service.functions.get(function).ok_or(Refused::NotFound)?;
+        Ok(if service.is_built_in {
+            Target::BuiltIn(handle)
+        } else {
+            Target::Language { handle, wants_context: service.context.covers(function) }
+        })
+    }
+
+    /// The encoded description of a service for a caller in workspace `ws`.
+    pub(super) fn describe(&self, id: &str, ws: &str, own: &str) -> Result<Bytes> {
+        let service = self
+            .by_id
+            .get(id)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("Service not found: {id}")).with_class("KeyError"))?;
+        if !service.admits(ws, own) {
+            let text =
+                format!("Permission denied for getting protected service: {id}, workspace mismatch: {own} != {ws}");
+            return Err(Error::new(ErrorKind::PermissionDenied, text).with_class("PermissionError"));
+        }
+        Ok(service.description.clone())
+    }
+
+    fn insert(&mut self, id: String, service: Service) {
+        if !self.by_id.contains_key(&id) {
+            self.order.push(id.clone());
+        }
+        self.by_id.insert(id, service);
+    }
+}
+
+/// Why a function is not called.
+pub(super) enum Refused {
+    NotFound,
+    Protected,
+}
+
+impl Service {
+    fn admits(&self, ws: &str, own: &str) -> bool {
+        self.visibility != Visibility::Protected || ws == own || self.authorized.iter().any(|other| other == ws)
+    }
+}
+
+impl Session {
+    /// Begins the registration of a service: the language walks one map into the draft.
+    pub fn begin_service(&self) -> ServiceDraft {
+        let exports = Exports { target: DRAFT.to_owned(), session: DRAFT.to_owned(), ..Exports::default() };
+        ServiceDraft { writer: Writer::exporting(exports) }
+    }
+
+    /// Registers a service: here at once, at the server by a call that ends like any other; its result is the
+    /// service's info.
+    ///
+    /// # Errors
+    /// `invalid` for a service without id or with settings that make no sense, `conflict` when the id is taken
+    /// and may not be replaced.
+    pub fn finish_service(&mut self, call: CallId, draft: ServiceDraft, overwrite: bool, now: Time) -> Result<()> {
+        let info = self.add_service(draft, overwrite)?;
+        self.announce_service(call, info, now);
+        Ok(())
+    }
+
+    /// Registers a service here only.
+    ///
+    /// # Errors
+    /// As [`Session::finish_service`].
+    pub fn add_service(&mut self, mut draft: ServiceDraft, overwrite: bool) -> Result<Map> {
+        let objects = draft.writer.take_objects();
+        let bytes = Bytes::from(draft.writer.into_bytes());
+        let added = crate::codec::Reader::new(&bytes).value().and_then(|value| match value {
+            Value::Map(map) => self.add_service_map(map, &objects, overwrite),
+            _ => Err(Error::invalid("a service must be a map, an object or an instance of a class")),
+        });
+        if added.is_err() {
+            self.release(objects);
+        }
+        added
+    }
+
+    fn add_service_map(&mut self, map: Map, objects: &[(String, Handle)], overwrite: bool) -> Result<Map> {
+        let id = map.text("id").ok_or_else(|| Error::invalid("Service id not found: give the service an `id`"))?;
+        let id = check_id(id)?;
+        if self.services.contains(&id) && !overwrite {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "Service already exists: {id}, please specify a different id (not {id}) or overwrite=True"
+                ),
+            ));
+        }
+        let service = self.make_service(&id, map, &|stub| local_function(stub, objects), false)?;
+        let info = service.info.clone();
+        self.services.remove(&id).into_iter().for_each(|handle| self.emit(Event::Released(handle)));
+        self.services.insert(id, service);
+        Ok(info)
+    }
+
+    /// The service that every client has.
+    pub(super) fn add_built_in(&mut self) {
+        let map = builtin::service(&self.address);
+        let by_number = |stub: &Stub| stub.method.parse().map_err(|_| Error::invalid("not a built-in function"));
+        if let Ok(service) = self.make_service("built-in", map, &by_number, true) {
+            self.services.by_id.insert("built-in".to_owned(), service);
+            self.services.order.retain(|id| id != "built-in");
+            self.services.order.insert(0, "built-in".to_owned());
+        }
+    }
+
+    fn make_service(
+        &self,
+        id: &str,
+        map: Map,
+        resolve: &dyn Fn(&Stub) -> Result<Handle>,
+        is_built_in: bool,
+    ) -> Result<Service> {
+        let mut config = match map.get("config") {
+            Some(Value::Map(config)) => config.clone(),
+            None | Some(Value::Nil) => Map::new(),
+            Some(_) => return Err(Error::invalid(format!("`config` of service {id} must be a map"))),
+        };
+        let visibility = config.text("visibility").map_or(Ok(Visibility::default()), str::parse)?;
+        if !config.contains("visibility") {
+            config.insert("visibility", "protected");
+        }
+        let authorized = authorized_workspaces(&config, visibility)?;
+        config.insert("workspace", self.info.workspace.as_str());
+        let mut tree = Tree { id, address: &self.address, server: &self.info.public_base_url, resolve, functions: HashMap::new() };
+        let mut description = Map::new();
+        let mut schema = Map::new();
+        for (key, value) in map {
+            let hidden = key.starts_with('_') && !matches!(key.as_str(), "__enter__" | "__exit__" | "_dispose");
+            if hidden {
+                continue;
+            }
+            if DESCRIPTIVE.contains(&key.as_str()) {
+                description.insert(key, value);
+            } else {
+                let (described, leaf) = tree.add(value, &key)?;
+                description.insert(key.clone(), described);
+                schema.insert(key, leaf);
+            }
+        }
+        complete(&mut description, id, &config, &self.options.app_id);
+        let info = self.info_of(id, &description, config.clone(), schema);
+        let context = ContextRule::read(config.get("require_context"));
+        let encoded = Bytes::from(Value::Map(description).to_msgpack()?);
+        Ok(Service {
+            visibility,
+            authorized,
+            context,
+            functions: tree.functions,
+            description: encoded,
+            info,
+            is_built_in,
+        })
+    }
+
+    /// What the server is told of a service (protocol section 13.7).
+    fn info_of(&self, id: &str, description: &Map, config: Map, schema: Map) -> Map {
+        let part = |key: &str| description.get(key).cloned().unwrap_or_default();
+        let mut info = Map::new();
+        info.insert("config", config);
+        info.insert("id", format!("{}:{id}", self.address));
+        info.insert("name", part("name"));
+        info.insert("description", part("description"));
+        info.insert("type", part("type"));
+        info.insert("docs", part("docs"));
+        info.insert("app_id", part("app_id"));
+        info.insert("service_schema", schema);
+        info
+    }
+}
+
+fn complete(description: &mut Map, id: &str, config: &Map, app_id: &str) {
+    description.insert("id", id);
+    for (key, default) in [("name", id), ("type", "generic"), ("app_id", app_id)] {
+        if description.text(key).is_none() {
+            description.insert(key, default);
+        }
+    }
+    description.insert("config", config.clone());
+}
+
+fn check_id(id: &str) -> Result<String> {
+    // Clients pass on what they got: the full id of a service is as good as its short one.
+    let id = id.rsplit_once(':').map_or(id, |(_, short)| short);
+    if id.is_empty() || id.contains(['.', '/', ':', '@', '*']) {
+        return Err(Error::invalid(format!("`{id}` cannot be a service id: it may not be empty or hold any of . / : @ *")));
+    }
+    Ok(id.to_owned())
+}
+
+fn authorized_workspaces(config: &Map, visibility: Visibility) -> Result<Vec<String>> {
+    let Some(Value::List(list)) = config.get("authorized_workspaces") else { return Ok(Vec::new()) };
+    if visibility != Visibility::Protected {
+        return Err(Error::invalid(format!(
+            "authorized_workspaces can only be set when visibility is 'protected', got visibility='{}'",
+            config.text("visibility").unwrap_or_default()
+        )));
+    }
+    Ok(list.iter().filter_map(|item| item.as_text().map(str::to_owned)).collect())
+}
+
+fn local_function(stub: &Stub, objects: &[(String, Handle)]) -> Result<Handle> {
+    let object = stub.method.strip_prefix(DRAFT).and_then(|rest| rest.strip_prefix('.'));
+    objects
+        .iter()
+        .find(|(id, _)| stub.target == DRAFT && Some(id.as_str()) == object)
+        .map(|(_, handle)| *handle)
+        .ok_or_else(|| {
+            Error::invalid(format!(
+                "Local method not found: {}: a service may hold functions of this client only",
+                stub.method
+            ))
+        })
+}
+
+/// Gives each function of a service its path.
+struct Tree<'a> {
+    id: &'a str,
+    address: &'a str,
+    server: &'a str,
+    resolve: &'a dyn Fn(&Stub) -> Result<Handle>,
+    functions: HashMap<String, Handle>,
+}
+
+impl Tree<'_> {
+    /// What is described to callers, and the same as a schema.
+    fn add(&mut self, value: Value, path: &str) -> Result<(Value, Value)> {
+        Ok(match value {
+            Value::Method(stub) => {
+                self.functions.insert(path.to_owned(), (self.resolve)(&stub)?);
+                let leaf = function_leaf(&stub);
+                let stub = Stub {
+                    target: self.address.to_owned(),
+                    method: format!("services.{}.{path}", self.id),
+                    promise: Promise::Star,
+                    server: Some(self.server.to_owned()),
+                    ..(*stub).clone()
+                };
+                (Value::from(stub), leaf)
+            }
+            Value::Map(map) => {
+                let (mut described, mut schema) = (Map::new(), Map::new());
+                for (key, value) in map {
+                    let (value, leaf) = self.add(value, &format!("{path}.{key}"))?;
+                    described.insert(key.clone(), value);
+                    schema.insert(key, leaf);
+                }
+                (Value::Map(described), Value::Map(schema))
+            }
+            Value::List(items) => {
+                let mut described = Vec::with_capacity(items.len());
+                let mut schema = Vec::with_capacity(items.len());
+                for (at, item) in items.into_iter().enumerate() {
+                    let (value, leaf) = self.add(item, &format!("{path}.{at}"))?;
+                    described.push(value);
+                    schema.push(leaf);
+                }
+                (Value::List(described), Value::List(schema))
+            }
+            other => {
+                let leaf = scalar_leaf(&other);
+                (other, leaf)
+            }
+        })
+    }
+}
+
+fn function_leaf(stub: &Stub) -> Value {
+    let function = match stub.schema.as_deref() {
+        Some(Value::Map(schema)) => schema.clone(),
+        _ => {
+            let mut described = Map::from_iter([("name", stub.name.clone())]);
+            if let Some(doc) = &stub.doc {
+                described.insert("description", doc.as_str());
+            }
+            described
+        }
+    };
+    Value::Map(Map::from_iter([("type", Value::from("function")), ("function", Value::Map(function))]))
+}
+
+fn scalar_leaf(value: &Value) -> Value {
+    let kind = match value {
+        Value::Nil => "null",
+        Value::Bool(_) => "boolean",
+        Value::Int(_) | Value::Uint(_) | Value::Float(_) => "number",
+        Value::Text(_) => "string",
+        _ => "object",
+    };
+    Value::Map(Map::from_iter([("type", kind)]))
+}

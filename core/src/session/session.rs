@@ -1,0 +1,352 @@
+//! [`Session`]: the only entry. What it does with each kind of input stands in the files beside this one.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::calls::{Call, Calls, Owner};
+use super::draft::{CallDraft, CallSpec, Speaker};
+use super::event::{CallId, Event, State, Time};
+use super::join::Phase;
+use super::objects::Objects;
+use super::options::{ConnectionInfo, Options};
+use super::runs::Runs;
+use super::services::Services;
+use super::transfer::Transfers;
+use crate::codec::{Exports, Handle, Promise, Writer};
+use crate::wire::{ChunkStore, Route, absolute, begin_body, end_body};
+use crate::{Error, ErrorKind, Result};
+
+/// A frame that is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The receiver, absolute.
+    pub to: String,
+    /// The frame.
+    pub frame: Bytes,
+}
+
+/// How much a session holds; all of it is bounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Calls under way.
+    pub calls: usize,
+    /// Functions running for peers.
+    pub runs: usize,
+    /// Sessions that hold functions given away.
+    pub kept: usize,
+    /// Long messages arriving in parts.
+    pub chunks: usize,
+    /// Long messages leaving in parts.
+    pub transfers: usize,
+    /// Bytes waiting to be sent.
+    pub outgoing_bytes: usize,
+}
+
+/// One end of a connection, as a state machine.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) options: Options,
+    pub(super) info: ConnectionInfo,
+    pub(super) address: String,
+    pub(super) manager: String,
+    pub(super) phase: Phase,
+    pub(super) calls: Calls,
+    pub(super) runs: Runs,
+    pub(super) services: Services,
+    pub(super) objects: Objects,
+    pub(super) chunks: ChunkStore,
+    pub(super) transfers: Transfers,
+    events: VecDeque<Event>,
+    sending: VecDeque<Outgoing>,
+    waiting: VecDeque<Outgoing>,
+    outgoing_bytes: usize,
+    random: fastrand::Rng,
+}
+
+impl Session {
+    /// A session that is not connected yet.
+    pub fn new(options: Options) -> Self {
+        Self {
+            random: fastrand::Rng::with_seed(options.seed),
+            chunks: ChunkStore::new(options.chunks),
+            options,
+            info: ConnectionInfo::default(),
+            address: String::new(),
+            manager: String::new(),
+            phase: Phase::default(),
+            calls: Calls::default(),
+            runs: Runs::default(),
+            services: Services::default(),
+            objects: Objects::default(),
+            transfers: Transfers::default(),
+            events: VecDeque::new(),
+            sending: VecDeque::new(),
+            waiting: VecDeque::new(),
+            outgoing_bytes: 0,
+        }
+    }
+
+    /// A session that is part of the server: it needs no handshake and registers nothing.
+    pub fn local(options: Options, info: ConnectionInfo) -> Self {
+        let mut session = Self::new(options);
+        session.set_identity(info);
+        session.phase = Phase::Ready;
+        session
+    }
+
+    pub(super) fn set_identity(&mut self, info: ConnectionInfo) {
+        self.address = format!("{}/{}", info.workspace, info.client_id);
+        self.manager = format!("*/{}", info.manager_id);
+        self.info = info;
+    }
+
+    /// The own address, `workspace/client`; empty before the first connection.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The manager's address, `*/manager-...`.
+    pub fn manager(&self) -> &str {
+        &self.manager
+    }
+
+    /// What the server said at the last handshake.
+    pub const fn connection_info(&self) -> &ConnectionInfo {
+        &self.info
+    }
+
+    /// The settings.
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The next frame to send.
+    pub fn poll_send(&mut self) -> Option<Outgoing> {
+        let next = self.sending.pop_front()?;
+        self.outgoing_bytes -= next.frame.len();
+        Some(next)
+    }
+
+    /// Whether frames wait to be sent.
+    pub fn has_frames(&self) -> bool {
+        !self.sending.is_empty()
+    }
+
+    /// The next thing to tell the language.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Whether so much waits to be sent that callers should wait before they add to it.
+    pub const fn is_congested(&self) -> bool {
+        self.outgoing_bytes > self.options.send_buffer
+    }
+
+    /// How much is held now.
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            calls: self.calls.len(),
+            runs: self.runs.len(),
+            kept: self.objects.len(),
+            chunks: self.chunks.len(),
+            transfers: self.transfers.len(),
+            outgoing_bytes: self.outgoing_bytes,
+        }
+    }
+
+    /// When [`Session::tick`] is to be called next, if ever.
+    pub fn next_tick(&self) -> Option<Time> {
+        [self.calls.next_check(), self.runs.next_check(), self.objects.next_check(&self.options)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Lets time pass: ends calls past their deadline, sends heartbeats, sweeps what nobody uses.
+    pub fn tick(&mut self, now: Time) {
+        for call in self.calls.take_expired(now) {
+            let error = Error::new(
+                ErrorKind::Timeout,
+                format!("Method call timed out: {}:{}, context: {}", call.target, call.method, self.address),
+            );
+            self.end_call(call, Err(error), now);
+        }
+        for beat in self.runs.due_heartbeats(now) {
+            self.send_heartbeat(&beat);
+        }
+        for handle in self.objects.sweep(now, &self.options) {
+            self.emit(Event::Released(handle));
+        }
+        self.chunks.sweep(now);
+    }
+
+    /// Begins a call; the arguments are then written into the draft, without holding the session.
+    ///
+    /// # Errors
+    /// `overloaded` with too many calls under way, `peer_gone` when the connection is over.
+    pub fn begin_call(&mut self, spec: &CallSpec<'_>) -> Result<CallDraft> {
+        self.phase.check_open()?;
+        if self.calls.len() >= self.options.max_calls {
+            return Err(Error::new(
+                ErrorKind::Overloaded,
+                format!("{} calls are under way already, wait for some of them", self.options.max_calls),
+            ));
+        }
+        let target = self.complete(spec.target);
+        let session = (spec.promise != Promise::Never).then(|| self.new_id());
+        let (from, identity) = match spec.speak_as {
+            Some((from, ws, user)) => (from, Some((ws, user))),
+            None => (self.address.as_str(), None),
+        };
+        let mut writer = Writer::new();
+        let route = Route {
+            from,
+            to: &target,
+            method: spec.method,
+            parent: spec.parent,
+            session: session.as_deref(),
+            identity,
+        };
+        route.write(&mut writer)?;
+        begin_body(&mut writer, spec.args, spec.with_kwargs, spec.promise)?;
+        if let Some(session) = &session {
+            writer.export_to(self.exports(from.to_owned(), session.clone()));
+        }
+        Ok(CallDraft {
+            writer,
+            session,
+            method: spec.method.to_owned(),
+            promise: spec.promise,
+            with_kwargs: spec.with_kwargs,
+            timeout: spec.timeout.unwrap_or(self.options.method_timeout),
+            speaker: spec.speak_as.map(|(from, ws, user)| Speaker {
+                from: from.to_owned(),
+                ws: ws.to_owned(),
+                user: user.to_owned(),
+            }),
+            target,
+        })
+    }
+
+    /// Sends a call whose arguments are written. Its end is told by [`Event::Resolved`] or [`Event::Rejected`]
+    /// with this `id`.
+    ///
+    /// # Errors
+    /// `too_large` when the message is over a limit; the functions in it are then released.
+    pub fn finish_call(&mut self, id: CallId, draft: CallDraft, now: Time) -> Result<()> {
+        self.send_call(Owner::Language(id), draft, now)
+    }
+
+    /// Gives up waiting for a call; its functions are released, a late reply is ignored.
+    pub fn forget_call(&mut self, id: CallId) {
+        if let Some(call) = self.calls.take_by_owner(id) {
+            self.release(call.objects);
+        }
+    }
+
+    pub(super) fn send_call(&mut self, owner: Owner, draft: CallDraft, now: Time) -> Result<()> {
+        self.try_send_call(owner, draft, now).map_err(|(_, error)| error)
+    }
+
+    /// Sends a call; gives its owner back with the error when it could not be sent.
+    pub(super) fn try_send_call(&mut self, owner: Owner, mut draft: CallDraft, now: Time) -> Result<(), (Owner, Error)> {
+        let objects = draft.writer.take_objects();
+        let interval = draft.timeout.as_secs_f64() / 2.0;
+        if let Err(error) = end_body(&mut draft.writer, draft.with_kwargs, draft.promise, interval) {
+            self.release(objects);
+            return Err((owner, error));
+        }
+        let frame = Bytes::from(draft.writer.into_bytes());
+        let Some(session) = draft.session else {
+            self.send_long(&draft.target, frame, None, draft.speaker, now);
+            self.finish_unanswered(owner);
+            return Ok(());
+        };
+        if matches!(owner, Owner::Join(_)) {
+            self.send_first(&draft.target, frame);
+        } else {
+            self.send_long(&draft.target, frame, Some(session.clone()), draft.speaker, now);
+        }
+        let expires = now + draft.timeout;
+        let call = Call { owner, target: draft.target, method: draft.method, timeout: draft.timeout, expires, objects };
+        self.calls.insert(session, call);
+        Ok(())
+    }
+
+    fn finish_unanswered(&mut self, owner: Owner) {
+        if let Owner::Language(call) = owner {
+            let args = Bytes::from_static(&[0x91, 0xc0]);
+            self.emit(Event::Resolved { call, value: super::Payload { args, ..Default::default() } });
+        }
+    }
+
+    /// Ends everything that is under way, for good.
+    pub fn close(&mut self, error: &Error, now: Time) {
+        self.phase = Phase::Closed(error.clone());
+        for call in self.calls.take_all() {
+            self.end_call(call, Err(error.clone()), now);
+        }
+        let handles = self.objects.take_all();
+        handles.into_iter().chain(self.services.take_all()).for_each(|handle| self.emit(Event::Released(handle)));
+        self.runs.clear();
+        self.sending.clear();
+        self.waiting.clear();
+        self.outgoing_bytes = 0;
+        self.emit(Event::State(State::Closed { error: error.clone() }));
+    }
+
+    /// Where functions written into a message of `session` belong.
+    pub(super) fn exports(&self, target: String, session: String) -> Exports {
+        Exports { target, server: self.info.public_base_url.clone(), session, objects: Vec::new() }
+    }
+
+    /// The target as the server would complete it. Every `*/...` means the manager that we are connected to:
+    /// objects that the language holds survive a change of the manager's name.
+    fn complete(&self, target: &str) -> String {
+        if target.starts_with("*/") && !self.manager.is_empty() {
+            return self.manager.clone();
+        }
+        absolute(target, &self.info.workspace)
+    }
+
+    pub(super) fn new_id(&mut self) -> String {
+        const LETTERS: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+        (0..20).map(|_| char::from(LETTERS[self.random.usize(..LETTERS.len())])).collect()
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    pub(super) fn release(&mut self, objects: Vec<(String, Handle)>) {
+        for (_, handle) in objects {
+            self.emit(Event::Released(handle));
+        }
+    }
+
+    /// Queues a frame. While the session is not ready, frames of the language wait behind the registrations.
+    pub(super) fn send(&mut self, to: &str, frame: Bytes) {
+        self.outgoing_bytes += frame.len();
+        let outgoing = Outgoing { to: to.to_owned(), frame };
+        if self.phase.is_ready() { self.sending.push_back(outgoing) } else { self.waiting.push_back(outgoing) }
+    }
+
+    /// Queues a frame that the session needs before it is ready.
+    pub(super) fn send_first(&mut self, to: &str, frame: Bytes) {
+        self.outgoing_bytes += frame.len();
+        self.sending.push_back(Outgoing { to: to.to_owned(), frame });
+    }
+
+    /// What waited for the session to be ready goes out now.
+    pub(super) fn send_waiting(&mut self) {
+        self.sending.append(&mut self.waiting);
+    }
+
+    /// What could not be sent on a broken connection waits for the next one.
+    pub(super) fn keep_unsent(&mut self) {
+        while let Some(outgoing) = self.sending.pop_back() {
+            self.waiting.push_front(outgoing);
+        }
+    }
+}

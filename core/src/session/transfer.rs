@@ -1,0 +1,173 @@
+//! Long messages in parts: the sender (protocol section 11.1).
+//!
+//! A message above the chunk size goes into the receiver's cache part by part, a few at a time, so that small
+//! calls pass between them; then the receiver is told to take it as if it had come in one frame.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::calls::Owner;
+use super::draft::{CallSpec, Speaker};
+use super::event::Time;
+use super::session::Session;
+use crate::codec::{Promise, Writer};
+use crate::{Error, Result};
+
+/// What a frame may be longer than the chunk size before it is split (protocol section 20).
+const SLACK: usize = 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Creating,
+    Parts,
+    Processing,
+}
+
+#[derive(Debug)]
+pub(super) struct Transfer {
+    to: String,
+    package: Bytes,
+    /// The call that this is the request of.
+    call: Option<String>,
+    speaker: Option<Speaker>,
+    key: String,
+    stage: Stage,
+    next: usize,
+    open: usize,
+}
+
+/// All long messages that are leaving.
+#[derive(Debug, Default)]
+pub(super) struct Transfers {
+    by_id: HashMap<u64, Transfer>,
+    last: u64,
+}
+
+impl Transfers {
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+}
+
+impl Session {
+    /// Sends a frame, in parts when it is long.
+    pub(super) fn send_long(
+        &mut self,
+        to: &str,
+        frame: Bytes,
+        call: Option<String>,
+        speaker: Option<Speaker>,
+        now: Time,
+    ) {
+        if frame.len() <= self.options.chunk_size + SLACK {
+            return self.send(to, frame);
+        }
+        let key = self.new_id();
+        self.transfers.last += 1;
+        let id = self.transfers.last;
+        let transfer = Transfer {
+            to: to.to_owned(),
+            package: frame,
+            call,
+            speaker,
+            key,
+            stage: Stage::Creating,
+            next: 0,
+            open: 1,
+        };
+        self.transfers.by_id.insert(id, transfer);
+        self.cache_call(id, "create", now, None);
+    }
+
+    pub(super) fn transfer_step_done(&mut self, id: u64, end: Result<()>, now: Time) {
+        if let Err(error) = end {
+            return self.transfer_failed(id, error, now);
+        }
+        let Some(transfer) = self.transfers.by_id.get_mut(&id) else { return };
+        transfer.open -= 1;
+        if let Some(call) = transfer.call.clone() {
+            self.calls.touch(&call, now);
+        }
+        let Some(transfer) = self.transfers.by_id.get(&id) else { return };
+        match transfer.stage {
+            Stage::Creating => {
+                self.set_stage(id, Stage::Parts);
+                self.fill_window(id, now);
+            }
+            Stage::Parts => self.fill_window(id, now),
+            Stage::Processing => {
+                self.transfers.by_id.remove(&id);
+            }
+        }
+    }
+
+    fn set_stage(&mut self, id: u64, stage: Stage) {
+        if let Some(transfer) = self.transfers.by_id.get_mut(&id) {
+            transfer.stage = stage;
+        }
+    }
+
+    fn fill_window(&mut self, id: u64, now: Time) {
+        let (size, window) = (self.options.chunk_size, self.options.chunk_window);
+        while let Some(transfer) = self.transfers.by_id.get_mut(&id)
+            && transfer.stage == Stage::Parts
+        {
+            let start = transfer.next * size;
+            if start >= transfer.package.len() {
+                if transfer.open == 0 {
+                    transfer.open = 1;
+                    transfer.stage = Stage::Processing;
+                    self.cache_call(id, "process", now, None);
+                }
+                return;
+            }
+            if transfer.open >= window {
+                return;
+            }
+            let end = transfer.package.len().min(start + size);
+            let part = (transfer.next, transfer.package.slice(start..end));
+            transfer.next += 1;
+            transfer.open += 1;
+            self.cache_call(id, "set", now, Some(part));
+        }
+    }
+
+    fn cache_call(&mut self, id: u64, name: &str, now: Time, part: Option<(usize, Bytes)>) {
+        let Some(transfer) = self.transfers.by_id.get(&id) else { return };
+        let (to, key, speaker) = (transfer.to.clone(), transfer.key.clone(), transfer.speaker.clone());
+        let method = format!("services.built-in.message_cache.{name}");
+        let spec = CallSpec {
+            target: &to,
+            method: &method,
+            promise: Promise::Star,
+            args: if part.is_some() { 4 } else { 2 },
+            speak_as: speaker.as_ref().map(|speaker| (&*speaker.from, &*speaker.ws, &*speaker.user)),
+            ..CallSpec::default()
+        };
+        let sent = self.begin_call(&spec).and_then(|mut draft| {
+            write_arguments(&mut draft.writer, &key, part)?;
+            self.send_call(Owner::Transfer(id), draft, now)
+        });
+        if let Err(error) = sent {
+            self.transfer_failed(id, error, now);
+        }
+    }
+
+    fn transfer_failed(&mut self, id: u64, error: Error, now: Time) {
+        let Some(transfer) = self.transfers.by_id.remove(&id) else { return };
+        if let Some(call) = transfer.call.and_then(|session| self.calls.take(&session)) {
+            let error = Error::new(error.kind(), format!("a message of {} bytes could not be sent: {}", transfer.package.len(), error.message()));
+            self.end_call(call, Err(error), now);
+        }
+    }
+}
+
+fn write_arguments(out: &mut Writer, key: &str, part: Option<(usize, Bytes)>) -> Result<()> {
+    out.text(key)?;
+    if let Some((index, data)) = part {
+        out.uint(index as u64)?;
+        out.bytes(&data)?;
+    }
+    out.bool(false)
+}

@@ -1,0 +1,212 @@
+//! Long messages in parts: the receiver's cache (protocol section 11).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{Error, ErrorKind, Result};
+
+/// Limits of the cache of parts of one receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkLimits {
+    /// Messages under way at once. Default 256.
+    pub messages: usize,
+    /// Bytes held at once, over all messages. Default 4 GiB on 64-bit machines, 1 GiB elsewhere.
+    pub bytes: usize,
+    /// Parts of one message. Default 65,536.
+    pub parts: usize,
+    /// How long a message may lie without a new part. Default 5 minutes.
+    pub age: Duration,
+}
+
+impl Default for ChunkLimits {
+    fn default() -> Self {
+        let bytes = if usize::BITS >= 64 { 4 << 30 } else { 1 << 30 };
+        Self { messages: 256, bytes, parts: 65_536, age: Duration::from_secs(300) }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    parts: Vec<Option<Bytes>>,
+    bytes: usize,
+    touched: Duration,
+}
+
+/// Parts of messages that are not complete yet, kept apart by sender: nobody can touch another's.
+#[derive(Debug, Default)]
+pub struct ChunkStore {
+    limits: ChunkLimits,
+    entries: HashMap<(String, String), Entry>,
+    bytes: usize,
+}
+
+impl ChunkStore {
+    /// A store with these limits.
+    pub fn new(limits: ChunkLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Messages under way.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is under way.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Begins the message `key` of `from`.
+    ///
+    /// # Errors
+    /// `conflict` when it exists and may not be replaced, `overloaded` with too many under way.
+    pub fn create(&mut self, from: &str, key: &str, overwrite: bool, now: Duration) -> Result<()> {
+        let id = (from.to_owned(), key.to_owned());
+        if self.entries.contains_key(&id) {
+            if !overwrite {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    format!("Message with the same key ({key}) already exists in the cache store, please use overwrite=True or remove it first."),
+                ));
+            }
+            self.remove(from, key)?;
+        }
+        if self.entries.len() >= self.limits.messages {
+            return Err(Error::new(
+                ErrorKind::Overloaded,
+                format!("{} long messages are under way already, try again later", self.limits.messages),
+            ));
+        }
+        self.entries.insert(id, Entry { parts: Vec::new(), bytes: 0, touched: now });
+        Ok(())
+    }
+
+    /// Stores part `index` of a message, or the next one when no index is given.
+    ///
+    /// # Errors
+    /// `not_found` for an unknown message, `too_large` past a limit.
+    pub fn set(&mut self, from: &str, key: &str, index: Option<usize>, data: Bytes, now: Duration) -> Result<()> {
+        let (limits, held) = (self.limits, self.bytes);
+        let entry = self.entry(from, key)?;
+        let index = index.unwrap_or(entry.parts.len());
+        if index >= limits.parts {
+            return Err(Error::too_large(format!("part {index} of a message that may have {} parts", limits.parts)));
+        }
+        if held.saturating_add(data.len()) > limits.bytes {
+            return Err(Error::too_large(format!("long messages under way may hold {} bytes in all", limits.bytes)));
+        }
+        if entry.parts.len() <= index {
+            entry.parts.resize(index + 1, None);
+        }
+        let added = data.len();
+        let replaced = entry.parts[index].replace(data).map_or(0, |old| old.len());
+        entry.bytes = entry.bytes + added - replaced;
+        entry.touched = now;
+        self.bytes = held + added - replaced;
+        Ok(())
+    }
+
+    /// Forgets a message.
+    ///
+    /// # Errors
+    /// `not_found` for an unknown message.
+    pub fn remove(&mut self, from: &str, key: &str) -> Result<()> {
+        self.take(from, key).map(|_| ())
+    }
+
+    /// Joins a message and forgets it.
+    ///
+    /// # Errors
+    /// `not_found` for an unknown message, `invalid` when a part is missing: it is never skipped.
+    pub fn join(&mut self, from: &str, key: &str) -> Result<Bytes> {
+        let entry = self.take(from, key)?;
+        let mut joined = BytesMut::with_capacity(entry.bytes);
+        for (index, part) in entry.parts.iter().enumerate() {
+            let part = part
+                .as_ref()
+                .ok_or_else(|| Error::invalid(format!("part {index} of the message with key {key} is missing")))?;
+            joined.extend_from_slice(part);
+        }
+        Ok(joined.freeze())
+    }
+
+    /// Forgets messages that have lain too long.
+    pub fn sweep(&mut self, now: Duration) {
+        let age = self.limits.age;
+        let old: Vec<_> =
+            self.entries.iter().filter(|(_, entry)| now.saturating_sub(entry.touched) > age).map(|(id, _)| id.clone()).collect();
+        for (from, key) in old {
+            let _ = self.take(&from, &key);
+        }
+    }
+
+    /// Forgets all messages of a sender that has gone.
+    pub fn forget(&mut self, from: &str) {
+        let gone: Vec<_> = self.entries.keys().filter(|(sender, _)| sender == from).cloned().collect();
+        for (from, key) in gone {
+            let _ = self.take(&from, &key);
+        }
+    }
+
+    fn entry(&mut self, from: &str, key: &str) -> Result<&mut Entry> {
+        self.entries.get_mut(&(from.to_owned(), key.to_owned())).ok_or_else(|| unknown(key))
+    }
+
+    fn take(&mut self, from: &str, key: &str) -> Result<Entry> {
+        let entry = self.entries.remove(&(from.to_owned(), key.to_owned())).ok_or_else(|| unknown(key))?;
+        self.bytes -= entry.bytes;
+        Ok(entry)
+    }
+}
+
+fn unknown(key: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("Message with key {key} does not exists."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    fn store() -> ChunkStore {
+        ChunkStore::new(ChunkLimits { messages: 2, bytes: 10, parts: 4, ..ChunkLimits::default() })
+    }
+
+    #[test]
+    fn parts_are_joined_in_order_whatever_order_they_came_in() {
+        let mut store = store();
+        store.create("a", "k", false, NOW).unwrap();
+        store.set("a", "k", Some(1), Bytes::from_static(b"cd"), NOW).unwrap();
+        store.set("a", "k", Some(0), Bytes::from_static(b"ab"), NOW).unwrap();
+        store.set("a", "k", None, Bytes::from_static(b"ef"), NOW).unwrap();
+        assert_eq!(store.join("a", "k").unwrap(), "abcdef");
+        assert!(store.is_empty());
+        assert_eq!(store.bytes, 0);
+    }
+
+    #[test]
+    fn a_missing_part_is_an_error_and_never_skipped() {
+        let mut store = store();
+        store.create("a", "k", false, NOW).unwrap();
+        store.set("a", "k", Some(1), Bytes::from_static(b"cd"), NOW).unwrap();
+        assert_eq!(store.join("a", "k").unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn limits_hold_and_senders_are_apart() {
+        let mut store = store();
+        store.create("a", "k", false, NOW).unwrap();
+        assert_eq!(store.set("b", "k", None, Bytes::new(), NOW).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(store.create("a", "k", false, NOW).unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(store.set("a", "k", Some(4), Bytes::new(), NOW).unwrap_err().kind(), ErrorKind::TooLarge);
+        let big = Bytes::from_static(b"0123456789x");
+        assert_eq!(store.set("a", "k", None, big, NOW).unwrap_err().kind(), ErrorKind::TooLarge);
+        store.create("b", "k", false, NOW).unwrap();
+        assert_eq!(store.create("c", "k", false, NOW).unwrap_err().kind(), ErrorKind::Overloaded);
+        store.sweep(Duration::from_secs(301));
+        assert!(store.is_empty());
+    }
+}

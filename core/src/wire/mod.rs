@@ -1,0 +1,12 @@
+//! Frames and what is in them (protocol sections 2, 6 and 11).
+
+mod address;
+mod chunk;
+mod message;
+mod relay;
+
+pub use address::{Address, ServiceUri, absolute};
+pub use chunk::{ChunkLimits, ChunkStore};
+pub(crate) use message::{begin_body, end_body};
+pub use message::{Body, Header, Reply, Route};
+pub use relay::{Relayed, Sender, rewrite};

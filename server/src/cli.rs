@@ -1,6 +1,173 @@
-//! x
+//! The command line: arguments and environment to [`Config`], and the command that serves.
+
+use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
-/// x
-pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::server::{Running, Server, StartError};
+use crate::state::VERSION;
+
+mod environment;
+mod flags;
+mod inert;
+mod log;
+
+pub use flags::ServeFlags;
+
+/// Exit code for a command line or a setting that cannot be used.
+const UNUSABLE: u8 = 2;
+/// Exit code for everything else that goes wrong.
+const FAILED: u8 = 1;
+
+/// Functions from Python and JavaScript, called by RPC and over HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "polyfn", version, arg_required_else_help = true, infer_long_args = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
 }
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    #[command(infer_long_args = true, after_help = flags::EXAMPLES)]
+    Serve(Box<ServeFlags>),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    ExitCode::from(run(std::env::args_os()))
+}
+
+/// Runs the command in `arguments`, whose first one is the program's name, and answers the exit code.
+///
+/// Blocks until the command is done; it makes its own tokio runtime, so it is not to be called from one.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let (cli, notes) = match parse(arguments.into_iter().collect(), &|name| std::env::var(name).ok()) {
+        Ok(parsed) => parsed,
+        Err(error) => return show(&error),
+    };
+    let Command::Serve(flags) = cli.command;
+    log::start(&flags.log);
+    for note in notes.into_iter().chain(flags.inert.warnings()) {
+        tracing::warn!("{note}");
+    }
+    serve(&flags)
+}
+
+/// Reads the arguments, then again with what the environment adds. Also answers what of the environment was left
+/// out, and why.
+fn parse(
+    arguments: Vec<OsString>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Cli, Vec<String>), clap::Error> {
+    Cli::try_parse_from(&arguments)?;
+    let (arguments, notes) = environment::with_variables::<Cli>(arguments, "serve", variable);
+    Ok((Cli::try_parse_from(arguments)?, notes))
+}
+
+/// Help and version go to stdout and are a success, as usual.
+fn show(error: &clap::Error) -> u8 {
+    _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => 0,
+        _ => UNUSABLE,
+    }
+}
+
+fn serve(flags: &ServeFlags) -> u8 {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if flags.workers > 0 {
+        builder.worker_threads(flags.workers);
+    }
+    let runtime = match builder.enable_all().thread_name("polyfn").build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILED, &format!("cannot start the runtime: {error}")),
+    };
+    let code = runtime.block_on(serve_until_signal(flags));
+    // what did not end in time must not keep the process
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve_until_signal(flags: &ServeFlags) -> u8 {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return fail(FAILED, &format!("cannot listen for signals: {error}")),
+    };
+    let running = match Server::start(flags.config()).await {
+        Ok(running) => running,
+        Err(error @ StartError::Config(_)) => return fail(UNUSABLE, &error.to_string()),
+        Err(error) => return fail(FAILED, &error.to_string()),
+    };
+    announce(&running);
+    signals.next().await;
+    tracing::info!("stopping: a second signal stops at once");
+    tokio::select! {
+        ended = running.stop() => {
+            if !ended {
+                tracing::warn!("stopped with work under way: it did not end in time");
+            }
+            0
+        }
+        () = signals.next() => FAILED,
+    }
+}
+
+/// The one line on stdout that programs wait for.
+fn announce(running: &Running) {
+    let state = running.state();
+    tracing::info!(address = %running.address(), server_id = state.server_id, "listening");
+    if state.config.jwt_secret.is_none() {
+        tracing::info!("no token secret is set: tokens end with this process (POLYFN_JWT_SECRET keeps them)");
+    }
+    let mut out = std::io::stdout().lock();
+    // nobody may be reading; that is no reason to stop
+    _ = writeln!(out, "polyfn {VERSION} ready at {}", running.url()).and_then(|()| out.flush());
+}
+
+fn fail(code: u8, message: &str) -> u8 {
+    eprintln!("polyfn: {message}");
+    code
+}
+
+/// The signals by which a process is asked to end.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

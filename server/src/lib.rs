@@ -1,10 +1,22 @@
-//! The polyfn server.
+//! The polyfn server: functions registered by Python and JavaScript programs, called by RPC and over HTTP.
+//!
+//! The binary `polyfn` is this library behind a command line ([`cli`]); [`Server::start`] runs the same inside
+//! another program.
 
 pub mod auth;
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod http;
 pub mod limits;
+mod listener;
+pub mod metrics;
 pub mod names;
+pub mod server;
+pub mod shutdown;
+pub mod state;
 
-pub use config::{Config, ConfigError, Secret};
-pub use limits::Limits;
+pub use config::{Config, ConfigError, Issuer, Secret};
+pub use limits::{Limits, Seconds};
+pub use server::{Running, Server, StartError};
+pub use state::{State, VERSION};

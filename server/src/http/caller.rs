@@ -1,0 +1,68 @@
+//! Who asks, with what rights, from a request's parts.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use polyfn_core::ErrorKind;
+
+use crate::auth::handshake::specialised;
+use crate::auth::{Permission, TokenError, UserInfo, identify};
+use crate::clock;
+use crate::http::problem::Problem;
+use crate::state::State;
+
+/// The user behind an HTTP request; as an argument of a handler it answers bad tokens with 401.
+///
+/// # Examples
+/// ```
+/// use polyfn_server::http::Caller;
+/// async fn handler(caller: Caller) -> String {
+///     caller.user.id.clone()
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who asks; strangers are all the same read-only user.
+    pub user: Arc<UserInfo>,
+}
+
+impl Caller {
+    /// The caller of a request with these headers.
+    ///
+    /// # Errors
+    /// 401 for a token that is not accepted, 403 for one that is good for another purpose only.
+    pub fn from_headers(state: &State, headers: &HeaderMap) -> Result<Self, Problem> {
+        let user = identify::user(headers, &state.tokens, clock::now()).map_err(|error| refused(&error))?;
+        let Some(user) = user else { return Ok(Self { user: Arc::clone(&state.anonymous) }) };
+        match user.scope.special() {
+            words if words.is_empty() => Ok(Self { user: Arc::new(user) }),
+            words => Err(Problem::new(ErrorKind::PermissionDenied, specialised(&words))),
+        }
+    }
+
+    /// The workspace in which the caller acts when asking for something in `asked`.
+    #[must_use]
+    pub fn workspace(&self, asked: &str) -> String {
+        identify::acting_workspace(&self.user, Some(asked))
+    }
+
+    /// Whether the caller may do in `workspace` what needs `right`.
+    #[must_use]
+    pub fn may(&self, right: Permission, workspace: &str) -> bool {
+        self.user.may(right, workspace)
+    }
+}
+
+fn refused(error: &TokenError) -> Problem {
+    Problem::unauthorized(error.to_string())
+}
+
+impl FromRequestParts<Arc<State>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, Problem> {
+        Self::from_headers(state, &parts.headers)
+    }
+}

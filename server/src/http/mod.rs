@@ -1,0 +1,137 @@
+//! HTTP: one file per surface. [`answer`] is the door every request comes through.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State as Extract};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tower::Service;
+
+use crate::state::State;
+
+pub mod caller;
+pub mod cors;
+pub mod health;
+pub mod pages;
+pub mod problem;
+
+pub use caller::Caller;
+pub use problem::{Problem, failure};
+
+/// The two ends of the connection a request came by; in the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    /// Where the request comes from.
+    pub remote: SocketAddr,
+    /// Where it was accepted.
+    pub local: SocketAddr,
+}
+
+/// All routes of the server, without the base path.
+///
+/// Ordinary routes get CORS headers and compression. Functions answer for themselves: they belong into a router
+/// merged after `layer`.
+pub fn router(state: &Arc<State>) -> Router {
+    let ordinary = Router::new()
+        .route("/", get(pages::landing))
+        .route("/assets/config.json", get(pages::config))
+        .route("/health", get(health::overview))
+        .route("/health/liveness", get(health::liveness))
+        .route("/health/readiness", get(health::readiness))
+        .route("/metrics", get(health::metrics))
+        .layer(cors::compression())
+        .layer(cors::layer(&state.config.allow_origins));
+    ordinary.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(Arc::clone(state))
+}
+
+/// Answers one request: takes the base path off, asks the router, counts and logs.
+pub async fn answer(state: Arc<State>, mut router: Router, mut request: Request) -> Response {
+    let log = state.config.access_log.then(|| (request.method().clone(), request.uri().path().to_owned()));
+    let response = match without_base(&state.config.base_path, request.uri()) {
+        Base::None => call(&mut router, request).await,
+        Base::Taken(uri) => {
+            *request.uri_mut() = uri;
+            call(&mut router, request).await
+        }
+        Base::Root => redirect(&format!("{}/", state.config.base_path)),
+        Base::Other => problem::detail(StatusCode::NOT_FOUND, "Not Found"),
+    };
+    state.metrics.count_response(response.status());
+    if let Some((method, path)) = log {
+        // the query is left out, as it may carry a token
+        tracing::info!(target: "polyfn::access", %method, path, status = response.status().as_u16());
+    }
+    response
+}
+
+async fn call(router: &mut Router, request: Request<Body>) -> Response {
+    let answered: Result<Response, Infallible> = Service::call(router, request).await;
+    match answered {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+enum Base {
+    /// There is no base path.
+    None,
+    /// The URI without it.
+    Taken(Uri),
+    /// The base path itself, without a slash at its end.
+    Root,
+    /// A path outside.
+    Other,
+}
+
+fn without_base(base: &str, uri: &Uri) -> Base {
+    if base.is_empty() {
+        return Base::None;
+    }
+    let whole = uri.path_and_query().map_or(uri.path(), |path| path.as_str());
+    match whole.strip_prefix(base) {
+        Some(rest) if rest.starts_with('/') => rest.parse().map_or(Base::Other, Base::Taken),
+        Some(rest) if rest.is_empty() || rest.starts_with('?') => Base::Root,
+        _ => Base::Other,
+    }
+}
+
+/// A redirect that keeps method and body.
+#[must_use]
+pub fn redirect(location: &str) -> Response {
+    (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response()
+}
+
+async fn not_found(Extract(_): Extract<Arc<State>>, uri: Uri) -> Response {
+    failure(StatusCode::NOT_FOUND, &format!("File not found: {}", uri.path().trim_start_matches('/')))
+}
+
+async fn method_not_allowed() -> Response {
+    problem::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(base: &str, uri: &str) -> Option<String> {
+        match without_base(base, &uri.parse().unwrap()) {
+            Base::Taken(uri) => Some(uri.to_string()),
+            Base::Root => Some("root".to_owned()),
+            Base::None | Base::Other => None,
+        }
+    }
+
+    #[test]
+    fn the_base_path_is_taken_off_whole() {
+        assert_eq!(taken("/hy", "/hy/a/b?c=d").as_deref(), Some("/a/b?c=d"));
+        assert_eq!(taken("/hy", "/hy/").as_deref(), Some("/"));
+        assert_eq!(taken("/hy", "/hy?x").as_deref(), Some("root"));
+        assert_eq!(taken("/hy", "/hypha/x"), None);
+        assert_eq!(taken("/hy", "/"), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! Counters and gauges, and their Prometheus text.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// So many more.
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number of things that are there now.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// One more, until the guard is dropped.
+    #[must_use]
+    pub fn hold(&self) -> Held<'_> {
+        self.increment();
+        Held(self)
+    }
+
+    /// One more.
+    pub fn increment(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub fn decrement(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One of the things a [`Gauge`] counts.
+#[derive(Debug)]
+pub struct Held<'a>(&'a Gauge);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.decrement();
+    }
+}
+
+/// Writes the struct and its Prometheus text from one table.
+macro_rules! metrics {
+    ($($(#[doc = $doc:literal])+ $name:ident: $kind:ident,)+) => {
+        /// What the server counts; each field is published as `polyfn_<field>`.
+        #[derive(Debug, Default)]
+        pub struct Metrics {
+            $($(#[doc = $doc])+ pub $name: $kind,)+
+            /// Answers over HTTP by the first digit of their status, 1 to 5.
+            pub http_responses: [Counter; 5],
+        }
+
+        impl Metrics {
+            fn write_table(&self, out: &mut String) {
+                $(write_one(out, stringify!($name), stringify!($kind), concat!($($doc),+), self.$name.get());)+
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Open network connections, HTTP and websocket.
+    connections: Gauge,
+    /// Network connections accepted since the start.
+    connections_total: Counter,
+    /// Connected clients.
+    clients: Gauge,
+    /// Clients that connected since the start.
+    clients_total: Counter,
+    /// Handshakes refused.
+    handshakes_refused_total: Counter,
+    /// Services registered now.
+    services: Gauge,
+    /// Frames passed on from one client to another.
+    frames_relayed_total: Counter,
+    /// Bytes of those frames.
+    bytes_relayed_total: Counter,
+    /// Frames refused: no such target, no right, malformed.
+    frames_refused_total: Counter,
+    /// Calls to functions and services over HTTP.
+    http_calls_total: Counter,
+    /// Calls over HTTP under way.
+    http_calls: Gauge,
+    /// Calls to the workspace manager.
+    manager_calls_total: Counter,
+}
+
+impl Metrics {
+    /// Counts one HTTP answer.
+    pub fn count_response(&self, status: http::StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5);
+        self.http_responses[class - 1].increment();
+    }
+
+    /// All of it as Prometheus text; the caller says how long the server is up.
+    #[must_use]
+    pub fn text(&self, uptime_seconds: f64) -> String {
+        let mut out = String::with_capacity(4096);
+        self.write_table(&mut out);
+        out.push_str("# HELP polyfn_http_responses_total Answers over HTTP by class of status.\n");
+        out.push_str("# TYPE polyfn_http_responses_total counter\n");
+        for (class, counter) in (1..).zip(&self.http_responses) {
+            _ = writeln!(out, "polyfn_http_responses_total{{status=\"{class}xx\"}} {}", counter.get());
+        }
+        write_one(&mut out, "uptime_seconds", "Gauge", "Seconds since the start.", uptime_seconds);
+        if let Some(bytes) = resident_bytes() {
+            write_one(&mut out, "resident_memory_bytes", "Gauge", "Memory of the process.", bytes);
+        }
+        out
+    }
+}
+
+fn write_one(out: &mut String, name: &str, kind: &str, help: &str, value: impl std::fmt::Display) {
+    let (help, kind) = (help.trim(), kind.to_ascii_lowercase());
+    _ = write!(out, "# HELP polyfn_{name} {help}\n# TYPE polyfn_{name} {kind}\npolyfn_{name} {value}\n");
+}
+
+/// Memory of this process in bytes, where the system tells (Linux).
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_that_of_prometheus() {
+        let metrics = Metrics::default();
+        let held = metrics.connections.hold();
+        metrics.frames_relayed_total.add(3);
+        metrics.count_response(http::StatusCode::NOT_FOUND);
+        let text = metrics.text(1.5);
+        let expected = "# HELP polyfn_connections Open network connections, HTTP and websocket.\n\
+                        # TYPE polyfn_connections gauge\npolyfn_connections 1\n";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.contains("\npolyfn_frames_relayed_total 3\n"));
+        assert!(text.contains("\npolyfn_http_responses_total{status=\"4xx\"} 1\n"));
+        assert!(text.contains("\npolyfn_uptime_seconds 1.5\n"));
+        drop(held);
+        assert!(metrics.text(0.0).contains("\npolyfn_connections 0\n"));
+    }
+}

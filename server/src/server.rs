@@ -1,0 +1,141 @@
+//! Puts the parts together: start, accept, drain, stop.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, ConfigError};
+use crate::http;
+use crate::listener::Listener;
+use crate::state::State;
+
+/// Connections that the system keeps ready while we accept others.
+const BACKLOG: u32 = 4096;
+
+/// Why a server does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A setting cannot be used.
+    Config(ConfigError),
+    /// The address cannot be listened at.
+    Listen(String, io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Listen(address, error) => write!(f, "cannot listen at {address}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Config(error) => Some(error),
+            Self::Listen(_, error) => Some(error),
+        }
+    }
+}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+/// The way to start one; see [`Server::start`].
+#[derive(Clone, Copy, Debug)]
+pub struct Server;
+
+impl Server {
+    /// Starts a server on the current tokio runtime; it listens when this returns.
+    ///
+    /// # Errors
+    /// When a setting cannot be used or the address is taken.
+    ///
+    /// # Examples
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use polyfn_server::{Config, Server};
+    /// let running = Server::start(Config { port: 0, ..Config::default() }).await?;
+    /// assert_ne!(running.address().port(), 0);
+    /// assert!(running.stop().await);
+    /// # Ok::<(), polyfn_server::StartError>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn start(config: Config) -> Result<Running, StartError> {
+        let config = config.checked()?;
+        let socket = listen(&config.host, config.port).await?;
+        let name = || format!("{}:{}", config.host, config.port);
+        let address = socket.local_addr().map_err(|error| StartError::Listen(name(), error))?;
+        let state = Arc::new(State::new(config, address)?);
+        let router = http::router(&state);
+        let accepting = tokio::spawn(Listener::new(Arc::clone(&state), router, socket).run());
+        Ok(Running { state, address, accepting })
+    }
+}
+
+/// A server at work. Dropping it leaves the server running; [`Running::stop`] ends it.
+#[derive(Debug)]
+pub struct Running {
+    state: Arc<State>,
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its URL on this machine.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.state.local_base_url
+    }
+
+    /// What its parts share.
+    #[must_use]
+    pub const fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// Stops: accepts nothing more, lets requests finish, tells clients to come back later, closes.
+    ///
+    /// Answers whether everything ended by itself within the time that the settings allow.
+    pub async fn stop(self) -> bool {
+        self.accepting.abort();
+        _ = self.accepting.await;
+        self.state.shutdown.run(self.state.config.shutdown_timeout.duration()).await
+    }
+}
+
+async fn listen(host: &str, port: u16) -> Result<TcpListener, StartError> {
+    let failed = |error| StartError::Listen(format!("{host}:{port}"), error);
+    let addresses = lookup_host((host, port)).await.map_err(failed)?;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match bind(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}
+
+/// The address is reusable, so that a restart need not wait for connections that linger.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}

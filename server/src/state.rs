@@ -1,0 +1,127 @@
+//! What every part of a running server shares.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::auth::{Tokens, UserInfo, token};
+use crate::config::{Config, ConfigError};
+use crate::metrics::Metrics;
+use crate::names;
+use crate::shutdown::Shutdown;
+
+/// The version of this software.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The shared state of one server, held as `Arc<State>` by every connection and handler.
+///
+/// Everything in it is either fixed at the start or safe to use from many threads.
+pub struct State {
+    /// Settings, checked.
+    pub config: Config,
+    /// Name of this server, the same after a restart with the same token secret.
+    pub server_id: String,
+    /// Client id of the workspace manager, `manager-<server_id>`.
+    pub manager_id: String,
+    /// URL of this server in links for others, without a slash at the end.
+    pub public_base_url: String,
+    /// URL of this server on its own machine, without a slash at the end.
+    pub local_base_url: String,
+    /// Makes and checks tokens.
+    pub tokens: Tokens,
+    /// The user of HTTP requests without a token.
+    pub anonymous: Arc<UserInfo>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Tells connections to end.
+    pub shutdown: Shutdown,
+    /// When the server started.
+    pub started: Instant,
+    // further shared parts (the hub) are added here and made in `State::new`
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("server_id", &self.server_id).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// The state of a server that listens at `address`. `config` must be [`Config::checked`].
+    ///
+    /// # Errors
+    /// When no token secret is given and the system has no randomness for one.
+    pub fn new(config: Config, address: SocketAddr) -> Result<Self, ConfigError> {
+        let server_id = config.server_id.clone().unwrap_or_else(|| {
+            let derived = config.jwt_secret.as_ref().map(|secret| names::derived(secret.expose().as_bytes()));
+            derived.unwrap_or_else(names::random)
+        });
+        let secret = match &config.jwt_secret {
+            Some(secret) => secret.clone(),
+            None => token::random_secret()
+                .map_err(|error| ConfigError(format!("no random token secret: {error}")))?,
+        };
+        let local_base_url = local_url(address, &config.base_path);
+        Ok(Self {
+            manager_id: format!("manager-{server_id}"),
+            server_id,
+            public_base_url: config.public_base_url.clone().unwrap_or_else(|| local_base_url.clone()),
+            local_base_url,
+            tokens: Tokens::new(&config, secret.expose().as_bytes()),
+            anonymous: Arc::new(UserInfo::anonymous_http()),
+            metrics: Metrics::default(),
+            shutdown: Shutdown::default(),
+            started: Instant::now(),
+            config,
+        })
+    }
+
+    /// Seconds since the start.
+    #[must_use]
+    pub fn uptime_seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+}
+
+/// A server that listens everywhere is reached on its own machine by the loopback address.
+fn local_url(address: SocketAddr, base_path: &str) -> String {
+    let host = match address {
+        _ if address.ip().is_unspecified() => "127.0.0.1".to_owned(),
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    };
+    format!("http://{host}:{}{base_path}", address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(config: Config, address: &str) -> State {
+        State::new(config.checked().unwrap(), address.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_id_survives_a_restart_with_the_same_secret() {
+        let config = Config { jwt_secret: Some("key".into()), ..Config::default() };
+        let first = state(config.clone(), "127.0.0.1:1");
+        assert_eq!(first.server_id, state(config, "127.0.0.1:2").server_id);
+        assert_eq!(first.manager_id, format!("manager-{}", first.server_id));
+        assert_ne!(state(Config::default(), "127.0.0.1:1").server_id, first.server_id);
+    }
+
+    #[test]
+    fn urls_name_a_reachable_host_and_the_base_path() {
+        let config = Config { base_path: "hy".to_owned(), ..Config::default() };
+        assert_eq!(state(config, "0.0.0.0:80").local_base_url, "http://127.0.0.1:80/hy");
+        assert_eq!(state(Config::default(), "[::1]:80").public_base_url, "http://[::1]:80");
+    }
+
+    #[test]
+    fn each_server_without_secret_has_its_own() {
+        let [one, two] = [0, 1].map(|_| state(Config::default(), "127.0.0.1:1"));
+        let token = one.tokens.issue(&UserInfo::anonymous(0), 60, 0).unwrap();
+        assert!(two.tokens.verify(&token, 0).is_err());
+    }
+}

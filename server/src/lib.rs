@@ -3,6 +3,8 @@
 //! The binary `polyfn` is this library behind a command line ([`cli`]); [`Server::start`] runs the same inside
 //! another program.
 
+#![forbid(unsafe_code)]
+
 pub mod auth;
 pub mod cli;
 pub mod clock;
@@ -12,6 +14,7 @@ pub mod limits;
 mod listener;
 pub mod metrics;
 pub mod names;
+pub mod rate;
 pub mod server;
 pub mod shutdown;
 pub mod state;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::auth::{Tokens, UserInfo, token};
 use crate::config::{Config, ConfigError};
+use crate::http::throttle::Throttle;
 use crate::metrics::Metrics;
 use crate::names;
 use crate::shutdown::Shutdown;
@@ -32,6 +33,8 @@ pub struct State {
     pub tokens: Tokens,
     /// The user of HTTP requests without a token.
     pub anonymous: Arc<UserInfo>,
+    /// Limits on HTTP requests by sender, if there are any.
+    pub throttle: Option<Throttle>,
     /// Counters.
     pub metrics: Metrics,
     /// Tells connections to end.
@@ -70,6 +73,7 @@ impl State {
             local_base_url,
             tokens: Tokens::new(&config, secret.expose().as_bytes()),
             anonymous: Arc::new(UserInfo::anonymous_http()),
+            throttle: Throttle::new(&config.limits),
             metrics: Metrics::default(),
             shutdown: Shutdown::default(),
             started: Instant::now(),

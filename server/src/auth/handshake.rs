@@ -100,7 +100,8 @@ impl HandshakeError {
     /// The message cut to what a close frame can carry.
     #[must_use]
     pub fn close_reason(&self) -> &str {
-        let end = self.message.floor_char_boundary(CLOSE_REASON_MAX);
+        let mut ends = (0..=CLOSE_REASON_MAX.min(self.message.len())).rev();
+        let end = ends.find(|end| self.message.is_char_boundary(*end)).unwrap_or_default();
         &self.message[..end]
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State as Extract};
+use axum::extract::Request;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -19,6 +19,7 @@ pub mod cors;
 pub mod health;
 pub mod pages;
 pub mod problem;
+pub mod throttle;
 
 pub use caller::Caller;
 pub use problem::{Problem, failure};
@@ -44,22 +45,20 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/health/liveness", get(health::liveness))
         .route("/health/readiness", get(health::readiness))
         .route("/metrics", get(health::metrics))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(cors::compression())
         .layer(cors::layer(&state.config.allow_origins));
-    ordinary.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(Arc::clone(state))
+    // routes that answer for themselves (functions, websockets) are merged here
+    ordinary.with_state(Arc::clone(state))
 }
 
 /// Answers one request: takes the base path off, asks the router, counts and logs.
-pub async fn answer(state: Arc<State>, mut router: Router, mut request: Request) -> Response {
+pub async fn answer(state: Arc<State>, router: Router, request: Request) -> Response {
     let log = state.config.access_log.then(|| (request.method().clone(), request.uri().path().to_owned()));
-    let response = match without_base(&state.config.base_path, request.uri()) {
-        Base::None => call(&mut router, request).await,
-        Base::Taken(uri) => {
-            *request.uri_mut() = uri;
-            call(&mut router, request).await
-        }
-        Base::Root => redirect(&format!("{}/", state.config.base_path)),
-        Base::Other => problem::detail(StatusCode::NOT_FOUND, "Not Found"),
+    let response = match throttled(&state, &request) {
+        Ok(()) => under_base(&state, router, request).await,
+        Err(problem) => problem.into_response(),
     };
     state.metrics.count_response(response.status());
     if let Some((method, path)) = log {
@@ -67,6 +66,28 @@ pub async fn answer(state: Arc<State>, mut router: Router, mut request: Request)
         tracing::info!(target: "polyfn::access", %method, path, status = response.status().as_u16());
     }
     response
+}
+
+fn throttled(state: &State, request: &Request) -> Result<(), Problem> {
+    match (&state.throttle, request.extensions().get::<Ends>()) {
+        (Some(throttle), Some(ends)) => {
+            let now = state.started.elapsed();
+            throttle.check(ends.remote.ip(), request.uri(), request.headers(), &state.tokens, now)
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn under_base(state: &State, mut router: Router, mut request: Request) -> Response {
+    match without_base(&state.config.base_path, request.uri()) {
+        Base::None => call(&mut router, request).await,
+        Base::Taken(uri) => {
+            *request.uri_mut() = uri;
+            call(&mut router, request).await
+        }
+        Base::Root => redirect(&format!("{}/", state.config.base_path)),
+        Base::Other => problem::detail(StatusCode::NOT_FOUND, "Not Found"),
+    }
 }
 
 async fn call(router: &mut Router, request: Request<Body>) -> Response {
@@ -106,7 +127,7 @@ pub fn redirect(location: &str) -> Response {
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response()
 }
 
-async fn not_found(Extract(_): Extract<Arc<State>>, uri: Uri) -> Response {
+async fn not_found(uri: Uri) -> Response {
     failure(StatusCode::NOT_FOUND, &format!("File not found: {}", uri.path().trim_start_matches('/')))
 }
 

@@ -10,8 +10,12 @@ from runner import known, peers, servers, tokens
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("polyfn")
-    group.addoption("--servers", default=",".join(servers.KINDS), help="servers of the matrix, separated by commas")
-    group.addoption("--peers", default=",".join(peers.KINDS), help="client kinds of the matrix, separated by commas")
+    group.addoption(
+        "--servers", default=",".join(servers.KINDS), help="servers of the matrix, separated by commas"
+    )
+    group.addoption(
+        "--peers", default=",".join(peers.KINDS), help="client kinds of the matrix, separated by commas"
+    )
 
 
 def chosen(config: pytest.Config, option: str, kinds) -> list[str]:
@@ -32,7 +36,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, chosen(metafunc.config, option, kinds), scope="session")
     if "polyfn_kind" in metafunc.fixturenames:
-        ours = [kind for kind in chosen(metafunc.config, "--peers", peers.KINDS) if kind.startswith("polyfn-")]
+        ours = [
+            kind for kind in chosen(metafunc.config, "--peers", peers.KINDS) if kind.startswith("polyfn-")
+        ]
         metafunc.parametrize("polyfn_kind", ours, scope="session")
 
 

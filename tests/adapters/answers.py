@@ -56,7 +56,11 @@ ANSWERS = {
     "body_object": {"status": 201, "body": {"a": [1, None]}},
     "body_list": {"status": 200, "body": [1, 2]},
     "body_number": {"status": 200, "body": 7},
-    "body_typed_object": {"status": 200, "headers": {"Content-Type": "application/ld+json"}, "body": {"a": 1}},
+    "body_typed_object": {
+        "status": 200,
+        "headers": {"Content-Type": "application/ld+json"},
+        "body": {"a": 1},
+    },
     "status_word": {"status": "ok"},
     "users": {"users": ["ann", "bob"]},
     "status_and_others": {"status": 200, "users": []},
@@ -85,7 +89,11 @@ def services() -> dict[str, dict]:
             "index": named("home"),
             "leaf": named("leaf"),
             "constant": 5,
-            "api": {"index": named("api"), "v1": {"index": named("v1"), "users": named("users")}, "v2": {"users": show}},
+            "api": {
+                "index": named("api"),
+                "v1": {"index": named("v1"), "users": named("users")},
+                "v2": {"users": show},
+            },
         },
         "falls": {
             "hello": named("hello"),

@@ -177,7 +177,11 @@ class Program:
         client = await PACKAGE.connect_to_server(config)
         self.clients[name] = client
         info = client.config
-        return {"workspace": info["workspace"], "client_id": info["client_id"], "user": plain(info.get("user"))}
+        return {
+            "workspace": info["workspace"],
+            "client_id": info["client_id"],
+            "user": plain(info.get("user")),
+        }
 
     async def register(self, name, what, service, config):
         settings = {"visibility": "protected", **config}
@@ -233,7 +237,9 @@ async def serve(program: Program, line: str) -> None:
 
 async def main() -> None:
     reader = asyncio.StreamReader(limit=1 << 24)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
     program = Program()
     tasks = set()
     while line := await reader.readline():

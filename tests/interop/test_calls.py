@@ -26,7 +26,9 @@ def test_positional_arguments(service):
 
 def test_no_result_is_lost_among_many_calls(service):
     answers = [service.start("add", number, 1000) for number in range(50)]
-    assert [service.connection.peer.finish(answer) for answer in answers] == [number + 1000 for number in range(50)]
+    assert [service.connection.peer.finish(answer) for answer in answers] == [
+        number + 1000 for number in range(50)
+    ]
 
 
 def test_keyword_arguments(service):
@@ -42,7 +44,12 @@ def test_positional_and_keyword_arguments(service):
 
 
 def test_plain_values_come_back_as_they_went(service):
-    value = {"text": "grüße 世界 🎈", "list": [1, 2.5, None, True], "nested": {"empty": {}, "none": None}, "big": 2**53 - 1}
+    value = {
+        "text": "grüße 世界 🎈",
+        "list": [1, 2.5, None, True],
+        "nested": {"empty": {}, "none": None},
+        "big": 2**53 - 1,
+    }
     assert service.call("echo", value) == value
 
 
@@ -68,7 +75,9 @@ def test_an_error_carries_its_message(service, function):
     assert "out of cheese" in caught.value.message
 
 
-def test_an_error_in_our_clients_has_a_code_and_the_remote_traceback(pool, server_kind, callee_kind, polyfn_kind):
+def test_an_error_in_our_clients_has_a_code_and_the_remote_traceback(
+    pool, server_kind, callee_kind, polyfn_kind
+):
     service = pool.service(server_kind, callee_kind, polyfn_kind, "rpc")
     with pytest.raises(PeerError) as caught:
         service.call("fail", "out of cheese")
@@ -109,7 +118,10 @@ def test_a_large_argument(service):
 
 
 def test_a_large_result(service):
-    assert service.call("make", FIVE_MEGABYTES) == {"$length": FIVE_MEGABYTES, "$sha256": digest(FIVE_MEGABYTES)}
+    assert service.call("make", FIVE_MEGABYTES) == {
+        "$length": FIVE_MEGABYTES,
+        "$sha256": digest(FIVE_MEGABYTES),
+    }
 
 
 def test_the_context_names_the_caller(pool, server_kind, callee_kind, caller_kind):

@@ -79,11 +79,15 @@ def test_a_generated_token_lets_another_client_in(server, peer, fresh_name):
 
 def test_the_services_of_a_client_are_listed_and_gone_with_it(server, pool, peer, observer, fresh_name):
     name = fresh_name("svc")
-    connection = peer.connect(fresh_name(), server.url, workspace=observer.workspace, token=tokens.member("matrix"))
+    connection = peer.connect(
+        fresh_name(), server.url, workspace=observer.workspace, token=tokens.member("matrix")
+    )
     connection.register("rpc", name)
     full = f"{observer.workspace}/{connection.client_id}:{name}"
     assert full in [item["id"] for item in observer.manager("list_services")]
-    assert f"{observer.workspace}/{connection.client_id}" in [item["id"] for item in observer.manager("list_clients")]
+    assert f"{observer.workspace}/{connection.client_id}" in [
+        item["id"] for item in observer.manager("list_clients")
+    ]
     assert observer.get(name).call("add", 1, 2) == 3
     connection.disconnect()
 

@@ -301,7 +301,9 @@ def test_a_token_names_the_user_in_the_event(apps):
     assert event["user"]["id"] == "visitor"
 
 
-@pytest.mark.parametrize("query", ["flag", "a=b=c", "a==", "&&", "%zz", "%ff=%fe", "=", "a=1;b=2", "_mode=first"])
+@pytest.mark.parametrize(
+    "query", ["flag", "a=b=c", "a==", "&&", "%zz", "%ff=%fe", "=", "a=1;b=2", "_mode=first"]
+)
 def test_any_query_string_passes(ours, query):
     answer = get(f"{ours('answers')}/show?{query}")
     assert answer.status == 200
@@ -365,7 +367,9 @@ def test_a_reader_may_call_a_protected_service(apps, owner):
 
 BAD_TOKENS = {
     "expired": lambda: tokens.member("matrix", lifetime=-60),
-    "forged": lambda: tokens.Token("matrix", workspace="ws-user-matrix").sign("another-secret-of-more-than-32-bytes"),
+    "forged": lambda: tokens.Token("matrix", workspace="ws-user-matrix").sign(
+        "another-secret-of-more-than-32-bytes"
+    ),
     "unsigned": lambda: tokens.Token("matrix", workspace="ws-user-matrix").sign(None, algorithm="none"),
     "garbage": lambda: "not-a-token",
 }

@@ -154,7 +154,9 @@ def test_a_call_without_a_body(service):
     assert answer.status in (200, 400)  # Python misses its argument, JavaScript does not
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json ;x=y"])
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json ;x=y"]
+)
 def test_parameters_of_the_content_type_do_not_matter(ours, content_type):
     body = json.dumps({"a": 1, "b": 2}).encode()
     answer = request("POST", f"{ours()}/add", headers={"Content-Type": content_type}, body=body)
@@ -276,7 +278,9 @@ def test_a_protected_service_answers_its_workspace(service):
 def test_a_bad_token_is_401(service, kind):
     token = {
         "expired": lambda: tokens.member("matrix", lifetime=-60),
-        "forged": lambda: tokens.Token("matrix", workspace="ws-user-matrix").sign("another-secret-of-more-than-32-bytes"),
+        "forged": lambda: tokens.Token("matrix", workspace="ws-user-matrix").sign(
+            "another-secret-of-more-than-32-bytes"
+        ),
         "garbage": lambda: "not-a-token",
     }[kind]()
     answer = get(f"{service()}/add?a=1&b=2", token=token)
@@ -309,6 +313,8 @@ def test_a_space_before_the_colon_of_a_header_is_refused(server, owner, service)
     parts = urlsplit(f"{service()}/add?a=1&b=2")
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
     connection.connect()
-    connection.sock.sendall(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer x\r\n\r\n".encode())
+    connection.sock.sendall(
+        f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer x\r\n\r\n".encode()
+    )
     assert connection.sock.recv(4096).split(b" ")[1] == b"400"
     connection.close()

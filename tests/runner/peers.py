@@ -104,7 +104,9 @@ class Peer:
         try:
             message = queue.get(timeout=limit)
         except Empty:
-            raise TimeoutError(f"{self.kind} gave no answer in {limit} s; its log: {list(self.log)[-15:]}") from None
+            raise TimeoutError(
+                f"{self.kind} gave no answer in {limit} s; its log: {list(self.log)[-15:]}"
+            ) from None
         if "error" in message:
             raise PeerError(message["error"])
         return message.get("value")

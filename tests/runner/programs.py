@@ -43,7 +43,9 @@ class Program:
                 threading.Thread(target=self._swallow, daemon=True).start()
                 return json.loads(line)
         self.process.wait()
-        raise RuntimeError(f"the program ended with {self.process.returncode}; its log: {list(self.log)[-15:]}")
+        raise RuntimeError(
+            f"the program ended with {self.process.returncode}; its log: {list(self.log)[-15:]}"
+        )
 
     def _swallow(self) -> None:
         for _ in self.process.stdout:

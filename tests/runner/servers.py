@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections import deque
 from pathlib import Path
+from typing import ClassVar
 
 from runner.tokens import SECRET
 
@@ -30,7 +31,9 @@ def polyfn_binary() -> str:
     for candidate in (target / "debug/polyfn", ROOT / "target/debug/polyfn"):
         if candidate.exists():
             return str(candidate)
-    raise FileNotFoundError(f"no server binary at {target}/debug/polyfn: run cargo build -p polyfn-server, or set POLYFN_BIN")
+    raise FileNotFoundError(
+        f"no server binary at {target}/debug/polyfn: run cargo build -p polyfn-server, or set POLYFN_BIN"
+    )
 
 
 def hypha_python() -> str:
@@ -52,7 +55,9 @@ class Server:
 
     name = ""
 
-    def __init__(self, port: int = 0, arguments: tuple[str, ...] = (), environment: dict[str, str] | None = None):
+    def __init__(
+        self, port: int = 0, arguments: tuple[str, ...] = (), environment: dict[str, str] | None = None
+    ):
         self.port = port
         self.arguments = arguments
         self.environment = environment or {}
@@ -68,7 +73,9 @@ class Server:
 
     def start(self) -> Server:
         environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("HYPHA_WS", "POLYFN_"))},
+            **{
+                key: value for key, value in os.environ.items() if not key.startswith(("HYPHA_WS", "POLYFN_"))
+            },
             "HYPHA_JWT_SECRET": SECRET,
             **self.environment,
         }
@@ -142,7 +149,7 @@ class HyphaServer(Server):
     """The reference, with its limits raised so that fast tests do not meet them."""
 
     name = "hypha"
-    LIMITS = {
+    LIMITS: ClassVar = {
         "HYPHA_WS_MSG_RATE_LIMIT": "1000000",
         "HYPHA_WS_MSG_BURST_LIMIT": "1000000",
         "HYPHA_HTTP_RATE_LIMIT": "1000000",
@@ -155,7 +162,12 @@ class HyphaServer(Server):
         self.port = self.port or free_port()
 
     def command(self) -> list[str]:
-        flags = [f"--port={self.port}", "--host=127.0.0.1", f"--root-token={ROOT_TOKEN}", "--server-id=of-the-tests"]
+        flags = [
+            f"--port={self.port}",
+            "--host=127.0.0.1",
+            f"--root-token={ROOT_TOKEN}",
+            "--server-id=of-the-tests",
+        ]
         return [hypha_python(), "-m", "hypha.server", *flags, *self.arguments]
 
     def await_ready(self, deadline: float) -> str:

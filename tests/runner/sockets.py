@@ -26,7 +26,8 @@ def unpack(frame: bytes) -> tuple[dict, dict | None]:
 
 
 def open_socket(url: str) -> ClientConnection:
-    return connect(url, compression=None, max_size=None, open_timeout=WAIT, close_timeout=WAIT, ping_interval=None)
+    limits = {"max_size": None, "open_timeout": WAIT, "close_timeout": WAIT, "ping_interval": None}
+    return connect(url, compression=None, legacy=True, **limits)
 
 
 def hello(**fields) -> str:
@@ -44,7 +45,11 @@ class RemoteError(Exception):
     @property
     def text(self) -> str:
         """All that the other side said."""
-        return f"{self.value.get('_rvalue')}\n{self.value.get('_rtrace') or ''}" if isinstance(self.value, dict) else str(self.value)
+        return (
+            f"{self.value.get('_rvalue')}\n{self.value.get('_rtrace') or ''}"
+            if isinstance(self.value, dict)
+            else str(self.value)
+        )
 
 
 class RawClient:
@@ -71,15 +76,24 @@ class RawClient:
 
     def register_builtin(self) -> None:
         """Makes the client known in its workspace, as every client library does."""
-        self.call_manager("register_service", self.service_info("built-in", type="built-in", visibility="public"))
+        self.call_manager(
+            "register_service", self.service_info("built-in", kind="built-in", visibility="public")
+        )
 
-    def service_info(self, service: str, type: str = "generic", visibility: str = "protected", **config) -> dict:
+    def service_info(
+        self, service: str, kind: str = "generic", visibility: str = "protected", **config
+    ) -> dict:
         return {
-            "config": {"workspace": self.workspace, "visibility": visibility, "require_context": False, **config},
+            "config": {
+                "workspace": self.workspace,
+                "visibility": visibility,
+                "require_context": False,
+                **config,
+            },
             "id": f"{self.address}:{service}",
             "name": service,
             "description": None,
-            "type": type,
+            "type": kind,
             "docs": None,
             "app_id": "*",
             "service_schema": {},
@@ -88,10 +102,19 @@ class RawClient:
     def send(self, main: dict, extra: dict | None = None) -> None:
         self.socket.send(pack(main, extra))
 
-    def start_call(self, to: str, method: str, *args, main: dict | None = None, extra: dict | None = None) -> str:
+    def start_call(
+        self, to: str, method: str, *args, main: dict | None = None, extra: dict | None = None
+    ) -> str:
         """Sends a request and returns its session."""
         session = secrets.token_hex(11)
-        routing = {"type": "method", "from": self.address, "to": to, "method": method, "session": session, **(main or {})}
+        routing = {
+            "type": "method",
+            "from": self.address,
+            "to": to,
+            "method": method,
+            "session": session,
+            **(main or {}),
+        }
         payload = {"args": list(args), "promise": "*", "t": 15.0, **(extra or {})}
         self.send(routing, payload)
         return session
@@ -126,7 +149,13 @@ class RawClient:
     def answer(self, request: dict, value) -> None:
         """Resolves a request that this client received."""
         self.send(
-            {"type": "method", "from": self.address, "to": request["from"], "method": f"{request['session']}.resolve", "parent": request["session"]},
+            {
+                "type": "method",
+                "from": self.address,
+                "to": request["from"],
+                "method": f"{request['session']}.resolve",
+                "parent": request["session"],
+            },
             {"args": [value]},
         )
 

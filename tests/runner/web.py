@@ -64,4 +64,6 @@ def get(url: str, **more) -> Response:
 
 
 def post_json(url: str, value, **more) -> Response:
-    return request("POST", url, headers={"Content-Type": "application/json"}, body=json.dumps(value).encode(), **more)
+    return request(
+        "POST", url, headers={"Content-Type": "application/json"}, body=json.dumps(value).encode(), **more
+    )

@@ -17,6 +17,8 @@ async def ready(api) -> None:
     sys.stdout.write(json.dumps({"workspace": api.config["workspace"], "token": token}) + "\n")
     sys.stdout.flush()
     reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
     await reader.read()
     await api.disconnect()

@@ -109,7 +109,12 @@ def test_the_specific_function_goes_before_the_fallback(app, path):
 
 @pytest.mark.parametrize(
     ("path", "seen"),
-    [("/anything-else/", "/anything-else"), ("/anything-else", "/anything-else"), ("/a/b", "/a/b"), ("/", "/")],
+    [
+        ("/anything-else/", "/anything-else"),
+        ("/anything-else", "/anything-else"),
+        ("/a/b", "/a/b"),
+        ("/", "/"),
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_fallback(app, method, path, seen):
@@ -138,7 +143,9 @@ def test_the_user_api_is_closed_to_strangers(app):
     assert app("001_user_api", "user-api").get("/users/list").status == 403
 
 
-@pytest.mark.parametrize(("path", "value"), [("/health", {"status": "ok"}), ("/version", {"version": "1.0.0"})])
+@pytest.mark.parametrize(
+    ("path", "value"), [("/health", {"status": "ok"}), ("/version", {"version": "1.0.0"})]
+)
 def test_the_simple_api(ours, path, value):
     answer = ours("001_user_api", "simple-api").member("GET", path)
     assert (answer.status, answer.media_type, answer.json()) == (200, "application/json", value)

@@ -73,7 +73,7 @@ impl FromStr for ErrorKind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.code() == code)
-            .ok_or_else(|| Error::new(ErrorKind::Invalid, format!("unknown error code `{code}`")))
+            .ok_or_else(|| Error::new(Self::Invalid, format!("unknown error code `{code}`")))
     }
 }
 

@@ -10,8 +10,10 @@
 
 pub mod codec;
 mod error;
-mod value;
+#[cfg(feature = "net")]
+pub mod net;
 pub mod session;
+mod value;
 pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};

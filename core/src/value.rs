@@ -27,11 +27,11 @@ pub enum Value {
     /// Bytes.
     Bytes(Bytes),
     /// A list.
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// A map with text keys, in order.
     Map(Map),
     /// A map with other keys, in order.
-    Pairs(Vec<(Value, Value)>),
+    Pairs(Vec<(Self, Self)>),
     /// A msgpack extension value.
     Extension(i8, Bytes),
     /// A function of a peer.
@@ -39,7 +39,7 @@ pub enum Value {
     /// A function of this side.
     Function(Function),
     /// A value with an `_rtype` form.
-    Tagged(Box<Tagged<Value>>),
+    Tagged(Box<Tagged<Self>>),
 }
 
 /// A function of this side, by the number that its owner gave it.
@@ -217,7 +217,9 @@ impl Value {
             Self::List(items) => Json::Array(json_list(items)?),
             Self::Map(map) => Json::Object(
                 map.iter()
-                    .map(|(key, value)| Ok((key.clone(), value.to_json().map_err(|e| e.at(&format!(".{key}")))?)))
+                    .map(|(key, value)| {
+                        Ok((key.clone(), value.to_json().map_err(|e| e.at(&format!(".{key}")))?))
+                    })
                     .collect::<Result<_>>()?,
             ),
             Self::Pairs(pairs) => Json::Object(
@@ -232,7 +234,9 @@ impl Value {
                 other => return Err(Error::invalid(format!("{} has no form in JSON", other.describe()))),
             },
             Self::Bytes(_) => return Err(Error::invalid("bytes have no form in JSON, ask for msgpack")),
-            Self::Method(_) | Self::Function(_) => return Err(Error::invalid("a function has no form in JSON")),
+            Self::Method(_) | Self::Function(_) => {
+                return Err(Error::invalid("a function has no form in JSON"));
+            }
             Self::Extension(..) => return Err(Error::invalid("an extension value has no form in JSON")),
         })
     }

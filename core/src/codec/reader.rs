@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
+use super::Limits;
 use super::build::{Build, Tagged};
 use super::tag::{Promise, Stub};
-use super::Limits;
 use crate::{Error, ErrorKind, Result, Value};
 
 /// Where a value came from: decides what relative addresses in it mean (protocol section 2.4).
@@ -320,7 +320,9 @@ impl<'a> Reader<'a> {
                 let value = self.read_array(tag, len)?;
                 match value {
                     Tagged::Memory(data) => builder.tagged(Tagged::Memory(data)),
-                    Tagged::Array { data, shape, dtype } => builder.tagged(Tagged::Array { data, shape, dtype }),
+                    Tagged::Array { data, shape, dtype } => {
+                        builder.tagged(Tagged::Array { data, shape, dtype })
+                    }
                     _ => Err(Error::new(ErrorKind::Internal, "an array was read as something else")),
                 }
             }
@@ -360,7 +362,9 @@ impl<'a> Reader<'a> {
                         _ => Promise::Never,
                     }
                 }
-                "_rasync" => stub.is_async = if let Token::Bool(yes) = self.token()? { Some(yes) } else { None },
+                "_rasync" => {
+                    stub.is_async = if let Token::Bool(yes) = self.token()? { Some(yes) } else { None }
+                }
                 "_rschema" => {
                     let schema = self.nested(Self::value)?;
                     stub.schema = (schema != Value::Nil).then(|| Box::new(schema));
@@ -408,7 +412,9 @@ impl<'a> Reader<'a> {
                 "_rvalue" => {
                     data = match self.token()? {
                         Token::Bytes(bytes) => Some(self.shared(bytes)),
-                        other => return Err(Error::invalid(format!("array data must be bytes, found {other:?}"))),
+                        other => {
+                            return Err(Error::invalid(format!("array data must be bytes, found {other:?}")));
+                        }
                     }
                 }
                 "_rshape" => {
@@ -429,7 +435,11 @@ impl<'a> Reader<'a> {
             }
         }
         let data = data.ok_or_else(|| Error::invalid("an array lacks `_rvalue`"))?;
-        Ok(if matches!(tag, Tag::Memory) { Tagged::Memory(data) } else { Tagged::Array { data, shape, dtype } })
+        Ok(if matches!(tag, Tag::Memory) {
+            Tagged::Memory(data)
+        } else {
+            Tagged::Array { data, shape, dtype }
+        })
     }
 
     fn optional(&mut self) -> Result<Option<String>> {
@@ -502,7 +512,11 @@ impl<'a> Reader<'a> {
     fn take(&mut self, len: usize) -> Result<&'a [u8]> {
         let frame: &'a [u8] = self.frame;
         let end = self.at.checked_add(len).filter(|end| *end <= frame.len()).ok_or_else(|| {
-            Error::invalid(format!("truncated: {len} bytes wanted at {}, {} are left", self.at, frame.len() - self.at))
+            Error::invalid(format!(
+                "truncated: {len} bytes wanted at {}, {} are left",
+                self.at,
+                frame.len() - self.at
+            ))
         })?;
         let part = &frame[self.at..end];
         self.at = end;

@@ -215,7 +215,9 @@ impl Writer {
     /// `invalid` where no functions can be sent.
     pub fn function(&mut self, handle: Handle, meta: &FunctionMeta<'_>) -> Result<()> {
         let Some(exports) = self.exports.as_mut() else {
-            return Err(Error::invalid("a function cannot be sent here: only arguments, results and services carry functions"));
+            return Err(Error::invalid(
+                "a function cannot be sent here: only arguments, results and services carry functions",
+            ));
         };
         let id = (exports.objects.len() + 1).to_string();
         // The name is only a hint for people reading traffic; a dot in it would break the method path.
@@ -391,7 +393,7 @@ impl Writer {
 }
 
 fn length32(len: usize) -> Result<[u8; 4]> {
-    u32::try_from(len)
-        .map(u32::to_be_bytes)
-        .map_err(|_| Error::too_large(format!("{len} bytes or items do not fit into one value, split it below 4 GiB")))
+    u32::try_from(len).map(u32::to_be_bytes).map_err(|_| {
+        Error::too_large(format!("{len} bytes or items do not fit into one value, split it below 4 GiB"))
+    })
 }

@@ -77,7 +77,13 @@ impl Session {
         self.services.describe(id, ws, own)
     }
 
-    fn cache_part(&mut self, number: Handle, header: &Header<'_>, payload: &Payload, now: Time) -> Result<Bytes> {
+    fn cache_part(
+        &mut self,
+        number: Handle,
+        header: &Header<'_>,
+        payload: &Payload,
+        now: Time,
+    ) -> Result<Bytes> {
         let names: &[&str] = match number {
             CREATE => &["key", "heartbeat", "overwrite"],
             APPEND => &["key", "data", "heartbeat"],

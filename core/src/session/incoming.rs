@@ -57,14 +57,22 @@ impl Session {
             }
             Some((session, object)) => self.receive_object_call(frame, header, session, object, now),
             None => {
-                let text = format!("Method not found: {}:{} at {}", header.from, header.method, self.info.client_id);
+                let text =
+                    format!("Method not found: {}:{} at {}", header.from, header.method, self.info.client_id);
                 self.refuse(frame, header, &Error::new(ErrorKind::NotFound, text), now)
             }
         }
     }
 
     /// The reply to a call of ours. Only the peer that was called may give it.
-    fn receive_reply(&mut self, frame: &Bytes, header: &Header<'_>, session: &str, end: &str, now: Time) -> Result<()> {
+    fn receive_reply(
+        &mut self,
+        frame: &Bytes,
+        header: &Header<'_>,
+        session: &str,
+        end: &str,
+        now: Time,
+    ) -> Result<()> {
         if self.calls.get(session).is_none_or(|call| call.target != header.from) {
             return Ok(());
         }
@@ -83,11 +91,19 @@ impl Session {
         Ok(())
     }
 
-    fn receive_service_call(&mut self, frame: &Bytes, header: &Header<'_>, path: &str, now: Time) -> Result<()> {
+    fn receive_service_call(
+        &mut self,
+        frame: &Bytes,
+        header: &Header<'_>,
+        path: &str,
+        now: Time,
+    ) -> Result<()> {
         let ws = workspace_of(header.from);
         let own = self.own_workspace(header);
         match self.services.find(path, ws, own, header.from == self.manager) {
-            Ok(Target::Language { handle, wants_context }) => self.invoke(frame, header, handle, wants_context, now),
+            Ok(Target::Language { handle, wants_context }) => {
+                self.invoke(frame, header, handle, wants_context, now)
+            }
             Ok(Target::BuiltIn(number)) => {
                 let body = Body::parse(frame, header.end)?;
                 let run = Run::of(header, &body, now);
@@ -131,21 +147,34 @@ impl Session {
         let at = format!("{}:{}", header.from, header.method);
         let error = match found {
             Found::Function(handle) => return self.invoke(frame, header, handle, false, now),
-            Found::NoFunction => Error::new(ErrorKind::NotFound, format!("Method expired or not found: {at}")),
+            Found::NoFunction => {
+                Error::new(ErrorKind::NotFound, format!("Method expired or not found: {at}"))
+            }
             Found::NoSession => Error::new(ErrorKind::NotFound, format!("Session not found: {at}")),
             Found::Foreign(target) => Error::new(
                 ErrorKind::PermissionDenied,
-                format!("Access denied for method call ({}) from {} to target {target}", header.method, header.from),
+                format!(
+                    "Access denied for method call ({}) from {} to target {target}",
+                    header.method, header.from
+                ),
             ),
         };
         self.refuse(frame, header, &error, now)
     }
 
-    fn invoke(&mut self, frame: &Bytes, header: &Header<'_>, handler: Handle, context: bool, now: Time) -> Result<()> {
+    fn invoke(
+        &mut self,
+        frame: &Bytes,
+        header: &Header<'_>,
+        handler: Handle,
+        context: bool,
+        now: Time,
+    ) -> Result<()> {
         let body = match Body::parse(frame, header.end) {
             Ok(body) => body,
             Err(error) => {
-                let run = Run::of(header, &Body { reply: crate::wire::Reply::Session, ..Body::default() }, now);
+                let run =
+                    Run::of(header, &Body { reply: crate::wire::Reply::Session, ..Body::default() }, now);
                 run.into_iter().for_each(|run| self.send_reject(&run, &error, now));
                 return Err(error);
             }
@@ -176,7 +205,9 @@ impl Session {
         let mut out = Writer::new();
         let optional = usize::from(header.session.is_some()) + usize::from(header.parent.is_some());
         out.open_map(7 + optional)?;
-        for (key, value) in [("type", header.kind), ("from", header.from), ("to", header.to), ("method", header.method)] {
+        for (key, value) in
+            [("type", header.kind), ("from", header.from), ("to", header.to), ("method", header.method)]
+        {
             out.text(key)?;
             out.text(value)?;
         }
@@ -240,7 +271,9 @@ fn rejection(value: &Payload) -> Error {
             other => Error::remote(format!("{other:?}")),
         },
         Ok(Value::Text(text)) => Error::remote(text),
-        Ok(other) => Error::remote(other.to_json().map_or_else(|_| format!("{other:?}"), |json| json.to_string())),
+        Ok(other) => {
+            Error::remote(other.to_json().map_or_else(|_| format!("{other:?}"), |json| json.to_string()))
+        }
         Err(error) => error,
     }
 }

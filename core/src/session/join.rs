@@ -100,7 +100,8 @@ impl Session {
         }
         if is_built_in {
             // The server ignores services of a client whose built-in service it does not know.
-            let others: Vec<String> = self.services.ids().filter(|id| *id != BUILT_IN).map(str::to_owned).collect();
+            let others: Vec<String> =
+                self.services.ids().filter(|id| *id != BUILT_IN).map(str::to_owned).collect();
             if let Phase::Joining { pending, .. } = &mut self.phase {
                 *pending += others.len();
             }
@@ -124,7 +125,13 @@ impl Session {
     pub(super) fn call_manager(&mut self, method: &str, argument: &Value, owner: Owner, now: Time) {
         let manager = self.manager.clone();
         let method = format!("services.default.{method}");
-        let spec = CallSpec { target: &manager, method: &method, promise: Promise::Star, args: 1, ..CallSpec::default() };
+        let spec = CallSpec {
+            target: &manager,
+            method: &method,
+            promise: Promise::Star,
+            args: 1,
+            ..CallSpec::default()
+        };
         let sent = self.begin_call(&spec).and_then(|mut draft| {
             argument.walk(&mut draft.writer)?;
             Ok(draft)

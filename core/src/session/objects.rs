@@ -88,6 +88,9 @@ impl Objects {
     }
 
     fn take_where(&mut self, wanted: impl Fn(&Kept) -> bool) -> Vec<Handle> {
-        self.kept.extract_if(|_, kept| wanted(kept)).flat_map(|(_, kept)| kept.objects.into_values()).collect()
+        self.kept
+            .extract_if(|_, kept| wanted(kept))
+            .flat_map(|(_, kept)| kept.objects.into_values())
+            .collect()
     }
 }

@@ -82,7 +82,8 @@ impl ConnectionInfo {
         let json: serde_json::Value = serde_json::from_str(text)
             .map_err(|error| Error::invalid(format!("the server's first message is not JSON: {error}")))?;
         let raw = Value::from(json);
-        let map = raw.as_map().ok_or_else(|| Error::invalid("the server's first message is not an object"))?;
+        let map =
+            raw.as_map().ok_or_else(|| Error::invalid("the server's first message is not an object"))?;
         match map.text("type") {
             Some("connection_info") => {}
             Some("error") => {
@@ -92,7 +93,9 @@ impl ConnectionInfo {
             other => return Err(Error::invalid(format!("expected `connection_info`, found {other:?}"))),
         }
         let need = |key: &str| {
-            map.text(key).map(str::to_owned).ok_or_else(|| Error::invalid(format!("the server did not say `{key}`")))
+            map.text(key)
+                .map(str::to_owned)
+                .ok_or_else(|| Error::invalid(format!("the server did not say `{key}`")))
         };
         Ok(Self {
             workspace: need("workspace")?,

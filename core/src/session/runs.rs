@@ -93,7 +93,8 @@ impl Run {
         let from = header.from;
         let derived = |end: &str| ReplyTo { to: from.to_owned(), method: format!("{session}.{end}") };
         let workspace = from.split('/').next().unwrap_or_default();
-        let written = |stub: &Stub| ReplyTo { to: absolute(&stub.target, workspace), method: stub.method.clone() };
+        let written =
+            |stub: &Stub| ReplyTo { to: absolute(&stub.target, workspace), method: stub.method.clone() };
         let (resolve, reject, heartbeat) = match &body.reply {
             Reply::None => return None,
             Reply::Session => (derived("resolve"), derived("reject"), Some(derived("heartbeat"))),
@@ -102,7 +103,8 @@ impl Run {
             }
         };
         let seconds = body.interval.filter(|seconds| seconds.is_finite() && *seconds > 0.0);
-        let interval = seconds.map_or(DEFAULT_INTERVAL, |seconds| Duration::from_secs_f64(seconds.clamp(0.05, 3600.0)));
+        let interval =
+            seconds.map_or(DEFAULT_INTERVAL, |seconds| Duration::from_secs_f64(seconds.clamp(0.05, 3600.0)));
         let (me, caller, session) = (header.to.to_owned(), from.to_owned(), session.to_owned());
         Some(Self { me, caller, session, resolve, reject, heartbeat, interval, next_beat: now + interval })
     }
@@ -190,7 +192,13 @@ impl Session {
 }
 
 fn route<'a>(run: &'a Run, reply: &'a ReplyTo) -> Route<'a> {
-    Route { from: &run.me, to: &reply.to, method: &reply.method, parent: Some(&run.session), ..Route::default() }
+    Route {
+        from: &run.me,
+        to: &reply.to,
+        method: &reply.method,
+        parent: Some(&run.session),
+        ..Route::default()
+    }
 }
 
 fn reply_writer(run: &Run, reply: &ReplyTo) -> Result<Writer> {

@@ -95,7 +95,8 @@ pub(super) struct Services {
 }
 
 /// Entries of a service that describe it and are not part of its API.
-const DESCRIPTIVE: [&str; 8] = ["id", "config", "name", "description", "type", "docs", "app_id", "service_schema"];
+const DESCRIPTIVE: [&str; 8] =
+    ["id", "config", "name", "description", "type", "docs", "app_id", "service_schema"];
 
 /// Session name under which functions of a service are written before their paths are known.
 const DRAFT: &str = "draft";
@@ -129,7 +130,13 @@ impl Services {
     }
 
     /// The function at `path` (`service.a.b`) for a caller in workspace `ws`.
-    pub(super) fn find(&self, path: &str, ws: &str, own: &str, from_manager: bool) -> Result<Target, Refused> {
+    pub(super) fn find(
+        &self,
+        path: &str,
+        ws: &str,
+        own: &str,
+        from_manager: bool,
+    ) -> Result<Target, Refused> {
         let (id, function) = path.split_once('.').ok_or(Refused::NotFound)?;
         let service = self.by_id.get(id).ok_or(Refused::NotFound)?;
         if !from_manager && !service.admits(ws, own) {
@@ -145,13 +152,13 @@ impl Services {
 
     /// The encoded description of a service for a caller in workspace `ws`.
     pub(super) fn describe(&self, id: &str, ws: &str, own: &str) -> Result<Bytes> {
-        let service = self
-            .by_id
-            .get(id)
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("Service not found: {id}")).with_class("KeyError"))?;
+        let service = self.by_id.get(id).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("Service not found: {id}")).with_class("KeyError")
+        })?;
         if !service.admits(ws, own) {
-            let text =
-                format!("Permission denied for getting protected service: {id}, workspace mismatch: {own} != {ws}");
+            let text = format!(
+                "Permission denied for getting protected service: {id}, workspace mismatch: {own} != {ws}"
+            );
             return Err(Error::new(ErrorKind::PermissionDenied, text).with_class("PermissionError"));
         }
         Ok(service.description.clone())
@@ -173,7 +180,9 @@ pub(super) enum Refused {
 
 impl Service {
     fn admits(&self, ws: &str, own: &str) -> bool {
-        self.visibility != Visibility::Protected || ws == own || self.authorized.iter().any(|other| other == ws)
+        self.visibility != Visibility::Protected
+            || ws == own
+            || self.authorized.iter().any(|other| other == ws)
     }
 }
 
@@ -190,7 +199,13 @@ impl Session {
     /// # Errors
     /// `invalid` for a service without id or with settings that make no sense, `conflict` when the id is taken
     /// and may not be replaced.
-    pub fn finish_service(&mut self, call: CallId, draft: ServiceDraft, overwrite: bool, now: Time) -> Result<()> {
+    pub fn finish_service(
+        &mut self,
+        call: CallId,
+        draft: ServiceDraft,
+        overwrite: bool,
+        now: Time,
+    ) -> Result<()> {
         let info = self.add_service(draft, overwrite)?;
         self.announce_service(call, info, now);
         Ok(())
@@ -214,7 +229,8 @@ impl Session {
     }
 
     fn add_service_map(&mut self, map: Map, objects: &[(String, Handle)], overwrite: bool) -> Result<Map> {
-        let id = map.text("id").ok_or_else(|| Error::invalid("Service id not found: give the service an `id`"))?;
+        let id =
+            map.text("id").ok_or_else(|| Error::invalid("Service id not found: give the service an `id`"))?;
         let id = check_id(id)?;
         if self.services.contains(&id) && !overwrite {
             return Err(Error::new(
@@ -234,7 +250,8 @@ impl Session {
     /// The service that every client has.
     pub(super) fn add_built_in(&mut self) {
         let map = builtin::service(&self.address);
-        let by_number = |stub: &Stub| stub.method.parse().map_err(|_| Error::invalid("not a built-in function"));
+        let by_number =
+            |stub: &Stub| stub.method.parse().map_err(|_| Error::invalid("not a built-in function"));
         if let Ok(service) = self.make_service("built-in", map, &by_number, true) {
             self.services.by_id.insert("built-in".to_owned(), service);
             self.services.order.retain(|id| id != "built-in");
@@ -260,11 +277,18 @@ impl Session {
         }
         let authorized = authorized_workspaces(&config, visibility)?;
         config.insert("workspace", self.info.workspace.as_str());
-        let mut tree = Tree { id, address: &self.address, server: &self.info.public_base_url, resolve, functions: HashMap::new() };
+        let mut tree = Tree {
+            id,
+            address: &self.address,
+            server: &self.info.public_base_url,
+            resolve,
+            functions: HashMap::new(),
+        };
         let mut description = Map::new();
         let mut schema = Map::new();
         for (key, value) in map {
-            let hidden = key.starts_with('_') && !matches!(key.as_str(), "__enter__" | "__exit__" | "_dispose");
+            let hidden =
+                key.starts_with('_') && !matches!(key.as_str(), "__enter__" | "__exit__" | "_dispose");
             if hidden {
                 continue;
             }
@@ -321,7 +345,9 @@ fn check_id(id: &str) -> Result<String> {
     // Clients pass on what they got: the full id of a service is as good as its short one.
     let id = id.rsplit_once(':').map_or(id, |(_, short)| short);
     if id.is_empty() || id.contains(['.', '/', ':', '@', '*']) {
-        return Err(Error::invalid(format!("`{id}` cannot be a service id: it may not be empty or hold any of . / : @ *")));
+        return Err(Error::invalid(format!(
+            "`{id}` cannot be a service id: it may not be empty or hold any of . / : @ *"
+        )));
     }
     Ok(id.to_owned())
 }

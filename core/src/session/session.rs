@@ -92,6 +92,7 @@ impl Session {
         let mut session = Self::new(options);
         session.set_identity(info);
         session.phase = Phase::Ready;
+        session.add_built_in();
         session
     }
 
@@ -250,7 +251,12 @@ impl Session {
     }
 
     /// Sends a call; gives its owner back with the error when it could not be sent.
-    pub(super) fn try_send_call(&mut self, owner: Owner, mut draft: CallDraft, now: Time) -> Result<(), (Owner, Error)> {
+    pub(super) fn try_send_call(
+        &mut self,
+        owner: Owner,
+        mut draft: CallDraft,
+        now: Time,
+    ) -> Result<(), (Owner, Error)> {
         let objects = draft.writer.take_objects();
         let interval = draft.timeout.as_secs_f64() / 2.0;
         if let Err(error) = end_body(&mut draft.writer, draft.with_kwargs, draft.promise, interval) {
@@ -260,7 +266,7 @@ impl Session {
         let frame = Bytes::from(draft.writer.into_bytes());
         let Some(session) = draft.session else {
             self.send_long(&draft.target, frame, None, draft.speaker, now);
-            self.finish_unanswered(owner);
+            self.finish_unanswered(&owner);
             return Ok(());
         };
         if matches!(owner, Owner::Join(_)) {
@@ -269,16 +275,28 @@ impl Session {
             self.send_long(&draft.target, frame, Some(session.clone()), draft.speaker, now);
         }
         let expires = now + draft.timeout;
-        let call = Call { owner, target: draft.target, method: draft.method, timeout: draft.timeout, expires, objects };
+        let call = Call {
+            owner,
+            target: draft.target,
+            method: draft.method,
+            timeout: draft.timeout,
+            expires,
+            objects,
+        };
         self.calls.insert(session, call);
         Ok(())
     }
 
-    fn finish_unanswered(&mut self, owner: Owner) {
-        if let Owner::Language(call) = owner {
+    fn finish_unanswered(&mut self, owner: &Owner) {
+        if let Owner::Language(call) = *owner {
             let args = Bytes::from_static(&[0x91, 0xc0]);
             self.emit(Event::Resolved { call, value: super::Payload { args, ..Default::default() } });
         }
+    }
+
+    /// Sends an event that is encoded already.
+    pub fn emit_frame(&mut self, to: &str, frame: Bytes) {
+        self.send(to, frame);
     }
 
     /// Ends everything that is under way, for good.
@@ -288,7 +306,10 @@ impl Session {
             self.end_call(call, Err(error.clone()), now);
         }
         let handles = self.objects.take_all();
-        handles.into_iter().chain(self.services.take_all()).for_each(|handle| self.emit(Event::Released(handle)));
+        handles
+            .into_iter()
+            .chain(self.services.take_all())
+            .for_each(|handle| self.emit(Event::Released(handle)));
         self.runs.clear();
         self.sending.clear();
         self.waiting.clear();
@@ -329,7 +350,11 @@ impl Session {
     pub(super) fn send(&mut self, to: &str, frame: Bytes) {
         self.outgoing_bytes += frame.len();
         let outgoing = Outgoing { to: to.to_owned(), frame };
-        if self.phase.is_ready() { self.sending.push_back(outgoing) } else { self.waiting.push_back(outgoing) }
+        if self.phase.is_ready() {
+            self.sending.push_back(outgoing);
+        } else {
+            self.waiting.push_back(outgoing);
+        }
     }
 
     /// Queues a frame that the session needs before it is ready.

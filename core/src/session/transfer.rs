@@ -82,7 +82,7 @@ impl Session {
 
     pub(super) fn transfer_step_done(&mut self, id: u64, end: Result<()>, now: Time) {
         if let Err(error) = end {
-            return self.transfer_failed(id, error, now);
+            return self.transfer_failed(id, &error, now);
         }
         let Some(transfer) = self.transfers.by_id.get_mut(&id) else { return };
         transfer.open -= 1;
@@ -150,14 +150,21 @@ impl Session {
             self.send_call(Owner::Transfer(id), draft, now)
         });
         if let Err(error) = sent {
-            self.transfer_failed(id, error, now);
+            self.transfer_failed(id, &error, now);
         }
     }
 
-    fn transfer_failed(&mut self, id: u64, error: Error, now: Time) {
+    fn transfer_failed(&mut self, id: u64, error: &Error, now: Time) {
         let Some(transfer) = self.transfers.by_id.remove(&id) else { return };
         if let Some(call) = transfer.call.and_then(|session| self.calls.take(&session)) {
-            let error = Error::new(error.kind(), format!("a message of {} bytes could not be sent: {}", transfer.package.len(), error.message()));
+            let error = Error::new(
+                error.kind(),
+                format!(
+                    "a message of {} bytes could not be sent: {}",
+                    transfer.package.len(),
+                    error.message()
+                ),
+            );
             self.end_call(call, Err(error), now);
         }
     }

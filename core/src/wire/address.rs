@@ -32,7 +32,9 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self> {
         match text.split_once('/') {
-            Some((workspace, client)) if !workspace.is_empty() && !client.is_empty() && !client.contains('/') => {
+            Some((workspace, client))
+                if !workspace.is_empty() && !client.is_empty() && !client.contains('/') =>
+            {
                 Ok(Self::new(workspace, client))
             }
             _ => Err(Error::invalid(format!("`{text}` is not an address, expected `workspace/client`"))),
@@ -73,7 +75,9 @@ impl ServiceUri {
     /// `invalid` for more than one `/`, `:` or `@`, an empty part, or a workspace of `*`.
     pub fn parse(text: &str, workspace: &str) -> Result<Self> {
         let wrong = |what: &str| {
-            Error::invalid(format!("`{text}` is not a service id: {what}; expected `workspace/client:service@app`"))
+            Error::invalid(format!(
+                "`{text}` is not a service id: {what}; expected `workspace/client:service@app`"
+            ))
         };
         if ['/', ':', '@'].iter().any(|mark| text.matches(*mark).count() > 1) {
             return Err(wrong("at most one each of `/`, `:` and `@` is allowed"));
@@ -90,7 +94,12 @@ impl ServiceUri {
         if workspace == "*" {
             return Err(wrong("a concrete workspace is required"));
         }
-        Ok(Self { workspace: workspace.into(), client: client.into(), service: service.into(), app: app.into() })
+        Ok(Self {
+            workspace: workspace.into(),
+            client: client.into(),
+            service: service.into(),
+            app: app.into(),
+        })
     }
 }
 
@@ -114,7 +123,11 @@ mod tests {
             ("svc@app", "ws/*:svc@app"),
             ("other/*:svc@*", "other/*:svc@*"),
         ] {
-            assert_eq!(ServiceUri::parse(text, "ws").map(|uri| uri.to_string()), Ok(full.to_owned()), "{text}");
+            assert_eq!(
+                ServiceUri::parse(text, "ws").map(|uri| uri.to_string()),
+                Ok(full.to_owned()),
+                "{text}"
+            );
         }
     }
 

@@ -68,7 +68,9 @@ impl ChunkStore {
             if !overwrite {
                 return Err(Error::new(
                     ErrorKind::Conflict,
-                    format!("Message with the same key ({key}) already exists in the cache store, please use overwrite=True or remove it first."),
+                    format!(
+                        "Message with the same key ({key}) already exists in the cache store, please use overwrite=True or remove it first."
+                    ),
                 ));
             }
             self.remove(from, key)?;
@@ -87,15 +89,28 @@ impl ChunkStore {
     ///
     /// # Errors
     /// `not_found` for an unknown message, `too_large` past a limit.
-    pub fn set(&mut self, from: &str, key: &str, index: Option<usize>, data: Bytes, now: Duration) -> Result<()> {
+    pub fn set(
+        &mut self,
+        from: &str,
+        key: &str,
+        index: Option<usize>,
+        data: Bytes,
+        now: Duration,
+    ) -> Result<()> {
         let (limits, held) = (self.limits, self.bytes);
         let entry = self.entry(from, key)?;
         let index = index.unwrap_or(entry.parts.len());
         if index >= limits.parts {
-            return Err(Error::too_large(format!("part {index} of a message that may have {} parts", limits.parts)));
+            return Err(Error::too_large(format!(
+                "part {index} of a message that may have {} parts",
+                limits.parts
+            )));
         }
         if held.saturating_add(data.len()) > limits.bytes {
-            return Err(Error::too_large(format!("long messages under way may hold {} bytes in all", limits.bytes)));
+            return Err(Error::too_large(format!(
+                "long messages under way may hold {} bytes in all",
+                limits.bytes
+            )));
         }
         if entry.parts.len() <= index {
             entry.parts.resize(index + 1, None);
@@ -124,9 +139,9 @@ impl ChunkStore {
         let entry = self.take(from, key)?;
         let mut joined = BytesMut::with_capacity(entry.bytes);
         for (index, part) in entry.parts.iter().enumerate() {
-            let part = part
-                .as_ref()
-                .ok_or_else(|| Error::invalid(format!("part {index} of the message with key {key} is missing")))?;
+            let part = part.as_ref().ok_or_else(|| {
+                Error::invalid(format!("part {index} of the message with key {key} is missing"))
+            })?;
             joined.extend_from_slice(part);
         }
         Ok(joined.freeze())
@@ -135,8 +150,12 @@ impl ChunkStore {
     /// Forgets messages that have lain too long.
     pub fn sweep(&mut self, now: Duration) {
         let age = self.limits.age;
-        let old: Vec<_> =
-            self.entries.iter().filter(|(_, entry)| now.saturating_sub(entry.touched) > age).map(|(id, _)| id.clone()).collect();
+        let old: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| now.saturating_sub(entry.touched) > age)
+            .map(|(id, _)| id.clone())
+            .collect();
         for (from, key) in old {
             let _ = self.take(&from, &key);
         }

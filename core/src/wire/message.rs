@@ -176,7 +176,9 @@ impl Body {
                 };
                 self.interval = map.get("interval").and_then(crate::Value::as_float).or(self.interval);
                 match (stub("resolve"), stub("reject")) {
-                    (Some(resolve), Some(reject)) => Reply::Methods { resolve, reject, heartbeat: stub("heartbeat") },
+                    (Some(resolve), Some(reject)) => {
+                        Reply::Methods { resolve, reject, heartbeat: stub("heartbeat") }
+                    }
                     _ => return Err(Error::invalid("a written promise needs both `resolve` and `reject`")),
                 }
             }

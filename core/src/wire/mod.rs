@@ -7,6 +7,6 @@ mod relay;
 
 pub use address::{Address, ServiceUri, absolute};
 pub use chunk::{ChunkLimits, ChunkStore};
-pub(crate) use message::{begin_body, end_body};
 pub use message::{Body, Header, Reply, Route};
+pub(crate) use message::{begin_body, end_body};
 pub use relay::{Relayed, Sender, rewrite};

@@ -75,10 +75,12 @@ fn write_segment(
     ws: &str,
 ) -> Result<()> {
     let order = key_order(frame, header.kind == "method")?;
-    let missing = ["ws", "to", "from", "user"].into_iter().filter(|key| !order.iter().any(|(name, _)| name == key));
+    let missing =
+        ["ws", "to", "from", "user"].into_iter().filter(|key| !order.iter().any(|(name, _)| name == key));
     let missing: Vec<&str> = missing.collect();
     out.open_map(order.len() + missing.len())?;
-    for (key, value) in order.iter().map(|(key, value)| (*key, *value)).chain(missing.into_iter().map(|key| (key, &[][..])))
+    for (key, value) in
+        order.iter().map(|(key, value)| (*key, *value)).chain(missing.into_iter().map(|key| (key, &[][..])))
     {
         out.text(key)?;
         match key {

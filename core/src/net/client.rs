@@ -1,0 +1,332 @@
+//! [`Client`]: a connection for Rust users.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+
+use super::connection::{Connection, Sink};
+use super::options::ClientOptions;
+use super::service::{Call, Handler, Service, handler};
+use crate::codec::{Handle, Promise, Reader, Stub, Walk};
+use crate::session::{CallId, CallSpec, Event, Invocation, State};
+use crate::{Error, ErrorKind, Function, Map, Result, Value};
+
+/// A client of a polyfn (or Hypha) server. Clones are handles of the same connection.
+///
+/// ```no_run
+/// # async fn example() -> polyfn_core::Result<()> {
+/// use polyfn_core::{Value, net::{Client, ClientOptions}};
+/// let client = Client::connect(ClientOptions::new("http://localhost:9527")).await?;
+/// let calc = client.get_service("calc").await?;
+/// let sum = calc.call("add", [Value::from(1), Value::from(2)]).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    connection: Connection,
+    dispatch: Arc<Dispatch>,
+}
+
+/// Where the driver's events go: waiting futures, and tasks for functions.
+struct Dispatch {
+    runtime: tokio::runtime::Handle,
+    connection: OnceLock<Connection>,
+    waiting: Mutex<HashMap<CallId, oneshot::Sender<Result<Value>>>>,
+    handlers: Mutex<HashMap<Handle, Handler>>,
+    last: AtomicU64,
+    state: watch::Sender<Option<State>>,
+}
+
+impl std::fmt::Debug for Dispatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Dispatch")
+    }
+}
+
+impl Sink for Dispatch {
+    fn deliver(&self, events: &mut Vec<Event>) {
+        for event in events.drain(..) {
+            match event {
+                Event::Resolved { call, value } => self.end(call, value.value()),
+                Event::Rejected { call, error } => self.end(call, Err(error)),
+                Event::Invoke(invocation) => self.invoke(invocation),
+                Event::Released(handle) => {
+                    self.handlers.lock().remove(&handle);
+                }
+                Event::Signal { .. } => {}
+                Event::State(state) => {
+                    self.state.send_replace(Some(state));
+                }
+            }
+        }
+    }
+}
+
+impl Dispatch {
+    fn end(&self, call: CallId, result: Result<Value>) {
+        let waiting = self.waiting.lock().remove(&call);
+        if let Some(waiting) = waiting {
+            // Whoever gave up waiting does not want to know.
+            let _ = waiting.send(result);
+        }
+    }
+
+    fn invoke(&self, invocation: Invocation) {
+        let Some(connection) = self.connection.get().cloned() else { return };
+        let handler = self.handlers.lock().get(&invocation.handler).cloned();
+        self.runtime.spawn(async move {
+            let result = run(handler, &invocation).await;
+            let Some(run) = invocation.run else { return };
+            let sent = result.and_then(|value| {
+                let Some(mut draft) = connection.begin_reply(run) else { return Ok(()) };
+                match value.walk(&mut draft.writer) {
+                    Ok(()) => connection.finish_reply(draft),
+                    Err(error) => {
+                        draft.abandon();
+                        return Err(error);
+                    }
+                }
+                Ok(())
+            });
+            if let Err(error) = sent {
+                connection.reject(run, &error);
+            }
+        });
+    }
+
+    fn add(&self, handler: Handler) -> Handle {
+        let handle = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        self.handlers.lock().insert(handle, handler);
+        handle
+    }
+}
+
+async fn run(handler: Option<Handler>, invocation: &Invocation) -> Result<Value> {
+    let handler = handler.ok_or_else(|| Error::new(ErrorKind::NotFound, "the function was taken back"))?;
+    let (args, keywords) = invocation.payload.values()?;
+    let context = match &invocation.context {
+        Some(context) => Some(Reader::new(context).value()?),
+        None => None,
+    };
+    handler(Call { args, keywords, context }).await
+}
+
+impl Client {
+    /// Connects and joins a workspace.
+    ///
+    /// # Errors
+    /// `peer_gone` when the server cannot be reached, `permission_denied` when it refuses, `timeout`.
+    pub async fn connect(options: ClientOptions) -> Result<Self> {
+        let dispatch = Arc::new(Dispatch {
+            runtime: tokio::runtime::Handle::current(),
+            connection: OnceLock::new(),
+            waiting: Mutex::default(),
+            handlers: Mutex::default(),
+            last: AtomicU64::new(0),
+            state: watch::Sender::new(None),
+        });
+        let mut states = dispatch.state.subscribe();
+        let connection = Connection::open(options, dispatch.clone(), &tokio::runtime::Handle::current())?;
+        let _ = dispatch.connection.set(connection.clone());
+        let state = states.wait_for(Option::is_some).await.map(|state| state.clone());
+        match state {
+            Ok(Some(State::Closed { error })) => Err(error),
+            _ => Ok(Self { connection, dispatch }),
+        }
+    }
+
+    /// The connection below.
+    pub const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Calls the function that `stub` describes.
+    ///
+    /// # Errors
+    /// What the function fails with, or why it could not be called.
+    pub async fn call(&self, stub: &Stub, args: impl IntoIterator<Item = Value>) -> Result<Value> {
+        self.call_with(stub, args, Map::new()).await
+    }
+
+    /// Calls a function with arguments by name as well.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn call_with(
+        &self,
+        stub: &Stub,
+        args: impl IntoIterator<Item = Value>,
+        keywords: Map,
+    ) -> Result<Value> {
+        let mut args: Vec<Value> = args.into_iter().collect();
+        let with_kwargs = !keywords.is_empty();
+        if with_kwargs {
+            args.push(Value::Map(keywords));
+        }
+        let spec = CallSpec::of(stub, args.len(), with_kwargs);
+        let mut draft = self.connection.begin_call(&spec)?;
+        for (at, arg) in args.iter().enumerate() {
+            arg.walk(&mut draft.writer).map_err(|error| error.at(&format!("args[{at}]")))?;
+        }
+        let (id, end) = self.wait();
+        self.connection.finish_call(id, draft)?;
+        self.ended(id, end).await
+    }
+
+    /// A method of the server's manager, for example `list_services`.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn manager(&self, method: &str, args: impl IntoIterator<Item = Value>) -> Result<Value> {
+        let stub = Stub {
+            target: "*/manager".to_owned(),
+            method: format!("services.default.{method}"),
+            promise: Promise::Star,
+            ..Stub::default()
+        };
+        self.call(&stub, args).await
+    }
+
+    /// Gets a service by its id, for example `calc` or `workspace/client:calc`.
+    ///
+    /// # Errors
+    /// `not_found`, `permission_denied`, and those of [`Client::call`].
+    pub async fn get_service(&self, id: &str) -> Result<RemoteService> {
+        let value = self.manager("get_service", [Value::from(id)]).await?;
+        Ok(RemoteService { client: self.clone(), value })
+    }
+
+    /// Registers a service; gives its info.
+    ///
+    /// # Errors
+    /// `invalid`, `conflict`, and those of [`Client::call`].
+    pub async fn register_service(&self, service: Service) -> Result<Value> {
+        let mut map = service.entries;
+        map.insert("config", service.config);
+        for (name, handler) in service.functions {
+            let handle = self.dispatch.add(handler);
+            map.insert(name.clone(), Function { handle, name, ..Function::default() });
+        }
+        let mut draft = self.connection.begin_service();
+        Value::Map(map).walk(&mut draft.writer)?;
+        let (id, end) = self.wait();
+        self.connection.finish_service(id, draft, false)?;
+        self.ended(id, end).await
+    }
+
+    /// Takes a service back.
+    ///
+    /// # Errors
+    /// `not_found`, and those of [`Client::call`].
+    pub async fn unregister_service(&self, service: &str) -> Result<()> {
+        let (id, end) = self.wait();
+        self.connection.unregister_service(id, service)?;
+        self.ended(id, end).await.map(|_| ())
+    }
+
+    /// A function to give away in arguments or results.
+    pub fn function<F, R>(&self, name: &str, function: F) -> Value
+    where
+        F: Fn(Call) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value>> + Send + 'static,
+    {
+        let handle = self.dispatch.add(handler(function));
+        Value::Function(Function { handle, name: name.to_owned(), ..Function::default() })
+    }
+
+    /// Says goodbye; ends when the connection is closed.
+    pub async fn disconnect(&self) {
+        let mut states = self.dispatch.state.subscribe();
+        self.connection.close();
+        let closed = |state: &Option<State>| matches!(state, Some(State::Closed { .. }));
+        let _ = states.wait_for(closed).await;
+    }
+
+    fn wait(&self) -> (CallId, oneshot::Receiver<Result<Value>>) {
+        let id = self.dispatch.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let (sender, receiver) = oneshot::channel();
+        self.dispatch.waiting.lock().insert(id, sender);
+        (id, receiver)
+    }
+
+    /// Waits for a call; one that nobody awaits any longer is forgotten.
+    async fn ended(&self, id: CallId, end: oneshot::Receiver<Result<Value>>) -> Result<Value> {
+        let mut guard = Forget { client: self, id: Some(id) };
+        let result =
+            end.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::PeerGone, "the connection is closed")));
+        guard.id = None;
+        result
+    }
+}
+
+struct Forget<'a> {
+    client: &'a Client,
+    id: Option<CallId>,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.client.dispatch.waiting.lock().remove(&id);
+            self.client.connection.forget_call(id);
+        }
+    }
+}
+
+/// A service of a peer.
+#[derive(Clone, Debug)]
+pub struct RemoteService {
+    client: Client,
+    value: Value,
+}
+
+impl RemoteService {
+    /// The whole description, functions included.
+    pub const fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The function at `path`, for example `api.v1.users`.
+    ///
+    /// # Errors
+    /// `not_found` when there is none.
+    pub fn function(&self, path: &str) -> Result<RemoteFunction> {
+        let found = path.split('.').try_fold(&self.value, |value, key| value.as_map()?.get(key));
+        match found {
+            Some(Value::Method(stub)) => {
+                Ok(RemoteFunction { client: self.client.clone(), stub: stub.clone() })
+            }
+            _ => Err(Error::new(ErrorKind::NotFound, format!("the service has no function `{path}`"))),
+        }
+    }
+
+    /// Calls the function at `path`.
+    ///
+    /// # Errors
+    /// `not_found`, and those of [`Client::call`].
+    pub async fn call(&self, path: &str, args: impl IntoIterator<Item = Value>) -> Result<Value> {
+        self.function(path)?.call(args).await
+    }
+}
+
+/// A function of a peer.
+#[derive(Clone, Debug)]
+pub struct RemoteFunction {
+    client: Client,
+    stub: Arc<Stub>,
+}
+
+impl RemoteFunction {
+    /// Calls it.
+    ///
+    /// # Errors
+    /// Those of [`Client::call`].
+    pub async fn call(&self, args: impl IntoIterator<Item = Value>) -> Result<Value> {
+        self.client.call(&self.stub, args).await
+    }
+}

@@ -1,0 +1,237 @@
+//! [`Connection`]: what a binding holds. Every method may be called on any thread, and none of them waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::driver::{self, Driver};
+use super::options::ClientOptions;
+use crate::codec::{Walk, Writer};
+use crate::session::{
+    CallDraft, CallId, CallSpec, ConnectionInfo, Event, ReplyDraft, RunId, ServiceDraft, Session, Statistics,
+    Time,
+};
+use crate::{Error, Result, Value};
+
+/// Takes what happens on a connection, in order.
+pub trait Sink: Send + Sync + 'static {
+    /// Takes a batch; called on the driver's thread and on threads that call [`Connection`]. It queues the
+    /// events and wakes its language once; it never waits and never calls into the language.
+    fn deliver(&self, events: &mut Vec<Event>);
+
+    /// Whether so much is queued that the connection should not read more until [`Connection::resume`].
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+/// What the handle and the driver share.
+pub(super) struct Shared {
+    pub(super) session: Mutex<Session>,
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) started: Instant,
+    /// Frames wait to be sent.
+    pub(super) wake: Notify,
+    /// Something is due earlier than the driver thought.
+    pub(super) sooner: Notify,
+    /// The language has room again.
+    pub(super) resumed: Notify,
+    pub(super) closing: Notify,
+    pub(super) is_closing: AtomicBool,
+    pub(super) is_abandoned: AtomicBool,
+    /// When the driver looks at the time next.
+    pub(super) alarm: Mutex<Time>,
+}
+
+impl Shared {
+    pub(super) fn now(&self) -> Time {
+        self.started.elapsed()
+    }
+
+    /// Runs `work` on the session, then sends and tells what came of it.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Session, Time) -> T) -> T {
+        let now = self.now();
+        let mut events = Vec::new();
+        let mut session = self.session.lock();
+        let idle = !session.has_frames();
+        let value = work(&mut session, now);
+        while let Some(event) = session.poll_event() {
+            events.push(event);
+        }
+        let wakes = idle && session.has_frames();
+        let is_sooner = session.next_tick().is_some_and(|next| next < *self.alarm.lock());
+        drop(session);
+        if wakes {
+            self.wake.notify_one();
+        }
+        if is_sooner {
+            self.sooner.notify_one();
+        }
+        if !events.is_empty() {
+            self.sink.deliver(&mut events);
+        }
+        value
+    }
+}
+
+/// A connection to a server, which lives until it is closed. Clones are handles of the same connection.
+#[derive(Clone)]
+pub struct Connection {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("address", &self.address()).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Begins to connect, on `runtime`. The sink is told [`crate::session::State::Ready`] when the workspace is
+    /// joined, or [`crate::session::State::Closed`] when that failed.
+    ///
+    /// # Errors
+    /// `invalid` for a URL that is none.
+    pub fn open(
+        options: ClientOptions,
+        sink: Arc<dyn Sink>,
+        runtime: &tokio::runtime::Handle,
+    ) -> Result<Self> {
+        let connector = options.connector()?;
+        let mut session = options.session.clone();
+        if session.seed == 0 {
+            session.seed = driver::random_seed();
+        }
+        let shared = Arc::new(Shared {
+            session: Mutex::new(Session::new(session)),
+            sink,
+            started: Instant::now(),
+            wake: Notify::new(),
+            sooner: Notify::new(),
+            resumed: Notify::new(),
+            closing: Notify::new(),
+            is_closing: AtomicBool::new(false),
+            is_abandoned: AtomicBool::new(false),
+            alarm: Mutex::new(Time::ZERO),
+        });
+        runtime.spawn(Driver::new(shared.clone(), options, connector).run());
+        Ok(Self { shared })
+    }
+
+    /// Begins a call; see [`Session::begin_call`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin_call(&self, spec: &CallSpec<'_>) -> Result<CallDraft> {
+        self.shared.session.lock().begin_call(spec)
+    }
+
+    /// Sends a call; see [`Session::finish_call`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn finish_call(&self, id: CallId, draft: CallDraft) -> Result<()> {
+        self.shared.with(|session, now| session.finish_call(id, draft, now))
+    }
+
+    /// Gives up waiting for a call.
+    pub fn forget_call(&self, id: CallId) {
+        self.shared.with(|session, _| session.forget_call(id));
+    }
+
+    /// Begins a reply; `None` when nobody waits for it any longer.
+    pub fn begin_reply(&self, run: RunId) -> Option<ReplyDraft> {
+        self.shared.session.lock().begin_reply(run)
+    }
+
+    /// Sends a reply.
+    pub fn finish_reply(&self, draft: ReplyDraft) {
+        self.shared.with(|session, now| session.finish_reply(draft, now));
+    }
+
+    /// Ends a run with an error.
+    pub fn reject(&self, run: RunId, error: &Error) {
+        self.shared.with(|session, now| session.reject(run, error, now));
+    }
+
+    /// Begins the registration of a service.
+    pub fn begin_service(&self) -> ServiceDraft {
+        self.shared.session.lock().begin_service()
+    }
+
+    /// Registers a service; see [`Session::finish_service`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn finish_service(&self, id: CallId, draft: ServiceDraft, overwrite: bool) -> Result<()> {
+        self.shared.with(|session, now| session.finish_service(id, draft, overwrite, now))
+    }
+
+    /// Takes a service back; ends like a call.
+    ///
+    /// # Errors
+    /// `not_found` when it is not registered here.
+    pub fn unregister_service(&self, id: CallId, service: &str) -> Result<()> {
+        self.shared.with(|session, now| session.unregister_service(id, service, now))
+    }
+
+    /// Sends an event: a map with `type` and, unless it is for everyone in the workspace, `to`.
+    ///
+    /// # Errors
+    /// `invalid` for a message that is not such a map.
+    pub fn emit(&self, message: &Value) -> Result<()> {
+        let map =
+            message.as_map().ok_or_else(|| Error::invalid("an event must be a map with `type` and `to`"))?;
+        let kind = map.text("type").ok_or_else(|| Error::invalid("an event needs a `type`"))?;
+        if kind == "method" {
+            return Err(Error::invalid("`method` is not a type of event, call the function instead"));
+        }
+        let to = map.text("to").unwrap_or("*").to_owned();
+        let mut out = Writer::new();
+        let mut message = map.clone();
+        message.insert("to", to.as_str());
+        Value::Map(message).walk(&mut out)?;
+        self.shared.with(|session, _| session.emit_frame(&to, out.into_bytes().into()));
+        Ok(())
+    }
+
+    /// Says goodbye and ends the connection; what is under way fails with `peer_gone`.
+    pub fn close(&self) {
+        self.shared.is_closing.store(true, Ordering::Release);
+        self.shared.closing.notify_one();
+    }
+
+    /// Ends the connection without a word, in a process that does not own its socket any longer.
+    pub fn abandon(&self) {
+        self.shared.is_abandoned.store(true, Ordering::Release);
+        self.close();
+    }
+
+    /// Reading goes on after [`Sink::is_full`].
+    pub fn resume(&self) {
+        self.shared.resumed.notify_one();
+    }
+
+    /// Whether so much waits to be sent that callers should wait before they add to it.
+    pub fn is_congested(&self) -> bool {
+        self.shared.session.lock().is_congested()
+    }
+
+    /// The own address, `workspace/client`; empty before the first connection.
+    pub fn address(&self) -> String {
+        self.shared.session.lock().address().to_owned()
+    }
+
+    /// What the server said at the last handshake.
+    pub fn connection_info(&self) -> ConnectionInfo {
+        self.shared.session.lock().connection_info().clone()
+    }
+
+    /// How much the session holds.
+    pub fn statistics(&self) -> Statistics {
+        self.shared.session.lock().statistics()
+    }
+}

@@ -1,0 +1,21 @@
+//! Feature `net`: drives a [`crate::session::Session`] over a transport, with tokio.
+//!
+//! [`Connection`] is what bindings hold; [`Client`] is the same for Rust users, with futures.
+
+mod backoff;
+mod client;
+mod connection;
+mod driver;
+mod memory;
+mod options;
+mod service;
+mod transport;
+mod websocket;
+
+pub use backoff::Backoff;
+pub use client::{Client, RemoteFunction, RemoteService};
+pub use connection::{Connection, Sink};
+pub use memory::memory_pair;
+pub use options::ClientOptions;
+pub use service::{Call, Service};
+pub use transport::{Connect, Message, Transport};

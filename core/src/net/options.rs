@@ -1,0 +1,140 @@
+//! Everything a user may set when connecting, with defaults for all languages.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::transport::Connect;
+use super::websocket::WebSocket;
+use crate::session;
+use crate::{Error, Result};
+
+/// Settings of a connection.
+#[derive(Clone)]
+pub struct ClientOptions {
+    /// The server: `http(s)://host[:port][/base]`, or the `ws(s)://` URL of its websocket.
+    pub server_url: String,
+    /// The workspace to join. Default: the token's, else the user's own.
+    pub workspace: Option<String>,
+    /// The client's id. Default: random.
+    pub client_id: Option<String>,
+    /// The token. Default: none, which makes an anonymous user.
+    pub token: Option<String>,
+    /// A token of an earlier connection, to come back under the same name.
+    pub reconnection_token: Option<String>,
+    /// A name for people to read.
+    pub name: Option<String>,
+    /// How long connecting may take. Default 30 s.
+    pub connect_timeout: Duration,
+    /// How often to ask whether the server is there. Default 20 s.
+    pub ping_interval: Duration,
+    /// How long to wait for its answer. Default 20 s.
+    pub ping_timeout: Duration,
+    /// How often to fetch a fresh reconnection token; zero for never. Default 2 h.
+    pub token_refresh_interval: Duration,
+    /// Whether to connect again when the connection breaks. Default true.
+    pub reconnect: bool,
+    /// When to try again.
+    pub backoff: Backoff,
+    /// Settings of the session: timeout of calls, size of chunks, application.
+    pub session: session::Options,
+    /// How to reach the server when not by websocket.
+    pub connect: Option<Arc<dyn Connect>>,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            server_url: String::new(),
+            workspace: None,
+            client_id: None,
+            token: None,
+            reconnection_token: None,
+            name: None,
+            connect_timeout: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(20),
+            token_refresh_interval: Duration::from_secs(7200),
+            reconnect: true,
+            backoff: Backoff::default(),
+            session: session::Options::default(),
+            connect: None,
+        }
+    }
+}
+
+impl fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Tokens are secrets: what is logged says only whether there is one.
+        f.debug_struct("ClientOptions")
+            .field("server_url", &self.server_url)
+            .field("workspace", &self.workspace)
+            .field("client_id", &self.client_id)
+            .field("has_token", &self.token.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientOptions {
+    /// The defaults for a server.
+    pub fn new(server_url: impl Into<String>) -> Self {
+        Self { server_url: server_url.into(), ..Self::default() }
+    }
+
+    pub(super) fn connector(&self) -> Result<Arc<dyn Connect>> {
+        match &self.connect {
+            Some(connect) => Ok(connect.clone()),
+            None => Ok(Arc::new(WebSocket::new(&self.server_url)?)),
+        }
+    }
+
+    /// The first message on a connection (protocol section 3.3).
+    pub(super) fn handshake(
+        &self,
+        client_id: &str,
+        workspace: Option<&str>,
+        reconnection: Option<&str>,
+    ) -> String {
+        serde_json::json!({
+            "client_id": client_id,
+            "workspace": workspace.or(self.workspace.as_deref()),
+            "token": self.token,
+            "reconnection_token": reconnection,
+        })
+        .to_string()
+    }
+}
+
+/// The URL of the websocket of a server (protocol section 3.1).
+pub(super) fn websocket_url(server_url: &str) -> Result<String> {
+    let url = server_url.trim();
+    if url.starts_with("ws://") || url.starts_with("wss://") {
+        return Ok(url.to_owned());
+    }
+    let rest = url.strip_prefix("http").filter(|rest| rest.starts_with("://") || rest.starts_with("s://"));
+    match rest {
+        Some(rest) => Ok(format!("ws{}/ws", rest.trim_end_matches('/'))),
+        None => Err(Error::invalid(format!(
+            "`{server_url}` is not a server url, expected for example `http://localhost:9527`"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_urls_become_websocket_urls() {
+        for (given, url) in [
+            ("http://localhost:9527", "ws://localhost:9527/ws"),
+            ("https://lab.example/base//", "wss://lab.example/base/ws"),
+            ("wss://lab.example/other", "wss://lab.example/other"),
+        ] {
+            assert_eq!(websocket_url(given).as_deref(), Ok(url));
+        }
+        assert!(websocket_url("localhost:9527").is_err());
+        assert!(websocket_url("httpx://a").is_err());
+    }
+}

@@ -1,0 +1,40 @@
+//! A transport: whole messages in and out.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+
+use crate::{Error, Result};
+
+/// A message on a transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A control message: JSON.
+    Text(String),
+    /// A frame.
+    Binary(Bytes),
+    /// The end, with the reason that the other side gave.
+    Close(String),
+}
+
+/// An open transport: what comes in, and where to put what goes out.
+pub struct Transport {
+    /// Messages from the other side; ends when the connection does.
+    pub incoming: Pin<Box<dyn Stream<Item = Result<Message>> + Send>>,
+    /// Messages to the other side.
+    pub outgoing: Pin<Box<dyn Sink<Message, Error = Error> + Send>>,
+}
+
+impl std::fmt::Debug for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Transport")
+    }
+}
+
+/// Opens transports to one server.
+pub trait Connect: Send + Sync {
+    /// Opens a transport; the handshake is the driver's.
+    fn connect(&self) -> Pin<Box<dyn Future<Output = Result<Transport>> + Send + '_>>;
+}

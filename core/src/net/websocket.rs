@@ -1,0 +1,83 @@
+//! The websocket transport.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::Connector;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
+use tokio_tungstenite::tungstenite::{self, Message as Frame};
+
+use super::options::websocket_url;
+use super::transport::{Connect, Message, Transport};
+use crate::{Error, ErrorKind, Result};
+
+/// Connects by websocket; TLS by rustls for `https` and `wss`.
+pub(super) struct WebSocket {
+    url: String,
+}
+
+impl WebSocket {
+    pub(super) fn new(server_url: &str) -> Result<Self> {
+        Ok(Self { url: websocket_url(server_url)? })
+    }
+
+    async fn open(&self) -> Result<Transport> {
+        let config = WebSocketConfig::default();
+        let connector = if self.url.starts_with("wss") { None } else { Some(Connector::Plain) };
+        install_crypto();
+        // Requests are small and answers are waited for: no delay for the sake of fuller packets.
+        let opened =
+            tokio_tungstenite::connect_async_tls_with_config(&self.url, Some(config), true, connector).await;
+        let (socket, _) = opened.map_err(|error| {
+            Error::new(ErrorKind::PeerGone, format!("cannot connect to {}: {error}", self.url))
+        })?;
+        let (outgoing, incoming) = socket.split();
+        Ok(Transport {
+            incoming: Box::pin(incoming.filter_map(|frame| std::future::ready(received(frame)))),
+            outgoing: Box::pin(outgoing.sink_map_err(|error| broken(&error)).with(|message| {
+                std::future::ready(Ok::<_, Error>(match message {
+                    Message::Text(text) => Frame::text(text),
+                    Message::Binary(frame) => Frame::Binary(frame),
+                    Message::Close(reason) => {
+                        Frame::Close(Some(CloseFrame { code: CloseCode::Normal, reason: reason.into() }))
+                    }
+                }))
+            })),
+        })
+    }
+}
+
+impl Connect for WebSocket {
+    fn connect(&self) -> Pin<Box<dyn Future<Output = Result<Transport>> + Send + '_>> {
+        Box::pin(self.open())
+    }
+}
+
+fn received(frame: Result<Frame, tungstenite::Error>) -> Option<Result<Message>> {
+    match frame {
+        Ok(Frame::Binary(frame)) => Some(Ok(Message::Binary(frame))),
+        Ok(Frame::Text(text)) => Some(Ok(Message::Text(text.as_str().to_owned()))),
+        Ok(Frame::Close(close)) => {
+            let reason = close.map_or_else(
+                || "closed by the server".to_owned(),
+                |close| format!("{}: {}", u16::from(close.code), close.reason),
+            );
+            Some(Ok(Message::Close(reason)))
+        }
+        Ok(_) => None,
+        Err(error) => Some(Err(broken(&error))),
+    }
+}
+
+fn broken(error: &tungstenite::Error) -> Error {
+    Error::new(ErrorKind::PeerGone, format!("the connection broke: {error}"))
+}
+
+/// The crypto of rustls is chosen once for the process; whoever was first keeps the choice.
+fn install_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}

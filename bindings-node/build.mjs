@@ -1,13 +1,19 @@
 // Builds the package in place: the Rust crate as lib/polyfn.node, the TypeScript as lib/ (ESM) and lib/cjs/ (CommonJS).
-// `npm install .` and `cargo xtask` run it; `--library PATH` takes a library that is already built instead of running cargo.
+// `npm install .` and `cargo xtask` run it. `--library PATH` takes a library that is already built instead of running
+// cargo; `--out DIR` puts the package elsewhere than in lib/.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
-const lib = join(here, "lib");
+const lib = option("--out") ?? join(here, "lib");
+
+function option(name) {
+  const at = process.argv.indexOf(name);
+  return at === -1 ? undefined : resolve(process.argv[at + 1]);
+}
 
 function run(command, args) {
   console.log(`polyfn: ${command} ${args.join(" ")}`);
@@ -36,9 +42,8 @@ function place(library) {
 function compileTypes() {
   const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
   if (!existsSync(tsc)) run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund"]);
-  for (const config of ["tsconfig.build.json", "tsconfig.cjs.json"]) {
-    run(process.execPath, [tsc, "--project", join(here, config)]);
-  }
+  run(process.execPath, [tsc, "--project", join(here, "tsconfig.build.json"), "--outDir", lib]);
+  run(process.execPath, [tsc, "--project", join(here, "tsconfig.cjs.json"), "--outDir", join(lib, "cjs")]);
 }
 
 // tsc leaves plain .cjs and .mjs files where they are; both builds load the same ones.
@@ -49,11 +54,11 @@ function copyPlainFiles() {
   }
 }
 
-const at = process.argv.indexOf("--library");
-const library = at === -1 ? buildLibrary() : process.argv[at + 1];
+const library = option("--library") ?? buildLibrary();
 rmSync(join(lib, "cjs"), { recursive: true, force: true });
 mkdirSync(join(lib, "cjs"), { recursive: true });
 place(library);
 compileTypes();
+writeFileSync(join(lib, "package.json"), '{ "type": "module" }\n');
 writeFileSync(join(lib, "cjs", "package.json"), '{ "type": "commonjs" }\n');
 copyPlainFiles();

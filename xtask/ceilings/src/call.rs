@@ -33,7 +33,10 @@ pub(crate) async fn measure(url: &str, seconds: f64) -> Ended {
     let rate = many_at_a_time(&mut socket, &frame, window).await?;
     let large = Bytes::from(random(LARGE));
     let speed = large_frames(&mut socket, &large, window).await?;
-    println!("{}", serde_json::json!({ "p50_ms": p50, "p99_ms": p99, "calls_per_s": rate, "mb_per_s": speed }));
+    println!(
+        "{}",
+        serde_json::json!({ "p50_ms": p50, "p99_ms": p99, "calls_per_s": rate, "mb_per_s": speed })
+    );
     Ok(())
 }
 

@@ -1,0 +1,79 @@
+"""How each client library offers and reaches the functions that are measured: the same code for hypha_rpc and polyfn."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Echo = Callable[[Any], Awaitable[Any]]
+SUBJECT = "bench.echo"
+
+
+def say(facts: dict[str, Any]) -> None:
+    """One line for the benchmark; whatever else a library prints is passed over."""
+    print("BENCH " + json.dumps(facts), flush=True)
+
+
+async def hello(event: dict[str, Any]) -> dict[str, Any]:
+    return {"status": 200, "headers": {"content-type": "text/plain"}, "body": "hello"}
+
+
+def echo(value: Any) -> Any:
+    return value
+
+
+async def connect(client: str, url: str) -> Any:
+    package = importlib.import_module(client)
+    return await package.connect_to_server({"server_url": url})
+
+
+async def offer(client: str, url: str) -> tuple[Any, dict[str, str]]:
+    """Registers what is measured; the connection, and where others find it."""
+    if client == "nats":
+        return await offer_on_nats(url), {"service": SUBJECT}
+    server = await connect(client, url)
+    public = {"visibility": "public"}
+    info = await server.register_service({"id": "bench", "config": public, "echo": echo})
+    await server.register_service({"id": "bench-http", "type": "functions", "config": public, "hello": hello})
+    workspace = info["id"].split("/")[0]
+    return server, {"service": info["id"], "path": f"/{workspace}/apps/bench-http/hello"}
+
+
+async def offer_on_nats(url: str) -> Any:
+    import nats
+
+    connection = await nats.connect(url)
+
+    async def answer(message: Any) -> None:
+        await message.respond(message.data)
+
+    await connection.subscribe(SUBJECT, cb=answer)
+    await connection.flush()
+    return connection
+
+
+async def reach(client: str, url: str, service: str) -> tuple[Any, Echo]:
+    """The connection, and the function that echoes a value through the server."""
+    if client == "nats":
+        import nats
+
+        connection = await nats.connect(url)
+
+        async def request(value: Any) -> Any:
+            payload = value if isinstance(value, bytes) else value.encode()
+            reply = await connection.request(service, payload, timeout=60)
+            return reply.data if isinstance(value, bytes) else reply.data.decode()
+
+        return connection, request
+    server = await connect(client, url)
+    found = await server.get_service(service)
+    return server, found.echo
+
+
+def arguments() -> dict[str, str]:
+    """`--name value` pairs of the command line."""
+    words = sys.argv[1:]
+    return {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}

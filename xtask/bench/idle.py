@@ -1,0 +1,26 @@
+"""Opens connections and leaves them idle: `idle.py --client polyfn|hypha_rpc --url URL --count N`."""
+
+import asyncio
+import os
+import sys
+
+from connections import arguments, connect, say
+
+AT_ONCE = 10
+
+
+async def main() -> None:
+    wanted = arguments()
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one() -> object:
+        async with places:
+            return await connect(wanted["client"], wanted["url"])
+
+    connections = await asyncio.gather(*(one() for _ in range(int(wanted["count"]))))
+    say({"connected": len(connections)})
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    os._exit(0)
+
+
+asyncio.run(main())

@@ -1,0 +1,147 @@
+//! The test stand: what is built and installed for a run, and how its programs are started.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::bench::options::Options;
+use crate::bench::row::{Language, Row, System};
+use crate::build::{self, Packages};
+use crate::child::Child;
+use crate::failure::{During as _, Failure, Outcome};
+use crate::layout::{Layout, Profile};
+use crate::step::command;
+use crate::tools;
+
+/// What a client program says before its facts.
+pub(super) const FACTS: &str = "BENCH ";
+
+/// Everything the measurements stand on.
+pub(super) struct Stand<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) window: f64,
+    packages: Option<Packages>,
+    folder: PathBuf,
+}
+
+impl<'a> Stand<'a> {
+    /// Builds and installs what these rows need.
+    pub(super) fn prepare(layout: &'a Layout, options: &Options, rows: &[Row]) -> Outcome<Self> {
+        let uses = |systems: &[System]| rows.iter().any(|row| systems.contains(&row.system));
+        if rows.is_empty() {
+            return Err(Failure::new("no such rows: see `cargo xtask bench --help`"));
+        }
+        tools::test_environment(layout)?;
+        tools::packages(layout)?;
+        if uses(&[System::Hypha]) {
+            tools::hypha(layout)?;
+        }
+        if rows.iter().any(|row| row.group == super::row::Group::Http) {
+            tools::debian_program("wrk", "wrk")?;
+        }
+        if uses(&[System::Nats]) {
+            tools::debian_program("nats-server", "nats-server")?;
+        }
+        if options.build && uses(&[System::Hello, System::Relay, System::Websocket]) {
+            build::compile(layout, Profile::Release, &["polyfn-ceilings"])?;
+        }
+        if options.build && uses(&[System::Polyfn, System::PolyfnHyphaRpc]) {
+            build::compile(layout, Profile::Release, &["polyfn-server"])?;
+        }
+        let packages = if uses(&[System::Polyfn]) { Some(our_packages(layout, options)?) } else { None };
+        let folder = std::env::temp_dir().join(format!("polyfn-bench-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        Ok(Self { layout, window: options.window, packages, folder })
+    }
+
+    /// A log that is shown when something fails.
+    pub(super) fn log(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
+    }
+
+    /// A folder of this run for files a server needs.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts one of the programs beside this one, such as `service`, in the language of `ending`.
+    pub(super) fn program(&self, name: &str, ending: &str, arguments: &[(&str, &str)]) -> Outcome<Child> {
+        let folder = self.layout.at("xtask/bench");
+        let file = format!("{name}.{ending}");
+        let mut program = if ending == "py" {
+            command(&folder, self.layout.python(".venv"), &["-u", &file])
+        } else {
+            command(&folder, "node", &["--no-warnings", "--experimental-websocket", &file])
+        };
+        for (flag, value) in arguments {
+            program.arg(format!("--{flag}")).arg(value);
+        }
+        if let Some(packages) = &self.packages {
+            program.env("PYTHONPATH", &packages.python).env("POLYFN_PACKAGE", &packages.node);
+        }
+        Child::start(&file, program, Some(&self.log(&file)))
+            .map_err(|failure| Failure::new(format!("{failure}; {}", self.tail(&file))))
+    }
+
+    /// The service of one row, and what it said about itself.
+    pub(super) fn service(
+        &self,
+        system: System,
+        language: Language,
+        url: &str,
+    ) -> Outcome<(Child, serde_json::Value)> {
+        let arguments = [("client", system.client()), ("url", url)];
+        let mut child = self.program("service", language.callee(), &arguments)?;
+        let facts = self.facts(&mut child, "service", language.callee(), Duration::from_secs(30))?;
+        Ok((child, facts))
+    }
+
+    /// The next facts a program tells; its last words when it ends instead.
+    pub(super) fn facts(
+        &self,
+        child: &mut Child,
+        name: &str,
+        ending: &str,
+        limit: Duration,
+    ) -> Outcome<serde_json::Value> {
+        let line = child.line_after(FACTS, limit).map_err(|failure| {
+            Failure::new(format!("{failure}; {}", self.tail(&format!("{name}.{ending}"))))
+        })?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    fn tail(&self, name: &str) -> String {
+        let text = fs::read_to_string(self.log(name)).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        lines[lines.len().saturating_sub(3)..].join(" | ")
+    }
+}
+
+impl Drop for Stand<'_> {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn our_packages(layout: &Layout, options: &Options) -> Outcome<Packages> {
+    if options.build {
+        build::compile(layout, Profile::Release, &["polyfn-python", "polyfn-node"])?;
+    }
+    build::apart(layout, Profile::Release)
+}
+
+/// A number in what a program told.
+pub(super) fn number(facts: &serde_json::Value, name: &str) -> Outcome<f64> {
+    facts[name].as_f64().ok_or_else(|| Failure::new(format!("no `{name}` in {facts}")))
+}
+
+/// A text in what a program told.
+pub(super) fn text(facts: &serde_json::Value, name: &str) -> Outcome<String> {
+    facts[name].as_str().map(str::to_owned).ok_or_else(|| Failure::new(format!("no `{name}` in {facts}")))
+}
+
+/// Runs a program that ends by itself.
+pub(super) fn finished(program: Command, what: &str) -> Outcome<String> {
+    crate::step::capture(program).during(what)
+}

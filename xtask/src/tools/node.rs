@@ -7,16 +7,16 @@ use crate::failure::{During as _, Outcome};
 use crate::layout::Layout;
 use crate::step::{command, run, say};
 
-/// `node_modules`, from the lock file, without building our own package.
+/// `node_modules`, with the exact versions of package.json, without building our own package.
 pub(crate) fn packages(layout: &Layout) -> Outcome {
-    let stamp = Stamp::new(&layout.at("node_modules"), &[read(&layout.at("package-lock.json"))?]);
+    let stamp = Stamp::new(&layout.at("node_modules"), &[read(&layout.at("package.json"))?]);
     if stamp.is_current() {
         return Ok(());
     }
     say("installing the npm development packages");
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"];
-    run(command(&layout.root, npm, &arguments)).during("npm ci (Node 20 or newer is needed)")?;
+    let arguments = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"];
+    run(command(&layout.root, npm, &arguments)).during("npm install (Node 20 or newer is needed)")?;
     stamp.write()
 }
 

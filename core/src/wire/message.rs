@@ -87,7 +87,7 @@ fn once(seen: &mut u16, bit: u16, key: &str) -> Result<()> {
     Ok(())
 }
 
-fn optional_text<'a>(frame: &'a Bytes, encoded: &'a [u8]) -> Result<Option<&'a str>> {
+pub(super) fn optional_text<'a>(frame: &'a Bytes, encoded: &'a [u8]) -> Result<Option<&'a str>> {
     let at = encoded.as_ptr() as usize - frame.as_ptr() as usize;
     match Reader::new(frame).starting_at(at).token()? {
         Token::Text(text) => Ok(Some(text)),

@@ -6,8 +6,7 @@
 use bytes::Bytes;
 
 use super::address::absolute;
-use super::message::Header;
-use crate::codec::Writer;
+use crate::codec::{Reader, Writer};
 use crate::{Error, Result};
 
 /// Who sends on one connection. Made once for a connection, used for each of its frames.
@@ -46,44 +45,49 @@ pub struct Relayed {
 /// # Errors
 /// `invalid` for a first segment that is not a map or lacks `to`.
 pub fn rewrite(frame: &Bytes, sender: &Sender, ws: &str) -> Result<Relayed> {
-    let header = Header::parse(frame)?;
-    if header.to.is_empty() {
+    let mut reader = Reader::new(frame);
+    let len = reader.map()?;
+    let mut entries = Vec::with_capacity(len.min(32) + 4);
+    for _ in 0..len {
+        let key = reader.text()?;
+        entries.push((key, reader.skip()?));
+    }
+    let end = reader.position();
+    let text = |key: &str| text_of(frame, &entries, key);
+    let (kind, written_to) = (text("type")?.unwrap_or_default(), text("to")?.unwrap_or_default());
+    if written_to.is_empty() {
         return Err(Error::invalid("a frame needs `to`"));
     }
-    let to = absolute(header.to, &sender.workspace);
+    let to = absolute(written_to, &sender.workspace);
+    let (written_from, session) = (text("from")?.unwrap_or_default(), text("session")?);
+    let (kind, written_to) = (kind.to_owned(), written_to.to_owned());
+    let (written_from, session) = (written_from.to_owned(), session.map(str::to_owned));
+    let is_call = kind == "method";
+    entries.retain(|(key, _)| passes(key, is_call));
+    for key in ["ws", "to", "from", "user"] {
+        if !entries.iter().any(|(name, _)| *name == key) {
+            entries.push((key, &[]));
+        }
+    }
     let mut out = Writer::after(Vec::with_capacity(frame.len() + sender.user.len() + 192));
-    write_segment(&mut out, frame, &header, &to, sender, ws)?;
+    write_segment(&mut out, &entries, &to, sender, ws)?;
     let mut rewritten = out.into_bytes();
-    rewritten.extend_from_slice(&frame[header.end..]);
-    Ok(Relayed {
-        to,
-        written_to: header.to.to_owned(),
-        written_from: header.from.to_owned(),
-        kind: header.kind.to_owned(),
-        session: header.session.map(str::to_owned),
-        frame: Bytes::from(rewritten),
-    })
+    rewritten.extend_from_slice(&frame[end..]);
+    Ok(Relayed { to, written_to, written_from, kind, session, frame: Bytes::from(rewritten) })
 }
 
-/// Writes the new segment 1: known keys in the order in which they came, new ones behind them.
+/// Writes segment 1: known keys in the order in which they came, new ones behind them.
 fn write_segment(
     out: &mut Writer,
-    frame: &Bytes,
-    header: &Header<'_>,
+    entries: &[(&str, &[u8])],
     to: &str,
     sender: &Sender,
     ws: &str,
 ) -> Result<()> {
-    let order = key_order(frame, header.kind == "method")?;
-    let missing =
-        ["ws", "to", "from", "user"].into_iter().filter(|key| !order.iter().any(|(name, _)| name == key));
-    let missing: Vec<&str> = missing.collect();
-    out.open_map(order.len() + missing.len())?;
-    for (key, value) in
-        order.iter().map(|(key, value)| (*key, *value)).chain(missing.into_iter().map(|key| (key, &[][..])))
-    {
+    out.open_map(entries.len())?;
+    for (key, value) in entries {
         out.text(key)?;
-        match key {
+        match *key {
             "ws" => out.text(ws)?,
             "to" => out.text(to)?,
             "from" => out.text(&sender.address)?,
@@ -95,22 +99,21 @@ fn write_segment(
     Ok(())
 }
 
-/// The keys that pass, with their encoded values, in order.
-fn key_order(frame: &Bytes, is_call: bool) -> Result<Vec<(&str, &[u8])>> {
-    let mut reader = crate::codec::Reader::new(frame);
-    let len = reader.map()?;
-    let mut order = Vec::with_capacity(len.min(16) + 4);
-    for _ in 0..len {
-        let key = reader.text()?;
-        let value = reader.skip()?;
-        let passes = match key {
-            "type" | "from" | "to" | "method" | "session" | "parent" | "ws" | "user" => true,
-            "ctx" => false,
-            _ => !is_call,
-        };
-        if passes {
-            order.push((key, value));
-        }
+/// Whether a client may set a key of segment 1.
+fn passes(key: &str, is_call: bool) -> bool {
+    match key {
+        "type" | "from" | "to" | "method" | "session" | "parent" | "ws" | "user" => true,
+        "ctx" => false,
+        _ => !is_call,
     }
-    Ok(order)
+}
+
+/// The text of a key, which may stand only once: two readers must never see two different values.
+fn text_of<'a>(frame: &'a Bytes, entries: &[(&'a str, &'a [u8])], key: &str) -> Result<Option<&'a str>> {
+    let mut found = entries.iter().filter(|(name, _)| *name == key);
+    let value = found.next().map(|(_, value)| *value);
+    if found.next().is_some() {
+        return Err(Error::invalid(format!("key `{key}` stands twice in the first segment")));
+    }
+    value.map_or(Ok(None), |value| super::message::optional_text(frame, value))
 }

@@ -10,7 +10,9 @@ function show(event) {
   return {
     status: 200,
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ ...seen, body: hex }, (_, value) => (typeof value === "function" ? undefined : value)),
+    body: JSON.stringify({ ...seen, body: hex }, (_, value) =>
+      typeof value === "function" ? undefined : value,
+    ),
   };
 }
 

@@ -127,6 +127,7 @@ def test_a_protected_service_is_closed_to_other_workspaces(server, peer, observe
         owner.disconnect()
 
 
+@pytest.mark.timeout(150)
 def test_a_cut_connection_comes_back_with_its_services(server, peer, observer, fresh_name):
     with Proxy(server.url) as proxy:
         connection = peer.connect(
@@ -149,6 +150,7 @@ def test_a_cut_connection_comes_back_with_its_services(server, peer, observer, f
         connection.disconnect()
 
 
+@pytest.mark.timeout(150)
 def test_a_restarted_server_is_found_again(server_kind, peer_kind, fresh_name):
     server = servers.KINDS[server_kind](port=servers.free_port()).start()
     peer = peers.Peer(peer_kind)

@@ -65,7 +65,9 @@ export async function startServer({ port = 0, args = [], env = {} } = {}) {
         resolve(match[1]);
       }
     });
-    exited.then((code) => reject(new Error(`the server ended with ${code} before it was ready: ${log.join("")}`)));
+    exited.then((code) =>
+      reject(new Error(`the server ended with ${code} before it was ready: ${log.join("")}`)),
+    );
   });
 
   return {

@@ -160,3 +160,22 @@ def test_the_context_is_the_second_argument(app, started, server, peer_kind):
     assert anonymous["user"].startswith("anonymouz-")
     member = who.member("POST", "/who").json()
     assert member["user"] not in (anonymous["user"], "")
+
+
+def test_the_data_store_shares_json(app):
+    answer = app("001_data_store", "data-store").get("/get?id=numbers")
+    assert (answer.status, answer.header("content-type")) == (200, "application/json")
+    assert answer.json() == {"values": [1, 2, 3]}
+    assert answer.all("content-length") == [str(len(answer.body))]
+
+
+def test_the_data_store_shares_files(app):
+    answer = app("001_data_store", "data-store").get("/get?id=dot")
+    assert (answer.status, answer.body) == (200, bytes(range(256)))
+    assert answer.header("content-disposition") == 'inline; filename="dot.bin"'
+
+
+@pytest.mark.parametrize("query", ["", "?id=", "?id=unknown"])
+def test_the_data_store_does_not_have_everything(app, query):
+    answer = app("001_data_store", "data-store").get(f"/get{query}")
+    assert (answer.status, answer.text) == (404, "no such item")

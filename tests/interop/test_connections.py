@@ -176,3 +176,30 @@ def test_a_restarted_server_is_found_again(server_kind, peer_kind, fresh_name):
         peer.stop()
         watcher.stop()
         server.stop()
+
+
+def test_a_running_call_outlasts_the_timeout(server, peer, fresh_name):
+    """The callee says that it is still working; only silence times out."""
+    connection = peer.connect(fresh_name(), server.url, method_timeout=2)
+    try:
+        connection.register("rpc", "slow")
+        assert connection.get("slow").call("pause", 3.5) == 3.5
+    finally:
+        connection.disconnect()
+
+
+def test_a_call_ends_when_its_callee_dies(server, peer, peer_kind, fresh_name):
+    doomed = peers.Peer(peer_kind)
+    try:
+        user = fresh_name("doomed")
+        config = {"workspace": tokens.own_workspace(user), "token": tokens.member(user)}
+        owner = doomed.connect("owner", server.url, client_id="owner", **config)
+        owner.register("rpc", "rpc")
+        service = peer.connect(fresh_name(), server.url, **config).get("owner:rpc")
+        assert service.call("add", 1, 2) == 3
+        answer = service.start("pause", 60)
+        doomed.process.kill()
+        with pytest.raises(PeerError):
+            peer.finish(answer, limit=20)
+    finally:
+        doomed.stop()

@@ -206,11 +206,15 @@ impl Client {
     /// # Errors
     /// `invalid`, `conflict`, and those of [`Client::call`].
     pub async fn register_service(&self, service: Service) -> Result<Value> {
-        let mut map = service.entries;
+        let mut map = Map::new();
+        for (path, value) in service.entries {
+            insert_at(&mut map, &path, value);
+        }
         map.insert("config", service.config);
-        for (name, handler) in service.functions {
+        for (path, handler) in service.functions {
             let handle = self.dispatch.add(handler);
-            map.insert(name.clone(), Function { handle, name, ..Function::default() });
+            let name = path.rsplit('.').next().unwrap_or(&path).to_owned();
+            insert_at(&mut map, &path, Value::Function(Function { handle, name, ..Function::default() }));
         }
         let mut draft = self.connection.begin_service();
         Value::Map(map).walk(&mut draft.writer)?;
@@ -278,6 +282,20 @@ impl Drop for Forget<'_> {
     }
 }
 
+/// Puts a member where its path says, making folders on the way.
+fn insert_at(map: &mut Map, path: &str, member: Value) {
+    let Some((folder, rest)) = path.split_once('.') else {
+        map.insert(path, member);
+        return;
+    };
+    let mut inner = match map.remove(folder) {
+        Some(Value::Map(inner)) => inner,
+        _ => Map::new(),
+    };
+    insert_at(&mut inner, rest, member);
+    map.insert(folder, inner);
+}
+
 /// A service of a peer.
 #[derive(Clone, Debug)]
 pub struct RemoteService {
@@ -328,5 +346,13 @@ impl RemoteFunction {
     /// Those of [`Client::call`].
     pub async fn call(&self, args: impl IntoIterator<Item = Value>) -> Result<Value> {
         self.client.call(&self.stub, args).await
+    }
+
+    /// Calls it with arguments by name as well.
+    ///
+    /// # Errors
+    /// Those of [`Client::call`].
+    pub async fn call_with(&self, args: impl IntoIterator<Item = Value>, keywords: Map) -> Result<Value> {
+        self.client.call_with(&self.stub, args, keywords).await
     }
 }

@@ -72,6 +72,18 @@ impl Service {
         self
     }
 
+    /// Adds a folder of functions, called as `name.function`.
+    #[must_use]
+    pub fn folder(mut self, name: &str, fill: impl FnOnce(Self) -> Self) -> Self {
+        let inner = fill(Self { entries: Map::new(), config: Map::new(), functions: Vec::new() });
+        for (key, value) in inner.entries {
+            self.entries.insert(format!("{name}.{key}"), value);
+        }
+        self.functions
+            .extend(inner.functions.into_iter().map(|(key, handler)| (format!("{name}.{key}"), handler)));
+        self
+    }
+
     /// Adds a function.
     #[must_use]
     pub fn function<F, R>(mut self, name: &str, function: F) -> Self

@@ -109,16 +109,23 @@ def pool():
     everything.stop()
 
 
+def only(pool: Pool, config: pytest.Config, kind: str) -> servers.Server:
+    """The server of a test that is about this kind; `--servers` may leave it out."""
+    if kind not in chosen(config, "--servers", servers.KINDS):
+        pytest.skip(f"--servers leaves out {kind}")
+    return pool.server(kind)
+
+
 @pytest.fixture(scope="session")
-def polyfn_server(pool: Pool) -> servers.Server:
+def polyfn_server(pool: Pool, request: pytest.FixtureRequest) -> servers.Server:
     """Our server, one for the whole session."""
-    return pool.server("polyfn")
+    return only(pool, request.config, "polyfn")
 
 
 @pytest.fixture(scope="session")
-def hypha_server(pool: Pool) -> servers.Server:
+def hypha_server(pool: Pool, request: pytest.FixtureRequest) -> servers.Server:
     """The pinned reference server, one for the whole session."""
-    return pool.server("hypha")
+    return only(pool, request.config, "hypha")
 
 
 @pytest.fixture

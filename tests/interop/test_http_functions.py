@@ -38,7 +38,7 @@ def apps(pool, server_kind, peer_kind):
 
 
 @pytest.fixture
-def ours(pool, peer_kind):
+def ours(pool, polyfn_server, peer_kind):
     """URLs on our server only, for what the reference does not keep."""
     return registered(pool, "polyfn", peer_kind)
 
@@ -173,6 +173,15 @@ def test_callers_of_the_workspace_see_the_traceback(ours):
 def test_a_path_walks_the_tree(apps, path, member):
     answer = get(apps("tree") + path)
     assert (answer.status, answer.text) == (200, f"{member} None")
+
+
+@pytest.mark.parametrize("path", ["/leaf/rest", "/leaf/rest/of/it/"])
+def test_a_function_takes_the_rest_of_a_path_where_no_default_does(ours, path):
+    assert get(ours("tree") + path).text == "leaf None"
+
+
+def test_default_goes_before_the_rest_of_a_path(apps):
+    assert get(apps("falls") + "/hello/rest").text == "outer /hello/rest"
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/"])

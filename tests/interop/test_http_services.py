@@ -40,7 +40,7 @@ def service(pool, server_kind, peer_kind):
 
 
 @pytest.fixture
-def ours(pool, peer_kind):
+def ours(pool, polyfn_server, peer_kind):
     """URLs on our server only, for what the reference does not keep."""
     return services(pool, "polyfn", peer_kind)
 
@@ -89,8 +89,8 @@ def test_an_unknown_service_is_404(server, owner):
     assert f"Service not found: {owner.workspace}/*:nosvc@*" in detail(answer)
 
 
-def test_the_answer_on_an_unknown_service_is_one_line(pool):
-    url = pool.server("polyfn").url
+def test_the_answer_on_an_unknown_service_is_one_line(pool, polyfn_server):
+    url = polyfn_server.url
     workspace = pool.connection("polyfn", "hypha_rpc-python", "observer").workspace
     text = detail(get(f"{url}/{workspace}/services/nosvc"))
     assert "\n" not in text

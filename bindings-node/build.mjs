@@ -25,10 +25,11 @@ function run(command, args) {
 function buildLibrary() {
   const args = ["build", "--release", "--locked", "--package", "polyfn-node"];
   run("cargo", args);
-  const name = {
-    win32: "polyfn_node.dll",
-    darwin: "libpolyfn_node.dylib",
-  }[process.platform] ?? "libpolyfn_node.so";
+  const name =
+    {
+      win32: "polyfn_node.dll",
+      darwin: "libpolyfn_node.dylib",
+    }[process.platform] ?? "libpolyfn_node.so";
   return join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "release", name);
 }
 

@@ -31,7 +31,8 @@ async function calls(echo, window) {
 
 async function large(echo, window) {
   const payload = new Uint8Array(randomBytes(LARGE));
-  if (!Buffer.from(await echo(payload)).equals(payload)) throw new Error("the echo of 10 MB is not what was sent");
+  if (!Buffer.from(await echo(payload)).equals(payload))
+    throw new Error("the echo of 10 MB is not what was sent");
   const begun = performance.now();
   let trips = 0;
   for (; trips === 0 || performance.now() - begun < window; trips++) await echo(payload);

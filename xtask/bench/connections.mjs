@@ -14,8 +14,10 @@ async function connect(client, url) {
     const { connectToServer } = await import(process.env.POLYFN_PACKAGE ?? "polyfn");
     return connectToServer({ server_url: url });
   }
-  const { default: package_ } = await import("hypha-rpc");
-  return package_.hyphaWebsocketClient.connectToServer({ server_url: url });
+  const published = await import("hypha-rpc");
+  return (published.hyphaWebsocketClient ?? published.default.hyphaWebsocketClient).connectToServer({
+    server_url: url,
+  });
 }
 
 /** Registers what is measured, and says where others find it. */
@@ -43,7 +45,9 @@ export async function reach(client, url, service) {
     const [encoder, decoder] = [new TextEncoder(), new TextDecoder()];
     return async (value) => {
       const text = typeof value === "string";
-      const reply = await connection.request(service, text ? encoder.encode(value) : value, { timeout: 60_000 });
+      const reply = await connection.request(service, text ? encoder.encode(value) : value, {
+        timeout: 60_000,
+      });
       return text ? decoder.decode(reply.data) : reply.data;
     };
   }

@@ -25,9 +25,9 @@ def echo(value: Any) -> Any:
     return value
 
 
-async def connect(client: str, url: str) -> Any:
+async def connect(client: str, url: str, **more: str) -> Any:
     package = importlib.import_module(client)
-    return await package.connect_to_server({"server_url": url})
+    return await package.connect_to_server({"server_url": url, **more})
 
 
 async def offer(client: str, url: str) -> tuple[Any, dict[str, str]]:

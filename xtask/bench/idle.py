@@ -1,4 +1,4 @@
-"""Opens connections and leaves them idle: `idle.py --client polyfn|hypha_rpc --url URL --count N`."""
+"""Opens connections of one workspace and leaves them idle: `idle.py --client polyfn|hypha_rpc --url URL --count N`."""
 
 import asyncio
 import os
@@ -12,13 +12,15 @@ AT_ONCE = 10
 async def main() -> None:
     wanted = arguments()
     places = asyncio.Semaphore(AT_ONCE)
+    first = await connect(wanted["client"], wanted["url"])
+    token = await first.generate_token()
 
     async def one() -> object:
         async with places:
-            return await connect(wanted["client"], wanted["url"])
+            return await connect(wanted["client"], wanted["url"], token=token)
 
-    connections = await asyncio.gather(*(one() for _ in range(int(wanted["count"]))))
-    say({"connected": len(connections)})
+    rest = await asyncio.gather(*(one() for _ in range(int(wanted["count"]) - 1)))
+    say({"connected": 1 + len(rest)})
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     os._exit(0)
 

@@ -6,6 +6,7 @@ mod check;
 mod child;
 mod demo;
 mod failure;
+mod fetch;
 mod layout;
 mod step;
 mod test;

@@ -8,5 +8,5 @@ mod stamp;
 
 pub(crate) use debian::debian_program;
 pub(crate) use node::{packages, typescript_compiler};
-pub(crate) use python::{hypha, test_environment};
+pub(crate) use python::{base_interpreter, hypha, test_environment};
 pub(crate) use rust::{fuzzer, wasm_target};

@@ -70,8 +70,7 @@ impl Options {
             self.words.iter().partition(|word| !["http", "rpc", "start", "idle"].contains(&word.as_str()));
         let group = groups.is_empty() || groups.iter().any(|word| *word == row.group.word());
         let language = row.language.word().to_lowercase();
-        let spoken =
-            languages.is_empty() || language.is_empty() || languages.iter().any(|word| **word == language);
+        let spoken = languages.is_empty() || languages.iter().any(|word| **word == language);
         system && group && spoken
     }
 

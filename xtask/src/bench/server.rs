@@ -1,7 +1,6 @@
 //! The servers that are measured, each on a free port of this machine.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -12,19 +11,22 @@ use crate::bench::row::System;
 use crate::bench::stand::Stand;
 use crate::child::Child;
 use crate::failure::{Failure, Outcome};
+use crate::fetch;
 use crate::layout::Profile;
 use crate::step::command;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Hypha's own limits, raised so that the machine is measured and not they.
-const NO_LIMITS: [&str; 6] = [
+const NO_LIMITS: [&str; 8] = [
     "HYPHA_WS_MSG_RATE_LIMIT",
     "HYPHA_WS_MSG_BURST_LIMIT",
     "HYPHA_HTTP_RATE_LIMIT",
     "HYPHA_HTTP_BURST_LIMIT",
     "HYPHA_HTTP_AUTHENTICATED_RATE_LIMIT",
     "HYPHA_HTTP_AUTHENTICATED_BURST_LIMIT",
+    "HYPHA_MAX_CONNECTIONS_PER_USER",
+    "HYPHA_MAX_CLIENTS_PER_WORKSPACE",
 ];
 
 /// A server that is ready.
@@ -122,12 +124,9 @@ fn wait_until_ready(child: &mut Child, port: u16, health: Option<&str>) -> Outco
     Err(Failure::new(format!("the server is not ready after {} s", START_LIMIT.as_secs())))
 }
 
-fn answers(address: SocketAddr, health: Option<&str>) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect(address)?;
-    let Some(path) = health else { return Ok(true) };
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
-    let mut start = [0; 12];
-    stream.read_exact(&mut start)?;
-    Ok(start.ends_with(b"200"))
+fn answers(address: SocketAddr, health: Option<&str>) -> Outcome<bool> {
+    match health {
+        Some(path) => Ok(fetch::get(address, path)?.status == 200),
+        None => Ok(TcpStream::connect(address).is_ok()),
+    }
 }

@@ -1,6 +1,7 @@
-"""Serves functions and calls those of another program: `demo.py SERVER_URL`, started by `cargo xtask demo`."""
+"""Serves functions and calls another program's: `demo.py SERVER_URL`, started by `cargo xtask demo`."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from urllib.parse import parse_qs
@@ -69,7 +70,5 @@ async def main():
     await server.disconnect()
 
 
-try:
+with contextlib.suppress(KeyboardInterrupt):
     asyncio.run(main())
-except KeyboardInterrupt:
-    pass

@@ -1,4 +1,4 @@
-"""How each client library offers and reaches the functions that are measured: the same code for hypha_rpc and polyfn."""
+"""How each client offers and reaches the functions that are measured: one code for hypha_rpc and polyfn."""
 
 from __future__ import annotations
 

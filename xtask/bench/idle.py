@@ -1,4 +1,4 @@
-"""Opens connections of one workspace and leaves them idle: `idle.py --client polyfn|hypha_rpc --url URL --count N`."""
+"""Leaves connections of one workspace idle: `idle.py --client polyfn|hypha_rpc --url URL --count N`."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The least a Python worker can do behind the relay: `relay_worker.py --url URL`. An id comes in, an id and `hello` go out."""
+"""The least a Python worker can do behind the relay: an id comes in, the id and `hello` go out."""
 
 import asyncio
 

@@ -60,7 +60,9 @@ fn javascript(layout: &Layout, summary: &mut Summary) {
         node.arg(layout.at(path)).args(arguments);
         quiet(node)
     };
-    summary.part("biome", || script("node_modules/@biomejs/biome/bin/biome", &["ci", "--error-on-warnings"]));
+    summary.part("biome", || {
+        script("node_modules/@biomejs/biome/bin/biome", &["ci", "--error-on-warnings", "--colors=off"])
+    });
     summary.part("tsc", || {
         script("node_modules/typescript/bin/tsc", &["--noEmit", "-p", "bindings-node/tsconfig.build.json"])
     });

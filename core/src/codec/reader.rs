@@ -102,6 +102,16 @@ impl<'a> Reader<'a> {
         self
     }
 
+    /// Goes back, or on, to `position`. What was read before still counts against the limits.
+    pub(crate) const fn go_to(&mut self, position: usize) {
+        self.at = position;
+    }
+
+    /// The next scalar or head, which the reader then still has before it; `None` where it cannot be read.
+    pub fn peek(&self) -> Option<Token<'a>> {
+        Reader { ..*self }.token().ok()
+    }
+
     /// Whether everything was read.
     pub fn is_at_end(&self) -> bool {
         self.at >= self.frame.len()

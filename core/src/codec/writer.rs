@@ -66,6 +66,11 @@ impl Writer {
         self.exports.as_mut().map(|exports| std::mem::take(&mut exports.objects)).unwrap_or_default()
     }
 
+    /// Makes room for so many bytes more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
     /// What was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.out

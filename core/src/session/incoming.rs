@@ -11,6 +11,7 @@ use super::runs::Run;
 use super::services::{Refused, Target};
 use super::session::Session;
 use crate::codec::{Handle, Origin, Reader, Writer};
+use crate::functions::Context;
 use crate::wire::{Body, Header};
 use crate::{Error, ErrorKind, Result, Value};
 
@@ -203,30 +204,17 @@ impl Session {
     /// The context of a call as an encoded map: built here, from what the server says of the caller.
     fn context(&self, header: &Header<'_>) -> Result<Bytes> {
         let mut out = Writer::new();
-        let optional = usize::from(header.session.is_some()) + usize::from(header.parent.is_some());
-        out.open_map(7 + optional)?;
-        for (key, value) in
-            [("type", header.kind), ("from", header.from), ("to", header.to), ("method", header.method)]
-        {
-            out.text(key)?;
-            out.text(value)?;
-        }
-        for (key, value) in [("parent", header.parent), ("session", header.session)] {
-            if let Some(value) = value {
-                out.text(key)?;
-                out.text(value)?;
-            }
-        }
-        out.text("ws")?;
-        out.text(header.ws)?;
-        out.text("user")?;
-        match header.user {
-            Some(user) => out.raw(user)?,
-            None => out.nil()?,
-        }
-        out.text("connection_type")?;
-        out.text(&self.options.connection_type)?;
-        out.close();
+        let context = Context {
+            from: header.from,
+            to: header.to,
+            method: header.method,
+            parent: header.parent,
+            session: header.session,
+            ws: header.ws,
+            user: header.user,
+            connection_type: &self.options.connection_type,
+        };
+        context.write(&mut out)?;
         Ok(Bytes::from(out.into_bytes()))
     }
 

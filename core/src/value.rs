@@ -225,7 +225,7 @@ impl Value {
             Self::Pairs(pairs) => Json::Object(
                 pairs
                     .iter()
-                    .map(|(key, value)| Ok((key.to_json()?.to_string(), value.to_json()?)))
+                    .map(|(key, value)| Ok((key.to_json_key()?, value.to_json()?)))
                     .collect::<Result<_>>()?,
             ),
             Self::Tagged(tagged) => match &**tagged {
@@ -239,6 +239,19 @@ impl Value {
             }
             Self::Extension(..) => return Err(Error::invalid("an extension value has no form in JSON")),
         })
+    }
+}
+
+impl Value {
+    /// The value as a key of an object in JSON.
+    fn to_json_key(&self) -> Result<String> {
+        match self {
+            Self::Text(text) => Ok(text.clone()),
+            Self::Int(number) => Ok(number.to_string()),
+            Self::Uint(number) => Ok(number.to_string()),
+            Self::Bool(value) => Ok(value.to_string()),
+            other => Err(Error::invalid(format!("a key of an object in JSON is a text, found {other:?}"))),
+        }
     }
 }
 

@@ -88,7 +88,7 @@ impl ServiceUri {
         if [workspace, client, service, app].iter().any(|part| part.is_empty()) {
             return Err(wrong("a part is empty"));
         }
-        if client.contains('/') || app.contains(['/', ':']) {
+        if workspace.contains(':') || app.contains(['/', ':']) {
             return Err(wrong("the parts stand in another order"));
         }
         if workspace == "*" {

@@ -26,7 +26,7 @@ impl Child {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         if let Some(log) = log {
             let file =
-                std::fs::File::options().create(true).append(true).open(log).during("opening a log")?;
+                std::fs::File::create(log).during("opening a log")?;
             command.stderr(file);
         }
         let program = command.get_program().to_string_lossy().into_owned();

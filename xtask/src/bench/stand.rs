@@ -50,7 +50,7 @@ impl<'a> Stand<'a> {
             build::compile(layout, Profile::Release, &["polyfn-server"])?;
         }
         let packages = if uses(&[System::Polyfn]) { Some(our_packages(layout, options)?) } else { None };
-        let folder = std::env::temp_dir().join(format!("polyfn-bench-{}", std::process::id()));
+        let folder = layout.target.join("bench");
         fs::create_dir_all(&folder)?;
         Ok(Self { layout, window: options.window, packages, folder })
     }
@@ -115,12 +115,6 @@ impl<'a> Stand<'a> {
         let text = fs::read_to_string(self.log(name)).unwrap_or_default();
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         lines[lines.len().saturating_sub(3)..].join(" | ")
-    }
-}
-
-impl Drop for Stand<'_> {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

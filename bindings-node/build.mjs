@@ -23,7 +23,7 @@ function run(command, args) {
 }
 
 function buildLibrary() {
-  const args = ["build", "--release", "--locked", "--package", "polyfn-node"];
+  const args = ["build", "--release", "--package", "polyfn-node"];
   run("cargo", args);
   const name =
     {

@@ -25,8 +25,7 @@ impl Child {
     pub(crate) fn start(name: &str, mut command: Command, log: Option<&Path>) -> Outcome<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         if let Some(log) = log {
-            let file =
-                std::fs::File::create(log).during("opening a log")?;
+            let file = std::fs::File::create(log).during("opening a log")?;
             command.stderr(file);
         }
         let program = command.get_program().to_string_lossy().into_owned();

@@ -87,3 +87,30 @@ fn build_packages(layout: &Layout) -> Outcome<String> {
     build::in_place(layout, Profile::Dev)?;
     Ok(String::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Choice;
+
+    fn choice(words: &[&str]) -> Choice {
+        Choice::new(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn without_words_every_part_runs() {
+        assert!(super::PARTS.iter().all(|part| choice(&[]).has(part)));
+    }
+
+    #[test]
+    fn a_filter_alone_runs_what_has_named_tests() {
+        let choice = choice(&["callback"]);
+        assert_eq!(choice.filter.as_deref(), Some("callback"));
+        assert!(choice.has("python") && choice.has("rust") && !choice.has("fuzz"));
+    }
+
+    #[test]
+    fn named_parts_run_alone() {
+        let choice = choice(&["node", "callback"]);
+        assert!(choice.has("node") && !choice.has("python") && choice.filter.is_some());
+    }
+}

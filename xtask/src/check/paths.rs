@@ -34,3 +34,17 @@ fn names_folder(line: &str, word: &str) -> bool {
 fn shorten(line: &str) -> String {
     line.trim().chars().take(100).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::names_folder;
+
+    #[test]
+    fn finds_folders_of_a_machine_and_not_parts_of_other_paths() {
+        let word = "/wo\u{72}k/";
+        assert!(names_folder(&format!("open('{word}main')"), word));
+        assert!(names_folder(word, word));
+        assert!(!names_folder(&format!("https://example.org{word}main"), word));
+        assert!(!names_folder(&format!(".{word}main"), word));
+    }
+}

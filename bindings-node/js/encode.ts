@@ -1,0 +1,380 @@
+// From JavaScript values to the tape that Rust replays onto the wire (`src/convert/outgoing.rs`).
+import { types } from "node:util";
+import { Extension } from "./decode.js";
+import { RpcError } from "./errors.js";
+import { type Served, servedMembers } from "./functions.js";
+import { type Stub, stubOf } from "./remote.js";
+import { Out } from "./tape.js";
+
+/** A value that has no form on the wire; `place` grows on the way up: `.items[3]`. */
+class Unsendable extends Error {
+  place = "";
+}
+
+const SMALL_TAPE = 64 * 1024;
+/** Above this, texts and bytes lie beside the tape instead of being copied onto it. */
+const LONG = 4096;
+/** Lists and maps may nest so deep, as core counts it behind the message's own two levels. */
+const MAX_DEPTH = 62;
+const MAX_UINT = 2n ** 64n - 1n;
+const MIN_INT = -(2n ** 63n);
+
+/** Keeps a function that goes out; gives the number by which it is called. */
+export type Keep = (call: Served) => number;
+
+/** Writes values onto a tape. */
+export class Encoder {
+  /** The tape; `at` bytes of it are written. */
+  bytes = Buffer.allocUnsafeSlow(SMALL_TAPE);
+  at = 0;
+  /** What lies beside the tape. */
+  beside: Uint8Array[] | undefined;
+  /** The functions on the tape, by their numbers. */
+  handles: number[] = [];
+  #view = new DataView(this.bytes.buffer);
+  #depth = 0;
+  #isService = false;
+  readonly #keep: Keep;
+
+  constructor(keep: Keep) {
+    this.#keep = keep;
+  }
+
+  /** Begins a new tape. */
+  begin(): void {
+    this.at = 0;
+    this.beside = undefined;
+    this.#depth = 0;
+    this.#isService = false;
+    if (this.handles.length > 0) this.handles = [];
+    if (this.bytes.length > SMALL_TAPE) this.#resize(SMALL_TAPE);
+  }
+
+  /** What was written. */
+  tape(): Uint8Array {
+    return this.bytes.subarray(0, this.at);
+  }
+
+  /** Writes a value that stands at `place` for the user. */
+  root(place: string, value: unknown): void {
+    try {
+      this.value(value);
+    } catch (error) {
+      throw sendError(place, error);
+    }
+  }
+
+  /** Writes a service: methods of objects go along and keep their `this`. */
+  service(value: object): void {
+    this.#isService = true;
+    try {
+      this.#object(value as Record<string, unknown>);
+    } catch (error) {
+      throw sendError("the service", error);
+    } finally {
+      this.#isService = false;
+    }
+  }
+
+  /** Writes any value. */
+  value(value: unknown): void {
+    switch (typeof value) {
+      case "string":
+        return this.#string(value);
+      case "number":
+        return this.#number(value);
+      case "boolean":
+        return this.byte(value ? Out.True : Out.False);
+      case "undefined":
+        return this.byte(Out.Nil);
+      case "function":
+        return this.#function(value as Served["call"], undefined);
+      case "bigint":
+        return this.#bigint(value);
+      case "symbol":
+        throw new Unsendable("a symbol cannot be sent");
+      default:
+        return value === null ? this.byte(Out.Nil) : this.#nested(value as object);
+    }
+  }
+
+  /** A byte. */
+  byte(value: number): void {
+    if (this.at + 1 > this.bytes.length) this.#grow(1);
+    this.bytes[this.at++] = value;
+  }
+
+  /** A count, without a step. */
+  count(value: number): void {
+    if (this.at + 4 > this.bytes.length) this.#grow(4);
+    this.#view.setUint32(this.at, value, true);
+    this.at += 4;
+  }
+
+  /** A number, without a step. */
+  double(value: number): void {
+    if (this.at + 8 > this.bytes.length) this.#grow(8);
+    this.#view.setFloat64(this.at, value, true);
+    this.at += 8;
+  }
+
+  /** A text, without a step. */
+  text(value: string): void {
+    const length = value.length;
+    if (this.at + 4 + length * 3 > this.bytes.length) this.#grow(4 + length * 3);
+    const start = this.at + 4;
+    const written = length < 48 ? this.#ascii(value, start) : -1;
+    const size = written < 0 ? this.bytes.write(value, start, "utf8") : written;
+    this.#view.setUint32(this.at, size, true);
+    this.at = start + size;
+  }
+
+  /** A text or nothing. */
+  optional(value: string | null | undefined): void {
+    if (value == null) return this.byte(Out.Nil);
+    this.byte(Out.Text);
+    this.text(value);
+  }
+
+  /** Short ASCII by hand: a call into Node's own writer costs more than that. */
+  #ascii(value: string, start: number): number {
+    const { bytes } = this;
+    for (let number = 0; number < value.length; number += 1) {
+      const unit = value.charCodeAt(number);
+      if (unit > 127) return -1;
+      bytes[start + number] = unit;
+    }
+    return value.length;
+  }
+
+  #string(value: string): void {
+    if (value.length > LONG) {
+      this.byte(Out.LongText);
+      this.#lay(Buffer.from(value, "utf8"));
+      return;
+    }
+    this.byte(Out.Text);
+    this.text(value);
+  }
+
+  #number(value: number): void {
+    if (value === (value | 0)) {
+      this.byte(Out.Int);
+      if (this.at + 4 > this.bytes.length) this.#grow(4);
+      this.#view.setInt32(this.at, value, true);
+      this.at += 4;
+      return;
+    }
+    this.byte(Number.isSafeInteger(value) ? Out.SafeInt : Out.Float);
+    this.double(value);
+  }
+
+  #bigint(value: bigint): void {
+    if (value > MAX_UINT || value < MIN_INT) {
+      throw new Unsendable("a BigInt of more than 64 bits cannot be sent, send it as a string");
+    }
+    this.byte(value < 0n ? Out.BigInt : Out.BigUint);
+    if (this.at + 8 > this.bytes.length) this.#grow(8);
+    this.#view.setBigUint64(this.at, BigInt.asUintN(64, value), true);
+    this.at += 8;
+  }
+
+  #nested(value: object): void {
+    this.#depth += 1;
+    if (this.#depth > MAX_DEPTH) {
+      throw new Unsendable(`nested deeper than ${MAX_DEPTH} levels (is there a cycle?)`);
+    }
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype === Object.prototype || prototype === null) this.#object(value as Record<string, unknown>);
+    else if (Array.isArray(value)) this.#list(value);
+    else this.#special(value);
+    this.#depth -= 1;
+  }
+
+  #list(items: unknown[]): void {
+    this.byte(Out.List);
+    this.count(items.length);
+    for (let number = 0; number < items.length; number += 1) {
+      try {
+        this.value(items[number]);
+      } catch (error) {
+        throw within(`[${number}]`, error);
+      }
+    }
+  }
+
+  #object(object: Record<string, unknown>): void {
+    const keys = this.#isService ? servedMembers(object) : Object.keys(object);
+    this.byte(Out.Map);
+    this.count(keys.length);
+    for (let number = 0; number < keys.length; number += 1) {
+      const key = keys[number] as string;
+      this.text(key);
+      try {
+        this.#member(object, object[key]);
+      } catch (error) {
+        throw within(/^[\w$-]+$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`, error);
+      }
+    }
+  }
+
+  #member(owner: object, value: unknown): void {
+    if (this.#isService && typeof value === "function") this.#function(value as Served["call"], owner);
+    else this.value(value);
+  }
+
+  /** Keywords: a map without the mark that they are keywords. */
+  keywords(object: Record<string, unknown>): void {
+    const { _rkwargs, ...keywords } = object;
+    try {
+      this.#object(keywords);
+    } catch (error) {
+      throw sendError("keywords", error);
+    }
+  }
+
+  #special(value: object): void {
+    if (ArrayBuffer.isView(value)) return this.#array(value);
+    if (types.isDate(value)) {
+      if (Number.isNaN(value.getTime())) throw new Unsendable("an invalid Date cannot be sent");
+      this.byte(Out.Date);
+      return this.double(value.getTime());
+    }
+    if (types.isMap(value)) return this.#pairs(value);
+    if (types.isSet(value)) return this.#set(value);
+    if (types.isNativeError(value) || value instanceof Error) return this.#error(value as Error);
+    if (types.isAnyArrayBuffer(value)) {
+      this.byte(Out.Memory);
+      return this.#block(new Uint8Array(value));
+    }
+    if (value instanceof Extension) {
+      this.byte(Out.Extension);
+      this.byte(value.type & 255);
+      return this.#block(value.data);
+    }
+    refuse(value);
+    this.#object(value as Record<string, unknown>);
+  }
+
+  #array(value: ArrayBufferView): void {
+    const content = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    const { shape, dtype } = value as { shape?: unknown; dtype?: unknown };
+    const isShaped = Array.isArray(shape) && shape.length < 255;
+    if (value instanceof Uint8Array && !isShaped) return this.#block(content);
+    if (value instanceof DataView) {
+      this.byte(Out.Memory);
+      return this.#block(content);
+    }
+    this.byte(Out.Array);
+    this.text(typeof dtype === "string" ? dtype : dtypeOf(value));
+    this.byte(isShaped ? shape.length : 255);
+    if (isShaped) for (const length of shape) this.double(Number(length));
+    this.#block(content);
+  }
+
+  #pairs(map: Map<unknown, unknown>): void {
+    this.byte(Out.Pairs);
+    this.count(map.size);
+    for (const [key, value] of map) {
+      try {
+        this.value(key);
+        this.value(value);
+      } catch (error) {
+        throw within(`.get(${String(key)})`, error);
+      }
+    }
+  }
+
+  #set(set: Set<unknown>): void {
+    this.byte(Out.Set);
+    this.count(set.size);
+    for (const item of set) this.value(item);
+  }
+
+  #error(error: Error): void {
+    const known = error instanceof RpcError ? error : undefined;
+    this.byte(Out.Error);
+    this.text(error.message);
+    this.text(known?.code ?? "remote");
+    this.text(known?.remoteType ?? error.name);
+    this.text(known?.remoteTraceback ?? error.stack ?? "");
+  }
+
+  #function(call: Served["call"], self: unknown): void {
+    const stub = stubOf(call);
+    if (stub !== undefined) return this.#stub(stub);
+    const handle = this.#keep({ call, self, parameters: undefined });
+    this.handles.push(handle);
+    this.byte(Out.Function);
+    this.double(handle);
+    this.text(call.name);
+    this.optional(call.__doc__);
+    this.byte(Out.Nil);
+    this.value(call.__schema__);
+  }
+
+  #stub(stub: Stub): void {
+    this.byte(Out.Stub);
+    this.byte(stub.promise);
+    this.text(stub.target);
+    this.text(stub.method);
+    for (const text of [stub.name, stub.doc, stub.server, stub.parent]) this.optional(text);
+    this.value(stub.isAsync);
+    this.value(stub.schema);
+  }
+
+  #block(content: Uint8Array): void {
+    if (content.length > LONG) {
+      this.byte(Out.LongBytes);
+      this.#lay(content);
+      return;
+    }
+    this.byte(Out.Bytes);
+    this.count(content.length);
+    if (this.at + content.length > this.bytes.length) this.#grow(content.length);
+    this.bytes.set(content, this.at);
+    this.at += content.length;
+  }
+
+  #lay(content: Uint8Array): void {
+    this.beside ??= [];
+    this.beside.push(content);
+  }
+
+  #grow(more: number): void {
+    const old = this.bytes;
+    this.#resize(Math.max(old.length * 2, this.at + more));
+    old.copy(this.bytes, 0, 0, this.at);
+  }
+
+  #resize(size: number): void {
+    this.bytes = Buffer.allocUnsafeSlow(size);
+    this.#view = new DataView(this.bytes.buffer);
+  }
+}
+
+function dtypeOf(value: ArrayBufferView): string {
+  const name = Object.prototype.toString.call(value).slice(8, -1);
+  return name === "Uint8ClampedArray" ? "uint8" : name.replace(/^Big|Array$/g, "").toLowerCase();
+}
+
+function refuse(value: object): void {
+  const open = value as { next?: unknown; then?: unknown };
+  if (typeof open.then === "function") throw new Unsendable("a promise cannot be sent, await it first");
+  if (typeof open.next === "function") throw new Unsendable("generators and iterators cannot be sent yet");
+  if (value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef) {
+    throw new Unsendable(`a ${value.constructor.name} cannot be sent`);
+  }
+}
+
+function within(place: string, error: unknown): unknown {
+  if (error instanceof Unsendable) error.place = place + error.place;
+  return error;
+}
+
+/** The error for the user; what a getter of theirs threw stays as it is. */
+function sendError(place: string, error: unknown): unknown {
+  if (!(error instanceof Unsendable)) return error;
+  const inner = error.place.length > 120 ? `${error.place.slice(0, 120)}...` : error.place;
+  return new RpcError(`at ${place}${inner}: ${error.message}`, "invalid");
+}

@@ -1,0 +1,141 @@
+// Functions that are offered: their parameters, and the members of the objects that hold them.
+import { InvalidError } from "./errors.js";
+
+/** A function with what polyfn shows of it to callers. */
+export interface Described {
+  // biome-ignore lint/suspicious/noExplicitAny: users' functions take what they like
+  (...args: any[]): unknown;
+  /** Documentation for callers. */
+  __doc__?: string | null;
+  /** A JSON schema: `{name, description, parameters}`. */
+  __schema__?: unknown;
+}
+
+/** A function that peers may call. */
+export interface Served {
+  call: Described;
+  /** Its `this`: the object of the service that holds it. */
+  self: unknown;
+  /** Read when first needed. */
+  parameters: Parameters | undefined;
+}
+
+/** What is known of a function's parameters. */
+export interface Parameters {
+  /** Their names; `undefined` for one that is taken apart in place. */
+  names: (string | undefined)[];
+  /** Whether the last one takes all that is left. */
+  hasRest: boolean;
+}
+
+/** What members of an object are served: its own, and the methods of its classes. */
+export function servedMembers(object: object): string[] {
+  const keys = Object.keys(object);
+  let prototype = Object.getPrototypeOf(object);
+  while (prototype !== null && prototype !== Object.prototype) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      const isMethod = typeof value === "function" && name !== "constructor" && !name.startsWith("_");
+      if (isMethod && !keys.includes(name)) keys.push(name);
+    }
+    prototype = Object.getPrototypeOf(prototype);
+  }
+  return keys;
+}
+
+/** The parameters of a function, from its source; of a bound or native one, from its schema. */
+export function parametersOf(call: Described): Parameters {
+  const source = Function.prototype.toString.call(call);
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
+    const { parameters } = (call.__schema__ ?? {}) as { parameters?: { properties?: object } };
+    const names: (string | undefined)[] = Object.keys(parameters?.properties ?? {});
+    while (names.length < call.length) names.push(undefined);
+    return { names, hasRest: false };
+  }
+  const parts = splitParameters(source);
+  const hasRest = parts.at(-1)?.startsWith("...") ?? false;
+  if (hasRest) parts.pop();
+  return { names: parts.map((part) => /^[\p{ID_Start}$_][\p{ID_Continue}$]*/u.exec(part)?.[0]), hasRest };
+}
+
+/** The texts of the parameters in the source of a function: what stands between its first parentheses. */
+function splitParameters(source: string): string[] {
+  const single = /^(?:async\s+)?([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*=>/u.exec(source);
+  if (single) return [single[1] as string];
+  const parts: string[] = [];
+  let current = "";
+  let depth = 0;
+  for (const { text, isCode } of pieces(source)) {
+    if (isCode && /[([{]/.test(text)) depth += 1;
+    if (isCode && /[)\]}]/.test(text)) depth -= 1;
+    if (depth === 0 && isCode && text === ")") break;
+    if (depth === 1 && isCode && text === ",") {
+      parts.push(current.trim());
+      current = "";
+    } else if (depth > 1 || (depth === 1 && !(isCode && text === "(" && parts.length === 0 && current === ""))) {
+      current += text;
+    }
+  }
+  if (current.trim() !== "") parts.push(current.trim());
+  return parts;
+}
+
+/** Source in pieces: strings whole, comments left out, all else character by character. */
+function* pieces(source: string): Generator<{ text: string; isCode: boolean }> {
+  const special = /\/\/.*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\[\s\S]|[^`\\])*`|[\s\S]/gy;
+  for (const [text] of source.matchAll(special)) {
+    if (text.startsWith("//") || text.startsWith("/*")) continue;
+    yield { text, isCode: text.length === 1 };
+  }
+}
+
+/**
+ * Puts keywords to the places of the parameters of their names, behind the positional arguments. Keywords without a
+ * parameter of their name go together to a parameter that is taken apart in place, as `({ a, b })` does.
+ */
+export function bindKeywords(served: Served, args: unknown[], keywords: Record<string, unknown>): void {
+  served.parameters ??= parametersOf(served.call);
+  const { names } = served.parameters;
+  const name = served.call.name || "the function";
+  const left: Record<string, unknown> = {};
+  const positional = args.length;
+  for (const [key, value] of Object.entries(keywords)) {
+    const at = names.indexOf(key);
+    if (at < 0) {
+      left[key] = value;
+    } else if (at < positional) {
+      throw new TypeError(`${name}() got multiple values for argument '${key}'`);
+    } else {
+      args[at] = value;
+    }
+  }
+  const unbound = Object.keys(left);
+  if (unbound.length === 0) return fill(args);
+  const open = names.findIndex((parameter, at) => parameter === undefined && at >= positional);
+  if (open < 0) {
+    throw new TypeError(`${name}() got an unexpected keyword argument '${unbound[0]}'`);
+  }
+  args[open] = left;
+  fill(args);
+}
+
+/** Places that nothing was put to are `undefined`, not holes. */
+function fill(args: unknown[]): void {
+  for (let at = 0; at < args.length; at += 1) args[at] ??= undefined;
+}
+
+/** Gives the context: to the parameter `context` if there is one, else as the last of those declared. */
+export function addContext(served: Served, args: unknown[], context: unknown): void {
+  served.parameters ??= parametersOf(served.call);
+  const { names } = served.parameters;
+  const named = names.indexOf("context");
+  const place = named >= args.length ? named : Math.max(args.length, names.length - 1);
+  while (args.length < place) args.push(undefined);
+  args[place] = context;
+}
+
+/** What was registered as a service must be an object with an id. */
+export function checkService(service: unknown): asserts service is Record<string, unknown> {
+  if (typeof service !== "object" || service === null || Array.isArray(service)) {
+    throw new InvalidError("a service must be an object or an instance of a class", "invalid");
+  }
+}

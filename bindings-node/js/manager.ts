@@ -1,0 +1,42 @@
+// The manager's methods, as they are attached to a connection; a server may offer more.
+import type { RemoteFunction } from "./remote.js";
+import type { RemoteService, ServiceInfo } from "./client.js";
+
+/** Settings of a token. */
+export interface TokenConfig {
+  /** How long it lives, in seconds. */
+  expires_in?: number;
+  /** The workspace that it is for. */
+  workspace?: string;
+  /** What its bearer may do. */
+  permission?: "read" | "read_write" | "admin";
+  /** The client that it is for. */
+  client_id?: string;
+  [key: string]: unknown;
+}
+
+/** What every server's manager offers. */
+export interface Manager {
+  /** Gives back what it was given: a way to see that the server is there. */
+  echo<Data>(data: Data): Promise<Data>;
+  /** Writes a line into the server's log. */
+  log(message: string): Promise<void>;
+  /** The services of a workspace. */
+  listServices(query?: string | Record<string, unknown>): Promise<ServiceInfo[]>;
+  /** What the server knows of a service. */
+  getServiceInfo(serviceId: string, config?: Record<string, unknown>): Promise<ServiceInfo>;
+  /** The clients of a workspace. */
+  listClients(workspace?: string): Promise<{ id: string; user?: unknown; [key: string]: unknown }[]>;
+  /** Makes a token for others. */
+  generateToken(config?: TokenConfig): Promise<string>;
+  /** Reads a token. */
+  parseToken(token: string): Promise<Record<string, unknown>>;
+  /** Asks for events of a type, or of several. */
+  subscribe(eventType: string | string[]): Promise<unknown>;
+  /** Asks for no more of them. */
+  unsubscribe(eventType: string | string[]): Promise<unknown>;
+  /** Makes a workspace. */
+  createWorkspace(config: Record<string, unknown>, overwrite?: boolean): Promise<RemoteService>;
+  /** Any other method of the manager. */
+  [method: string]: RemoteFunction | unknown;
+}

@@ -1,0 +1,42 @@
+// The native side (`bindings-node/src/client.rs`): the same names in the same order.
+
+export interface OpenOptions {
+  serverUrl: string;
+  workspace?: string;
+  clientId?: string;
+  token?: string;
+  reconnectionToken?: string;
+  name?: string;
+  appId?: string;
+  methodTimeout?: number;
+  connectTimeout?: number;
+  pingInterval?: number;
+  pingTimeout?: number;
+  tokenRefreshInterval?: number;
+  chunkSize?: number;
+  reconnect?: boolean;
+}
+
+/** `code` and `message` with a line break between them, where something failed. */
+export type Told = string | null;
+
+export class Core {
+  constructor(wake: () => void);
+  open(client: number, options: OpenOptions): Told;
+  take(tape: Int32Array): unknown[];
+  call(client: number, call: number, tape: Uint8Array, beside: Uint8Array[] | undefined): Told;
+  answer(client: number, run: number, tape: Uint8Array, beside: Uint8Array[] | undefined): boolean;
+  fail(client: number, run: number, code: string, message: string, name?: string, trace?: string): void;
+  register(
+    client: number,
+    call: number,
+    tape: Uint8Array,
+    beside: Uint8Array[] | undefined,
+    overwrite: boolean,
+  ): Told;
+  unregister(client: number, call: number, service: string): Told;
+  emit(client: number, tape: Uint8Array, beside: Uint8Array[] | undefined): Told;
+  forget(client: number, call: number): void;
+  isCongested(client: number): boolean;
+  close(client: number): void;
+}

@@ -1,0 +1,271 @@
+// Events from Rust, a batch at a time, and calls to it. One pump per environment: a worker thread has its own.
+import { type Invocation, runHandler } from "./callback.js";
+import { Decoder, idAt } from "./decode.js";
+import { Encoder } from "./encode.js";
+import { errorOf, type RpcError, toldError } from "./errors.js";
+import type { Served } from "./functions.js";
+import native from "./native.cjs";
+import { makeRemote, type RemoteFunction, type Stub } from "./remote.js";
+import { Kind } from "./tape.js";
+
+/** What a connection is told. */
+export interface Listener {
+  ready(info: Record<string, unknown>, isFirst: boolean, refused: [string, RpcError][]): void;
+  disconnected(reason: string): void;
+  closed(error: RpcError): void;
+  signal(kind: string, message: Record<string, unknown>): void;
+}
+
+interface Call {
+  client: number;
+  resolve: (value: unknown) => void;
+  reject: (error: unknown) => void;
+}
+
+const TAPE = 64 * 1024;
+const HEAD = 3;
+const WITH_KWARGS = 1;
+const WITH_CONTEXT = 2;
+/** Every so many calls, and after every large one, it is looked whether the connection keeps up. */
+const CONGESTION_CHECK = 64;
+const LARGE = 32 * 1024;
+
+class Pump {
+  readonly native = new native.Core(() => this.#drain());
+  readonly #calls = new Map<number, Call>();
+  readonly #served = new Map<number, Served>();
+  readonly #listeners = new Map<number, Listener>();
+  readonly #congested = new Set<number>();
+  readonly #spare: Encoder[] = [];
+  readonly #keep = (served: Served): number => {
+    this.#last += 1;
+    this.#served.set(this.#last, served);
+    return this.#last;
+  };
+  readonly #decoder = new Decoder((client, stub) => this.remote(client, stub));
+  #tape = new Int32Array(TAPE);
+  /** The last number given: to a call, a function or a connection. */
+  #last = 0;
+  // A native wake-up alone does not keep the process: a timer does, while anything is open.
+  readonly #keeper = setInterval(() => undefined, 0x7fffffff).unref();
+  #held = 0;
+
+  /** Keeps the process from ending until {@link release}. */
+  hold(): void {
+    if (this.#held === 0) this.#keeper.ref();
+    this.#held += 1;
+  }
+
+  /** Undoes one {@link hold}. */
+  release(): void {
+    this.#held -= 1;
+    if (this.#held === 0) this.#keeper.unref();
+  }
+
+  /** A number for a new connection. */
+  attach(listener: Listener): number {
+    this.#last += 1;
+    this.#listeners.set(this.#last, listener);
+    return this.#last;
+  }
+
+  /** Forgets a connection that never came to be. */
+  detach(client: number): void {
+    this.#listeners.delete(client);
+  }
+
+  /** A function of a peer that is called through `client`. */
+  remote(client: number, stub: Stub): RemoteFunction {
+    return makeRemote(stub, (to, args) => this.call(client, to, args));
+  }
+
+  /** Calls a function of a peer; `seconds` overrides the connection's own timeout. */
+  call(client: number, stub: Stub, args: unknown[], seconds = 0): Promise<unknown> {
+    if (this.#congested.size > 0 && this.#congested.has(client)) return this.#callLater(client, stub, args, seconds);
+    return this.begin(client, (id, encoder) => {
+      writeCall(encoder, stub, args, seconds);
+      const told = this.native.call(client, id, encoder.bytes, encoder.beside);
+      const isLarge = encoder.beside !== undefined || encoder.at > LARGE;
+      if (isLarge || id % CONGESTION_CHECK === 0) this.#checkCongestion(client);
+      return told;
+    });
+  }
+
+  /** Begins something that ends with an event: `work` writes and sends it. */
+  begin(client: number, work: (id: number, encoder: Encoder) => string | null): Promise<unknown> {
+    this.#last += 1;
+    const id = this.#last;
+    const encoder = this.borrow();
+    try {
+      const told = work(id, encoder);
+      if (told !== null) throw toldError(told);
+    } catch (error) {
+      this.drop(encoder.handles);
+      return Promise.reject(error);
+    } finally {
+      this.giveBack(encoder);
+    }
+    this.hold();
+    return new Promise((resolve, reject) => this.#calls.set(id, { client, resolve, reject }));
+  }
+
+  /** An encoder for one message; getters of the user may need another one meanwhile. */
+  borrow(): Encoder {
+    const encoder = this.#spare.pop() ?? new Encoder(this.#keep);
+    encoder.begin();
+    return encoder;
+  }
+
+  giveBack(encoder: Encoder): void {
+    this.#spare.push(encoder);
+  }
+
+  /** Lets go of functions that did not go out. */
+  drop(handles: number[]): void {
+    for (const handle of handles) this.#served.delete(handle);
+  }
+
+  #checkCongestion(client: number): void {
+    if (this.native.isCongested(client)) this.#congested.add(client);
+  }
+
+  async #callLater(client: number, stub: Stub, args: unknown[], seconds: number): Promise<unknown> {
+    while (this.native.isCongested(client)) await new Promise((resolve) => setTimeout(resolve, 1));
+    this.#congested.delete(client);
+    return this.call(client, stub, args, seconds);
+  }
+
+  #drain(): void {
+    const tape = this.#tape;
+    const beside = this.native.take(tape);
+    const filled = tape[0] as number;
+    const needed = tape[1] as number;
+    const hasMore = tape[2] !== 0;
+    // What remains waits for a turn of its own, so that timers and sockets are served between.
+    if (hasMore) setImmediate(() => this.#drain());
+    for (let at = HEAD, besideAt = 0; at < filled; ) {
+      const head = tape[at] as number;
+      try {
+        this.#record(tape, at, head & 255, head & 256 ? (beside[besideAt] as string) : "", beside, besideAt);
+      } catch (error) {
+        // One bad item never loses the rest of the batch.
+        reportError(error);
+      }
+      besideAt += head >> 9;
+      at += tape[at + 1] as number;
+    }
+    if (needed > 0) this.#tape = new Int32Array(needed);
+    else if (tape.length > TAPE) this.#tape = new Int32Array(TAPE);
+  }
+
+  #record(tape: Int32Array, start: number, kind: number, text: string, beside: unknown[], besideStart: number): void {
+    const at = start + 2;
+    const first = besideStart + (text === "" ? 0 : 1);
+    switch (kind) {
+      case Kind.Shape:
+        return this.#decoder.learn(tape, at, text);
+      case Kind.Resolved:
+      case Kind.Rejected: {
+        const id = idAt(tape, at);
+        const call = this.#calls.get(id);
+        if (call === undefined) return;
+        this.#calls.delete(id);
+        this.release();
+        return this.#end(call, kind === Kind.Resolved, tape, at + 2, text, beside, first);
+      }
+      case Kind.Invoke:
+        return this.#invoke(tape, at, text, beside, first);
+      case Kind.Released:
+        this.#served.delete(idAt(tape, at));
+        return;
+      default:
+        return this.#state(kind, tape, at, text, beside, first);
+    }
+  }
+
+  #end(call: Call, isResolved: boolean, tape: Int32Array, at: number, text: string, beside: unknown[], first: number) {
+    try {
+      const [value] = this.#decoder.run(call.client, tape, at, text, beside, first);
+      if (isResolved) call.resolve(value);
+      else call.reject(value);
+    } catch (error) {
+      call.reject(error);
+    }
+  }
+
+  #invoke(tape: Int32Array, at: number, text: string, beside: unknown[], first: number): void {
+    const client = tape[at] as number;
+    const run = idAt(tape, at + 1);
+    const flags = tape[at + 5] as number;
+    const args = this.#decoder.run(client, tape, at + 6, text, beside, first).slice();
+    const hasContext = (flags & WITH_CONTEXT) !== 0;
+    const context = hasContext ? args.pop() : undefined;
+    const keywords = flags & WITH_KWARGS ? (args.pop() as Record<string, unknown>) : undefined;
+    const invocation: Invocation = { client, run, args, keywords, context, hasContext };
+    const served = this.#served.get(idAt(tape, at + 3));
+    if (served !== undefined) return runHandler(this, served, invocation);
+    if (run !== 0) this.native.fail(client, run, "not_found", "Method expired or not found: it was let go just now");
+  }
+
+  #state(kind: number, tape: Int32Array, at: number, text: string, beside: unknown[], first: number): void {
+    const client = tape[at] as number;
+    const listener = this.#listeners.get(client);
+    if (kind === Kind.Closed) this.#listeners.delete(client);
+    if (listener === undefined) return;
+    const start = kind === Kind.Ready ? at + 2 : at + 1;
+    const values = this.#decoder.run(client, tape, start, text, beside, first).slice();
+    switch (kind) {
+      case Kind.Ready:
+        return listener.ready(parse(values[0]), tape[at + 1] !== 0, refusals(values));
+      case Kind.Disconnected:
+        return listener.disconnected((values[0] as string | undefined) ?? "");
+      case Kind.Closed:
+        return listener.closed(values[0] as RpcError);
+      case Kind.Signal:
+        return listener.signal(values[0] as string, values[1] as Record<string, unknown>);
+      default:
+        throw errorOf("internal", `a batch of events is torn: unknown kind ${kind}`);
+    }
+  }
+}
+
+function parse(json: unknown): Record<string, unknown> {
+  return typeof json === "string" && json !== "" ? JSON.parse(json) : {};
+}
+
+function refusals(values: unknown[]): [string, RpcError][] {
+  const refused: [string, RpcError][] = [];
+  for (let at = 1; at + 1 < values.length; at += 2) refused.push([values[at] as string, values[at + 1] as RpcError]);
+  return refused;
+}
+
+/** A call with its arguments, keywords among them as the last one. */
+function writeCall(encoder: Encoder, stub: Stub, args: unknown[], seconds: number): void {
+  const last = args[args.length - 1];
+  const hasKeywords = typeof last === "object" && last !== null && Boolean((last as { _rkwargs?: unknown })._rkwargs);
+  encoder.byte(stub.promise);
+  encoder.byte(hasKeywords ? 1 : 0);
+  encoder.double(seconds);
+  encoder.text(stub.target);
+  encoder.text(stub.method);
+  encoder.optional(stub.parent);
+  encoder.count(args.length);
+  const positional = hasKeywords ? args.length - 1 : args.length;
+  for (let number = 0; number < positional; number += 1) encoder.root(`args[${number}]`, args[number]);
+  if (hasKeywords) encoder.keywords(last as Record<string, unknown>);
+}
+
+/** Like a throw out of an event handler: seen by the process, not by the batch. */
+function reportError(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
+}
+
+let made: Pump | undefined;
+
+/** The pump of this environment, made at first use. */
+export function pump(): Pump {
+  made ??= new Pump();
+  return made;
+}

@@ -1,0 +1,54 @@
+// Functions of peers.
+
+/** A function of a peer, as it was described to us. */
+export interface Stub {
+  target: string;
+  method: string;
+  /** 0: no reply, 1: reply by session, 2: reply by methods written out. */
+  promise: number;
+  name: string | null;
+  doc: string | null;
+  server: string | null;
+  parent: string | null;
+  isAsync: boolean | null;
+  schema: unknown;
+}
+
+/**
+ * A function of a peer. Calls return a promise. Keywords are given in a last argument with `_rkwargs: true`.
+ *
+ * @example
+ * await calculator.add(1, 2);
+ * await calculator.add({ a: 1, b: 2, _rkwargs: true });
+ */
+export interface RemoteFunction {
+  // biome-ignore lint/suspicious/noExplicitAny: only the peer knows the types
+  (...args: any[]): Promise<any>;
+  /** Its own name. */
+  readonly __name__: string;
+  /** Its documentation. */
+  readonly __doc__: string | null;
+  /** Its JSON schema: `{name, description, parameters}`. */
+  readonly __schema__: unknown;
+}
+
+const STUB: unique symbol = Symbol("polyfn.stub");
+
+/** Makes the function that calls what `stub` describes. */
+export function makeRemote(stub: Stub, call: (stub: Stub, args: unknown[]) => Promise<unknown>): RemoteFunction {
+  const remote = (...args: unknown[]) => call(stub, args);
+  const name = stub.name ?? stub.method.slice(stub.method.lastIndexOf(".") + 1);
+  Object.defineProperties(remote, {
+    [STUB]: { value: stub },
+    name: { value: name },
+    __name__: { value: name, enumerable: true },
+    __doc__: { value: stub.doc, enumerable: true },
+    __schema__: { value: stub.schema, enumerable: true },
+  });
+  return remote as RemoteFunction;
+}
+
+/** What a function of a peer describes; nothing for other functions. */
+export function stubOf(call: object): Stub | undefined {
+  return (call as { [STUB]?: Stub })[STUB];
+}

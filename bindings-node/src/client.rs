@@ -1,0 +1,373 @@
+//! The native side of one JavaScript environment, and thin handles of its connections.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::bindgen_prelude::{Array, ArrayBuffer, BufferSlice, Function, Int32ArraySlice, Uint8ArraySlice};
+use napi::{Env, Status};
+use napi_derive::napi;
+use parking_lot::Mutex;
+use polyfn_core::codec::Promise;
+use polyfn_core::net::{ClientOptions, Connection};
+use polyfn_core::session::{CallSpec, Event, State};
+use polyfn_core::{Error, ErrorKind, Result};
+
+use crate::callback;
+use crate::batch::Told;
+use crate::convert::{Extra, Player, Recorder};
+use crate::error::{of_function, told};
+use crate::pump::{Inbox, Intake, Wake};
+use crate::runtime::Runtime;
+
+/// Settings of a connection; what is absent has core's default. Times in seconds.
+#[napi(object)]
+pub struct OpenOptions {
+    /// The server.
+    pub server_url: String,
+    /// The workspace to join.
+    pub workspace: Option<String>,
+    /// The client's id.
+    pub client_id: Option<String>,
+    /// The token.
+    pub token: Option<String>,
+    /// A token of an earlier connection.
+    pub reconnection_token: Option<String>,
+    /// A name for people to read.
+    pub name: Option<String>,
+    /// The application.
+    pub app_id: Option<String>,
+    /// How long a call may take without a sign of life; connecting too.
+    pub method_timeout: Option<f64>,
+    /// How long connecting may take.
+    pub connect_timeout: Option<f64>,
+    /// How often to ask whether the server is there.
+    pub ping_interval: Option<f64>,
+    /// How long to wait for its answer.
+    pub ping_timeout: Option<f64>,
+    /// How often to fetch a reconnection token; zero for never.
+    pub token_refresh_interval: Option<f64>,
+    /// Messages above this size travel in parts.
+    pub chunk_size: Option<u32>,
+    /// Whether to connect again when the connection breaks.
+    pub reconnect: Option<bool>,
+}
+
+/// One connection with its way into the inbox.
+struct Held {
+    connection: Connection,
+    intake: Arc<Intake>,
+}
+
+/// What the environment's end must reach.
+struct Shared {
+    inbox: Arc<Inbox>,
+    runtime: Mutex<Option<Runtime>>,
+    clients: Mutex<HashMap<u32, Held>>,
+}
+
+impl Shared {
+    /// The environment ends: connections say goodbye, the thread stops.
+    fn end(&self) {
+        self.inbox.close();
+        for (_, held) in self.clients.lock().drain() {
+            held.connection.close();
+        }
+        if let Some(runtime) = self.runtime.lock().take() {
+            runtime.stop(self.inbox.is_idle());
+        }
+    }
+}
+
+/// Events taken while something else waits for JavaScript's thread, at most.
+const TURN: usize = 256;
+/// Where `take` says how many places of the tape it filled, how many it needs, and whether more waits.
+const HEAD: usize = 3;
+
+/// The native side of one JavaScript environment.
+#[napi]
+pub struct Core {
+    shared: Arc<Shared>,
+    batch: RefCell<Batch>,
+}
+
+/// What was taken from the inbox and not told yet.
+#[derive(Default)]
+struct Batch {
+    taken: VecDeque<(u32, Event)>,
+    recorder: Recorder,
+    /// The last event recorded; it stays when the tape had no room for it.
+    told: Told,
+    is_told: bool,
+}
+
+#[napi]
+impl Core {
+    /// The native side of this environment; `wake` is called when there is something to take.
+    #[napi(constructor)]
+    pub fn new(env: Env, wake: Function<'_, (), napi::threadsafe_function::UnknownReturnValue>) -> napi::Result<Self> {
+        let wake: Wake = wake
+            .build_threadsafe_function::<()>()
+            .callee_handled::<false>()
+            .weak::<true>()
+            .build_callback(|_| Ok(()))?;
+        let shared = Arc::new(Shared {
+            inbox: Arc::new(Inbox::new(wake)),
+            runtime: Mutex::default(),
+            clients: Mutex::default(),
+        });
+        env.add_env_cleanup_hook(shared.clone(), |shared| shared.end())?;
+        Ok(Self { shared, batch: RefCell::new(Batch { is_told: true, ..Batch::default() }) })
+    }
+
+    /// Begins to connect as `client`, a number of JavaScript's choice.
+    #[napi]
+    pub fn open(&self, client: u32, options: OpenOptions) -> Option<String> {
+        self.try_open(client, options).err().map(|error| told(&error))
+    }
+
+    fn try_open(&self, client: u32, options: OpenOptions) -> Result<()> {
+        let mut runtime = self.shared.runtime.lock();
+        let runtime = match &mut *runtime {
+            Some(runtime) => runtime,
+            empty => empty.insert(Runtime::start(self.shared.inbox.idle.clone())?),
+        };
+        let intake = Arc::new(Intake::new(client, self.shared.inbox.clone()));
+        // Held before it is opened, so that its first event finds it.
+        let mut clients = self.shared.clients.lock();
+        match Connection::open(settings(options)?, intake.clone(), runtime.handle()) {
+            Ok(connection) => {
+                clients.insert(client, Held { connection, intake });
+                Ok(())
+            }
+            Err(error) => {
+                intake.withdraw();
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes what has happened, as far as it fits on `tape`; gives what lies beside the tape.
+    #[napi]
+    pub fn take<'env>(&self, env: &'env Env, mut tape: Int32ArraySlice<'_>) -> napi::Result<Array<'env>> {
+        // SAFETY: JavaScript stands still during this call and has given the array to nobody else.
+        let tape = unsafe { tape.as_mut() };
+        let mut batch = self.batch.borrow_mut();
+        let batch = &mut *batch;
+        self.shared.inbox.take(&mut batch.taken);
+        let mut beside = Vec::new();
+        let (mut filled, mut needed) = (HEAD, 0);
+        for _ in 0..TURN {
+            if batch.is_told && !self.record_next(batch) {
+                break;
+            }
+            let end = filled + batch.told.steps.len();
+            let Some(room) = tape.get_mut(filled..end) else {
+                needed = end + HEAD - filled;
+                break;
+            };
+            room.copy_from_slice(&batch.told.steps);
+            beside.append(&mut batch.told.beside);
+            filled = end;
+            batch.is_told = true;
+        }
+        let waits = !batch.is_told || !batch.taken.is_empty();
+        if let Some(head) = tape.first_chunk_mut::<HEAD>() {
+            *head = [filled as i32, needed as i32, i32::from(waits)];
+        }
+        self.resume();
+        given(env, beside)
+    }
+
+    /// Records the next event; `false` when there is none.
+    fn record_next(&self, batch: &mut Batch) -> bool {
+        let Some((client, event)) = batch.taken.pop_front() else { return false };
+        self.shared.inbox.done(&event);
+        let connection = self.connection(client);
+        batch.told.record(&mut batch.recorder, client, &event, connection.as_ref());
+        batch.is_told = false;
+        if matches!(event, Event::State(State::Closed { .. })) {
+            self.shared.clients.lock().remove(&client);
+        }
+        true
+    }
+
+    fn resume(&self) {
+        for held in self.shared.clients.lock().values().filter(|held| held.intake.may_resume()) {
+            held.connection.resume();
+        }
+    }
+
+    fn connection(&self, client: u32) -> Option<Connection> {
+        self.shared.clients.lock().get(&client).map(|held| held.connection.clone())
+    }
+
+    fn need(&self, client: u32) -> Result<Connection> {
+        let closed = || Error::new(ErrorKind::PeerGone, "Connection is closed: connect again to go on");
+        self.connection(client).ok_or_else(closed)
+    }
+
+    /// Makes the call on the tape. Its end comes as an event with this number.
+    #[napi]
+    pub fn call(&self, client: u32, call: f64, tape: &[u8], beside: Option<Vec<Uint8ArraySlice<'_>>>) -> Option<String> {
+        self.try_call(client, call, tape, &beside.unwrap_or_default()).err().map(|error| told(&error))
+    }
+
+    fn try_call(&self, client: u32, call: f64, tape: &[u8], beside: &[Uint8ArraySlice<'_>]) -> Result<()> {
+        let connection = self.need(client)?;
+        let mut tape = Player::new(tape, beside);
+        let promise = match tape.byte()? {
+            0 => Promise::Never,
+            1 => Promise::Star,
+            _ => Promise::Full,
+        };
+        let with_kwargs = tape.byte()? != 0;
+        let seconds = tape.number()?;
+        let timeout = (seconds > 0.0).then(|| duration(seconds)).transpose()?;
+        let (target, method, parent, args) = (tape.text()?, tape.text()?, tape.optional()?, tape.count()?);
+        let spec = CallSpec {
+            target,
+            method,
+            promise,
+            parent,
+            args: args as usize,
+            with_kwargs,
+            timeout,
+            ..CallSpec::default()
+        };
+        let mut draft = connection.begin_call(&spec)?;
+        tape.values(args, &mut draft.writer)?;
+        connection.finish_call(call as u64, draft)
+    }
+
+    /// Answers a run with the value on the tape; `false` when nobody waits for it any longer.
+    #[napi]
+    pub fn answer(&self, client: u32, run: f64, tape: &[u8], beside: Option<Vec<Uint8ArraySlice<'_>>>) -> bool {
+        let beside = beside.unwrap_or_default();
+        self.connection(client)
+            .is_some_and(|connection| callback::answer(&connection, run as u64, Player::new(tape, &beside)))
+    }
+
+    /// Ends a run with the error of its function.
+    #[napi]
+    pub fn fail(
+        &self,
+        client: u32,
+        run: f64,
+        code: String,
+        message: String,
+        class: Option<String>,
+        trace: Option<String>,
+    ) {
+        if let Some(connection) = self.connection(client) {
+            connection.reject(run as u64, &of_function(&code, message, class, trace));
+        }
+    }
+
+    /// Registers the service on the tape. Its end comes as an event with this number.
+    #[napi]
+    pub fn register(
+        &self,
+        client: u32,
+        call: f64,
+        tape: &[u8],
+        beside: Option<Vec<Uint8ArraySlice<'_>>>,
+        overwrite: bool,
+    ) -> Option<String> {
+        let work = || {
+            let connection = self.need(client)?;
+            let mut draft = connection.begin_service();
+            Player::new(tape, &beside.unwrap_or_default()).value(&mut draft.writer)?;
+            connection.finish_service(call as u64, draft, overwrite)
+        };
+        work().err().map(|error: Error| told(&error))
+    }
+
+    /// Takes a service back. Its end comes as an event with this number.
+    #[napi]
+    pub fn unregister(&self, client: u32, call: f64, service: String) -> Option<String> {
+        let work = || self.need(client)?.unregister_service(call as u64, &service);
+        work().err().map(|error| told(&error))
+    }
+
+    /// Sends the event on the tape.
+    #[napi]
+    pub fn emit(&self, client: u32, tape: &[u8], beside: Option<Vec<Uint8ArraySlice<'_>>>) -> Option<String> {
+        let work = || {
+            let connection = self.need(client)?;
+            connection.emit(&Player::new(tape, &beside.unwrap_or_default()).dynamic()?)
+        };
+        work().err().map(|error| told(&error))
+    }
+
+    /// Gives up waiting for a call.
+    #[napi]
+    pub fn forget(&self, client: u32, call: f64) {
+        if let Some(connection) = self.connection(client) {
+            connection.forget_call(call as u64);
+        }
+    }
+
+    /// Whether so much waits to be sent that callers should wait.
+    #[napi]
+    pub fn is_congested(&self, client: u32) -> bool {
+        self.connection(client).is_some_and(|connection| connection.is_congested())
+    }
+
+    /// Says goodbye; that it is closed comes as an event.
+    #[napi]
+    pub fn close(&self, client: u32) {
+        if let Some(connection) = self.connection(client) {
+            connection.close();
+        }
+    }
+}
+
+/// What lies beside a tape, as JavaScript's values.
+fn given<'env>(env: &'env Env, beside: Vec<Extra>) -> napi::Result<Array<'env>> {
+    let too_many = |_| napi::Error::new(Status::GenericFailure, "too many values in one batch");
+    let mut array = env.create_array(u32::try_from(beside.len()).map_err(too_many)?)?;
+    for (at, extra) in (0..).zip(beside) {
+        match extra {
+            Extra::Text(text) if text.is_ascii() => array.set(at, env.create_string_latin1(text)?)?,
+            Extra::Text(text) => array.set(at, env.create_string(text)?)?,
+            Extra::Bytes(bytes) => array.set(at, BufferSlice::copy_from(env, bytes)?)?,
+            Extra::Memory(bytes) => array.set(at, ArrayBuffer::copy_from(env, bytes)?)?,
+        }
+    }
+    Ok(array)
+}
+
+fn settings(given: OpenOptions) -> Result<ClientOptions> {
+    let mut options = ClientOptions::new(given.server_url);
+    options.workspace = given.workspace;
+    options.client_id = given.client_id;
+    options.token = given.token;
+    options.reconnection_token = given.reconnection_token;
+    options.name = given.name;
+    let set = |place: &mut Duration, seconds: Option<f64>| -> Result<()> {
+        if let Some(seconds) = seconds {
+            *place = duration(seconds)?;
+        }
+        Ok(())
+    };
+    set(&mut options.session.method_timeout, given.method_timeout)?;
+    set(&mut options.connect_timeout, given.connect_timeout.or(given.method_timeout))?;
+    set(&mut options.ping_interval, given.ping_interval)?;
+    set(&mut options.ping_timeout, given.ping_timeout)?;
+    set(&mut options.token_refresh_interval, given.token_refresh_interval)?;
+    if let Some(size) = given.chunk_size {
+        options.session.chunk_size = size as usize;
+    }
+    if let Some(app_id) = given.app_id {
+        options.session.app_id = app_id;
+    }
+    options.reconnect = given.reconnect.unwrap_or(options.reconnect);
+    Ok(options)
+}
+
+fn duration(seconds: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|error| Error::invalid(format!("`{seconds}` is not a time in seconds: {error}")))
+}

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod hub;
 pub mod limits;
 mod listener;
 pub mod metrics;
@@ -18,6 +19,8 @@ pub mod rate;
 pub mod server;
 pub mod shutdown;
 pub mod state;
+pub mod transport;
+pub mod workspace;
 
 pub use config::{Config, ConfigError, Issuer, Secret};
 pub use limits::{Limits, Seconds};

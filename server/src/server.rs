@@ -75,6 +75,7 @@ impl Server {
         let name = || format!("{}:{}", config.host, config.port);
         let address = socket.local_addr().map_err(|error| StartError::Listen(name(), error))?;
         let state = Arc::new(State::new(config, address)?);
+        state.hub.start(state.shutdown.for_session());
         let router = http::router(&state);
         let accepting = tokio::spawn(Listener::new(Arc::clone(&state), router, socket).run());
         Ok(Running { state, address, accepting })

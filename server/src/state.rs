@@ -8,9 +8,11 @@ use std::time::Instant;
 use crate::auth::{Tokens, UserInfo, token};
 use crate::config::{Config, ConfigError};
 use crate::http::throttle::Throttle;
+use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
 use crate::names;
 use crate::shutdown::Shutdown;
+use crate::workspace::Manager;
 
 /// The version of this software.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -30,18 +32,19 @@ pub struct State {
     /// URL of this server on its own machine, without a slash at the end.
     pub local_base_url: String,
     /// Makes and checks tokens.
-    pub tokens: Tokens,
+    pub tokens: Arc<Tokens>,
     /// The user of HTTP requests without a token.
     pub anonymous: Arc<UserInfo>,
     /// Limits on HTTP requests by sender, if there are any.
     pub throttle: Option<Throttle>,
     /// Counters.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Tells connections to end.
     pub shutdown: Shutdown,
     /// When the server started.
     pub started: Instant,
-    // further shared parts (the hub) are added here and made in `State::new`
+    /// Who is connected, and where messages go.
+    pub hub: Arc<Hub>,
 }
 
 impl fmt::Debug for State {
@@ -66,15 +69,27 @@ impl State {
                 .map_err(|error| ConfigError(format!("no random token secret: {error}")))?,
         };
         let local_base_url = local_url(address, &config.base_path);
+        let manager_id = format!("manager-{server_id}");
+        let public_base_url = config.public_base_url.clone().unwrap_or_else(|| local_base_url.clone());
+        let metrics = Arc::new(Metrics::default());
+        let tokens = Arc::new(Tokens::new(&config, secret.expose().as_bytes()));
+        let hub = Arc::new(Hub::new(hub::Settings {
+            limits: config.limits.clone(),
+            metrics: Arc::clone(&metrics),
+            manager_id: manager_id.clone(),
+            public_base_url: public_base_url.clone(),
+        }));
+        hub.set_manager(Arc::new(Manager::new(Arc::clone(&tokens), &config.limits, &manager_id, &public_base_url)?));
         Ok(Self {
-            manager_id: format!("manager-{server_id}"),
+            manager_id,
             server_id,
-            public_base_url: config.public_base_url.clone().unwrap_or_else(|| local_base_url.clone()),
+            public_base_url,
             local_base_url,
-            tokens: Tokens::new(&config, secret.expose().as_bytes()),
+            hub,
+            tokens,
             anonymous: Arc::new(UserInfo::anonymous_http()),
             throttle: Throttle::new(&config.limits),
-            metrics: Metrics::default(),
+            metrics,
             shutdown: Shutdown::default(),
             started: Instant::now(),
             config,

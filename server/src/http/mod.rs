@@ -9,10 +9,11 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use tower::Service;
 
 use crate::state::State;
+use crate::transport::websocket;
 
 pub mod caller;
 pub mod cors;
@@ -50,6 +51,7 @@ pub fn router(state: &Arc<State>) -> Router {
         .layer(cors::compression())
         .layer(cors::layer(&state.config.allow_origins));
     // routes that answer for themselves (functions, websockets) are merged here
+    let ordinary = ordinary.merge(Router::new().route("/ws", any(websocket::upgrade)));
     ordinary.with_state(Arc::clone(state))
 }
 

@@ -1,0 +1,307 @@
+//! Calls by those who are no clients: HTTP requests, and the server itself.
+//!
+//! All of them share one [`Session`]; each call carries the identity of whoever it is made for, so its owner sees
+//! the true user and workspace. The address `<any workspace>/<gateway id>` is where the answers come back to.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use polyfn_core::codec::{Promise, Writer};
+use polyfn_core::session::{CallId, CallSpec, ConnectionInfo, Event, Options, Outgoing, Payload, Session};
+use polyfn_core::{Error, ErrorKind, Result};
+use tokio::sync::oneshot;
+
+use crate::hub::deliver::send_later;
+use crate::hub::hub::{Hub, Settings, reject};
+use crate::hub::peer::Peer;
+use crate::hub::queue::{Item, Refused};
+
+/// A call to be made on somebody's behalf.
+pub struct CallRequest<'a, W> {
+    /// Who calls, encoded by [`crate::hub::encode_user`].
+    pub user: &'a [u8],
+    /// The workspace that the call is made from; the owner of a protected function compares it with its own.
+    pub workspace: &'a str,
+    /// The owner of the function, `workspace/client`.
+    pub target: &'a str,
+    /// The method, such as `services.calc.add`.
+    pub method: &'a str,
+    /// How many arguments `write` writes, keywords included.
+    pub args: usize,
+    /// Whether the last of them is the map of keywords.
+    pub with_kwargs: bool,
+    /// Writes the arguments.
+    pub write: W,
+    /// The time after which the call fails, whatever happens.
+    pub timeout: Duration,
+}
+
+impl<W> fmt::Debug for CallRequest<'_, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallRequest").field("target", &self.target).field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+struct Pending {
+    answer: oneshot::Sender<Result<Payload>>,
+    deadline: Duration,
+}
+
+struct Inner {
+    session: Session,
+    pending: HashMap<CallId, Pending>,
+    /// The earliest deadline, or an earlier moment.
+    next_check: Option<Duration>,
+    last: CallId,
+}
+
+/// The part of the hub that calls functions of clients.
+pub struct Gateway {
+    id: String,
+    inner: Mutex<Inner>,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What a session wants done after it was touched.
+#[derive(Default)]
+struct Work {
+    frames: Vec<Outgoing>,
+    answers: Vec<(oneshot::Sender<Result<Payload>>, Result<Payload>)>,
+}
+
+impl Gateway {
+    pub(super) fn new(settings: &Settings) -> Self {
+        // random, so that no client can have it as its name
+        let id = format!("gateway-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let options = Options {
+            seed: fastrand::u64(..),
+            max_calls: settings.limits.max_http_calls.saturating_add(4096),
+            ..Options::default()
+        };
+        let info = ConnectionInfo {
+            workspace: "*".to_owned(),
+            client_id: id.clone(),
+            manager_id: settings.manager_id.clone(),
+            public_base_url: settings.public_base_url.clone(),
+            ..ConnectionInfo::default()
+        };
+        let session = Session::local(options, info);
+        Self { id, inner: Mutex::new(Inner { session, pending: HashMap::new(), next_check: None, last: 0 }) }
+    }
+
+    /// Its client id, in every workspace.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Calls a function of a client and waits for its result: a list of one value.
+    ///
+    /// # Errors
+    /// That of the function; `peer_gone` when the client is not there or leaves, `timeout`, `overloaded`.
+    ///
+    /// # Cancel safety
+    /// A call whose future is dropped is forgotten: nobody waits for its answer any longer.
+    pub async fn call<W>(&self, hub: &Arc<Hub>, request: CallRequest<'_, W>) -> Result<Payload>
+    where
+        W: FnOnce(&mut Writer) -> Result<()>,
+    {
+        let target = request.target.split_once('/').and_then(|(workspace, client)| hub.registry.client(workspace, client));
+        let Some(target) = target else { return Err(gone(request.target)) };
+        if target.queue.is_full() {
+            target.queue.room().await;
+        }
+        let (id, answer, work) = self.begin(hub, request)?;
+        let mut call = Open { gateway: self, id, ended: false };
+        self.send(hub, work, Some(&target));
+        let answer = answer.await;
+        call.ended = true;
+        answer.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled, "the server stops")))
+    }
+
+    fn begin<W>(
+        &self,
+        hub: &Hub,
+        request: CallRequest<'_, W>,
+    ) -> Result<(CallId, oneshot::Receiver<Result<Payload>>, Work)>
+    where
+        W: FnOnce(&mut Writer) -> Result<()>,
+    {
+        let from = format!("{}/{}", request.workspace, self.id);
+        let spec = CallSpec {
+            target: request.target,
+            method: request.method,
+            promise: Promise::Star,
+            args: request.args,
+            with_kwargs: request.with_kwargs,
+            timeout: Some(request.timeout),
+            speak_as: Some((&from, request.workspace, request.user)),
+            ..CallSpec::default()
+        };
+        let mut draft = self.inner.lock().session.begin_call(&spec)?;
+        (request.write)(&mut draft.writer)?;
+        let now = hub.elapsed();
+        let deadline = now + request.timeout;
+        let (sender, receiver) = oneshot::channel();
+        let mut inner = self.inner.lock();
+        inner.last += 1;
+        let id = inner.last;
+        inner.session.finish_call(id, draft, now)?;
+        inner.pending.insert(id, Pending { answer: sender, deadline });
+        inner.next_check = Some(inner.next_check.map_or(deadline, |at| at.min(deadline)));
+        let work = inner.work();
+        Ok((id, receiver, work))
+    }
+
+    /// Takes a frame that a client sent to the gateway.
+    pub(super) fn receive(&self, hub: &Arc<Hub>, frame: &Bytes) {
+        let work = {
+            let mut inner = self.inner.lock();
+            if let Err(error) = inner.session.receive(frame, hub.elapsed()) {
+                tracing::debug!(%error, "the gateway dropped a frame");
+            }
+            inner.work()
+        };
+        self.send(hub, work, None);
+    }
+
+    /// Takes an event of the server's own: calls to a client that has left end at once.
+    pub(super) fn notice(&self, event: &Bytes, now: Duration) {
+        let work = {
+            let mut inner = self.inner.lock();
+            _ = inner.session.receive(event, now);
+            inner.work()
+        };
+        // what is left to send went to the client that has left
+        work.answer();
+    }
+
+    pub(super) fn tick(&self, hub: &Arc<Hub>) {
+        let work = {
+            let mut inner = self.inner.lock();
+            let now = hub.elapsed();
+            if inner.session.next_tick().is_some_and(|at| at <= now) {
+                inner.session.tick(now);
+            }
+            let mut work = inner.work();
+            inner.expire(now, &mut work);
+            work
+        };
+        self.send(hub, work, None);
+    }
+
+    /// Sends the frames; a call whose target is gone ends at once.
+    fn send(&self, hub: &Arc<Hub>, work: Work, known: Option<&Arc<Peer>>) {
+        for outgoing in &work.frames {
+            let sent = match known {
+                Some(target) if target.address() == outgoing.to => push(target, outgoing),
+                _ => hub.send_own(outgoing),
+            };
+            if !sent {
+                self.end_unsent(outgoing, hub.elapsed());
+            }
+        }
+        work.answer();
+    }
+
+    fn end_unsent(&self, outgoing: &Outgoing, now: Duration) {
+        let Ok(header) = polyfn_core::wire::Header::parse(&outgoing.frame) else { return };
+        let Some(session) = header.session else { return };
+        let Ok(frame) = reject(header.to, header.from, session, &gone(header.to)) else { return };
+        let work = {
+            let mut inner = self.inner.lock();
+            _ = inner.session.receive(&frame, now);
+            inner.work()
+        };
+        work.answer();
+    }
+
+    fn forget(&self, id: CallId) {
+        let mut inner = self.inner.lock();
+        if inner.pending.remove(&id).is_some() {
+            inner.session.forget_call(id);
+        }
+    }
+}
+
+fn push(target: &Arc<Peer>, outgoing: &Outgoing) -> bool {
+    match target.queue.push(Item::Frame(outgoing.frame.clone())) {
+        Ok(()) => true,
+        Err(Refused::Closed) => false,
+        Err(Refused::Full(_)) => send_later(Arc::clone(target), outgoing.frame.clone()),
+    }
+}
+
+fn gone(address: &str) -> Error {
+    Error::new(ErrorKind::PeerGone, format!("Target peer {address} is not connected"))
+}
+
+impl Inner {
+    fn work(&mut self) -> Work {
+        let mut work = Work::default();
+        while let Some(outgoing) = self.session.poll_send() {
+            work.frames.push(outgoing);
+        }
+        while let Some(event) = self.session.poll_event() {
+            let (call, end) = match event {
+                Event::Resolved { call, value } => (call, Ok(value)),
+                Event::Rejected { call, error } => (call, Err(error)),
+                _ => continue,
+            };
+            if let Some(pending) = self.pending.remove(&call) {
+                work.answers.push((pending.answer, end));
+            }
+        }
+        work
+    }
+
+    /// Signs of life keep a call of the session open; this ends it all the same.
+    fn expire(&mut self, now: Duration, work: &mut Work) {
+        if self.next_check.is_none_or(|at| at > now) {
+            return;
+        }
+        let late: Vec<_> =
+            self.pending.iter().filter(|(_, pending)| pending.deadline <= now).map(|(id, _)| *id).collect();
+        for id in late {
+            self.session.forget_call(id);
+            if let Some(pending) = self.pending.remove(&id) {
+                let error = Error::new(ErrorKind::Timeout, "the function did not answer in time");
+                work.answers.push((pending.answer, Err(error)));
+            }
+        }
+        self.next_check = self.pending.values().map(|pending| pending.deadline).min();
+    }
+}
+
+impl Work {
+    fn answer(self) {
+        for (answer, end) in self.answers {
+            // whoever asked may have gone
+            _ = answer.send(end);
+        }
+    }
+}
+
+/// A call under way; forgotten when its caller goes away before the answer.
+struct Open<'a> {
+    gateway: &'a Gateway,
+    id: CallId,
+    ended: bool,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.gateway.forget(self.id);
+        }
+    }
+}

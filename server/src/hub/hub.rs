@@ -1,0 +1,358 @@
+//! [`Hub`]: who comes, who leaves, what they are told.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use polyfn_core::codec::Writer;
+use polyfn_core::wire::ServiceUri;
+use polyfn_core::{Error, ErrorKind, Map, Result, Value};
+use tokio::sync::Semaphore;
+
+use crate::auth::{HandshakeError, Identity, UserInfo};
+use crate::hub::gateway::Gateway;
+use crate::hub::peer::{Caller, Peer, encode_user};
+use crate::hub::queue::{Ending, Item};
+use crate::hub::registry::Registry;
+use crate::hub::select::{self, Mode};
+use crate::hub::service::Service;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::shutdown::Signal;
+
+/// How long a client has to show that it is alive when another one wants its name.
+const PROOF_OF_LIFE: Duration = Duration::from_secs(5);
+/// How often is looked whether it did.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How often calls past their deadline and idle connections are looked for.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What clients are told when the server stops.
+const STOPPING: &str = "Server is shutting down";
+
+/// What a hub is made with.
+pub struct Settings {
+    /// What is accepted.
+    pub limits: Limits,
+    /// Where it counts.
+    pub metrics: Arc<Metrics>,
+    /// Client id of the workspace manager.
+    pub manager_id: String,
+    /// URL of the server for others.
+    pub public_base_url: String,
+}
+
+/// The workspace manager, as the hub sees it.
+pub trait Management: Send + Sync {
+    /// Takes a frame that a client sent to it.
+    fn receive(self: Arc<Self>, hub: &Arc<Hub>, frame: &Bytes, from: &Arc<Peer>);
+    /// Runs one of its methods for a caller who is no client; the answer is a value.
+    fn invoke(
+        self: Arc<Self>,
+        hub: &Arc<Hub>,
+        caller: Caller,
+        method: &str,
+        arguments: Vec<Value>,
+        keywords: Map,
+    ) -> BoxFuture<'static, Result<Value>>;
+    /// Takes an event of the server's own.
+    fn notice(&self, event: &Bytes, hub: &Hub);
+    /// Lets time pass.
+    fn tick(self: Arc<Self>, hub: &Arc<Hub>);
+}
+
+/// Who is connected, and where messages go.
+pub struct Hub {
+    /// Clients and services.
+    pub registry: Arc<Registry>,
+    /// Calls by those who are no clients: HTTP and the server itself.
+    pub gateway: Gateway,
+    pub(super) limits: Limits,
+    pub(super) metrics: Arc<Metrics>,
+    /// The server's own user, encoded.
+    pub(super) root: Bytes,
+    /// Places for handshakes under way.
+    pub(crate) handshakes: Arc<Semaphore>,
+    manager: OnceLock<Arc<dyn Management>>,
+    generations: AtomicU64,
+    started: Instant,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// A hub without clients. [`Hub::start`] must follow.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            registry: Arc::new(Registry::new(&settings.limits)),
+            gateway: Gateway::new(&settings),
+            handshakes: Arc::new(Semaphore::new(settings.limits.max_concurrent_connections.clamp(1, Semaphore::MAX_PERMITS))),
+            limits: settings.limits,
+            metrics: settings.metrics,
+            root: encode_user(&UserInfo::root("*")),
+            manager: OnceLock::new(),
+            generations: AtomicU64::new(0),
+            started: Instant::now(),
+        }
+    }
+
+    /// Puts the manager to work. A second one is ignored.
+    pub fn set_manager(&self, manager: Arc<dyn Management>) {
+        _ = self.manager.set(manager);
+    }
+
+    /// The manager.
+    ///
+    /// # Errors
+    /// `internal` before [`Hub::set_manager`].
+    pub fn manager(&self) -> Result<Arc<dyn Management>> {
+        self.manager.get().cloned().ok_or_else(|| Error::new(ErrorKind::Internal, "the server has no manager yet"))
+    }
+
+    /// Lets time pass for as long as the hub is there, and closes all connections when `signal` says so.
+    pub fn start(self: &Arc<Self>, mut signal: Signal) {
+        let hub = Arc::downgrade(self);
+        tokio::spawn(async move {
+            signal.finish().await;
+            if let Some(hub) = hub.upgrade() {
+                hub.close_all(&Ending::Close { code: 1001, reason: STOPPING.to_owned(), told: false });
+            }
+        });
+        let hub = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let idle = hub.upgrade().map_or(TICK, |hub| hub.limits.ws_idle_timeout.duration() / 8);
+            let mut next_look = Instant::now() + idle;
+            loop {
+                ticks.tick().await;
+                let Some(hub) = hub.upgrade() else { return };
+                hub.gateway.tick(&hub);
+                if let Some(manager) = hub.manager.get().cloned() {
+                    manager.tick(&hub);
+                }
+                if Instant::now() >= next_look {
+                    next_look = Instant::now() + idle.clamp(TICK, Duration::from_secs(10));
+                    hub.close_idle();
+                }
+            }
+        });
+    }
+
+    /// Time since the hub began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn close_all(&self, end: &Ending) {
+        for workspace in self.registry.workspaces() {
+            workspace.clients().iter().for_each(|peer| peer.queue.close(end.clone()));
+        }
+    }
+
+    fn close_idle(&self) {
+        let limit = self.limits.ws_idle_timeout.duration();
+        let end = Ending::told(1001, format!("Idle timeout ({}s)", limit.as_secs_f64()));
+        let now = self.elapsed();
+        for workspace in self.registry.workspaces() {
+            for peer in workspace.clients() {
+                if now.saturating_sub(peer.last_active()) >= limit && !peer.is_waiting() {
+                    peer.queue.close(end.clone());
+                }
+            }
+        }
+    }
+
+    /// Lets a client in. `welcome` is the first thing it is told.
+    ///
+    /// A client of the same name that is alive keeps its place, and notices nothing but a ping; one that is not is
+    /// removed. Who comes back with a reconnection token takes over, and gets what the old connection had no time
+    /// to write.
+    ///
+    /// # Errors
+    /// Says with which code and text the client is refused.
+    pub async fn join(&self, identity: Identity, welcome: String) -> Result<Arc<Peer>, HandshakeError> {
+        check_workspace(&identity.workspace)?;
+        let supersede = identity.reconnecting;
+        if !supersede {
+            self.clear_name(&identity.workspace, &identity.client_id).await?;
+        }
+        let generation = self.generations.fetch_add(1, Ordering::Relaxed);
+        let peer = Arc::new(Peer::new(identity, generation, &self.limits, self.elapsed()));
+        // in the queue before anybody can find it, so that it comes before all else
+        _ = peer.queue.push_urgent(Item::Text(welcome));
+        let attached = self.registry.attach(&peer, supersede)?;
+        if let Some(old) = attached.replaced {
+            for item in old.queue.take_over() {
+                if matches!(item, Item::Frame(_)) {
+                    _ = peer.queue.push_urgent(item);
+                }
+            }
+            self.registry.detach(&old);
+        }
+        Ok(peer)
+    }
+
+    async fn clear_name(&self, workspace: &str, client: &str) -> Result<(), HandshakeError> {
+        let Some(live) = self.registry.client(workspace, client) else { return Ok(()) };
+        if self.is_alive(&live).await {
+            return Err(HandshakeError::establish(format_args!(
+                "Client already exists and is active: {}",
+                live.address()
+            )));
+        }
+        tracing::info!(client = live.address(), "removed a client that does not answer");
+        live.queue.close(Ending::Cut);
+        self.leave(&live);
+        Ok(())
+    }
+
+    /// Whether anything is heard from a client after it was asked; it is not disturbed by that.
+    async fn is_alive(&self, peer: &Peer) -> bool {
+        let before = peer.heard();
+        if peer.queue.push_urgent(Item::Ping).is_err() {
+            return !peer.queue.is_closed();
+        }
+        let end = tokio::time::Instant::now() + PROOF_OF_LIFE;
+        while tokio::time::Instant::now() < end {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if peer.heard() != before || peer.is_waiting() {
+                return true;
+            }
+            if peer.queue.is_closed() {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Takes out a connection that has ended, with what its client registered, and tells who wants to know.
+    pub fn leave(&self, peer: &Arc<Peer>) {
+        peer.queue.close(Ending::Cut);
+        let detached = self.registry.detach(peer);
+        if !detached.was_current {
+            return;
+        }
+        (0..detached.services).for_each(|_| self.metrics.services.decrement());
+        let data = Map::from_iter([("id", peer.client_id.as_str()), ("workspace", peer.workspace())]);
+        if let Some(event) = self.emit(peer.workspace(), "client_disconnected", Value::Map(data)) {
+            self.gateway.notice(&event, self.elapsed());
+            if let Some(manager) = self.manager.get() {
+                manager.notice(&event, self);
+            }
+        }
+        self.unload(peer.workspace());
+    }
+
+    fn unload(&self, workspace: &str) {
+        let grace = self.limits.workspace_unload_grace_period.duration();
+        if grace.is_zero() {
+            return self.registry.unload(workspace);
+        }
+        // without a runtime the server is ending anyway
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (name, registry) = (workspace.to_owned(), Arc::clone(&self.registry));
+        runtime.spawn(async move {
+            tokio::time::sleep(grace).await;
+            registry.unload(&name);
+        });
+    }
+
+    /// The server's own user, encoded.
+    pub(crate) fn root_user(&self) -> Bytes {
+        self.root.clone()
+    }
+
+    /// Counts services that came (or went, with -1).
+    pub(crate) fn count_services(&self, change: i8) {
+        if change > 0 { self.metrics.services.increment() } else { self.metrics.services.decrement() }
+    }
+
+    /// Counts a call to the manager.
+    pub(crate) fn count_manager_call(&self) {
+        self.metrics.manager_calls_total.increment();
+    }
+
+    /// Tells the subscribers in `workspace` of an event of the server's own; gives the message.
+    pub fn emit(&self, workspace: &str, kind: &str, data: Value) -> Option<Bytes> {
+        let message = Map::from_iter([("type", Value::from(kind)), ("to", Value::from("*")), ("data", data)]);
+        let event = Bytes::from(Value::Map(message).to_msgpack().ok()?);
+        let subscribers = self.registry.workspace(workspace).map(|workspace| workspace.subscribers(kind));
+        for peer in subscribers.into_iter().flatten() {
+            self.tell(&peer, Item::Frame(event.clone()));
+        }
+        Some(event)
+    }
+
+    /// Puts what the server has to say into a client's queue. There is room for it unless the client stopped reading.
+    pub(super) fn tell(&self, peer: &Peer, item: Item) {
+        if let Err(super::queue::Refused::Full(_)) = peer.queue.push_urgent(item) {
+            peer.queue.close(Ending::told(1008, "Client is too slow: too many messages wait for it"));
+        }
+    }
+
+    /// The service that `id` names for `caller`. Every form of a service id is understood.
+    ///
+    /// # Errors
+    /// `not_found`, `conflict` when there are several and `mode` is exact, `permission_denied`, `invalid` for an id
+    /// or a mode that makes no sense.
+    pub fn find_service(&self, id: &str, caller: &Caller, mode: Option<&str>) -> Result<Arc<Service>> {
+        let uri = ServiceUri::parse(id, &caller.workspace);
+        let uri = uri.map_err(|error| Error::invalid(format!("ValueError: {}", error.message())))?;
+        self.find(&uri, caller, mode)
+    }
+
+    /// The service at `uri` for `caller`.
+    ///
+    /// # Errors
+    /// As [`Hub::find_service`].
+    pub fn find(&self, uri: &ServiceUri, caller: &Caller, mode: Option<&str>) -> Result<Arc<Service>> {
+        let mode = mode.map_or_else(|| Ok(Mode::default_in(&uri.workspace)), str::parse)?;
+        let mut found = self.registry.find(uri);
+        if found.is_empty() {
+            return Err(select::not_found(uri));
+        }
+        found.retain(|service| service.admits(caller));
+        if found.is_empty() {
+            let text = format!(
+                "PermissionError: Permission denied for non-public service in workspace {}",
+                uri.workspace
+            );
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
+        select::select(found, uri, mode)
+    }
+}
+
+/// Names come from tokens and are trusted; the root user may write what it likes, so they are looked at here.
+fn check_workspace(name: &str) -> Result<(), HandshakeError> {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || "/:@*#".contains(c);
+    if name.is_empty() || name.len() > 255 || name.contains(bad) {
+        let shown: String = name.chars().take(64).collect();
+        return Err(HandshakeError::establish(format_args!("Invalid workspace name: {shown}")));
+    }
+    Ok(())
+}
+
+/// An error as the frame that ends the call of `session`.
+pub(super) fn reject(from: &str, to: &str, session: &str, error: &Error) -> Result<Bytes> {
+    let mut out = Writer::new();
+    let method = format!("{session}.reject");
+    polyfn_core::wire::Route { from, to, method: &method, ..Default::default() }.write(&mut out)?;
+    out.open_map(1)?;
+    out.text("args")?;
+    out.open_list(1)?;
+    out.error(error)?;
+    out.close();
+    out.close();
+    Ok(Bytes::from(out.into_bytes()))
+}

@@ -1,0 +1,23 @@
+//! Who is connected, and where messages go.
+//!
+//! One [`Hub`] for the process. A frame from a client is rewritten ([`polyfn_core::wire::rewrite`]: who sends it is
+//! the hub's word, never the client's), its target is looked up, and the same bytes go into the target's queue.
+//! Only the routing segment is ever read.
+
+mod deliver;
+mod gateway;
+#[expect(clippy::module_inception, reason = "the file defines `Hub`; the folder is its layer")]
+mod hub;
+mod peer;
+mod queue;
+mod registry;
+mod select;
+mod service;
+
+pub use gateway::{CallRequest, Gateway};
+pub use hub::{Hub, Management, Settings};
+pub use peer::{Caller, Peer, encode_user};
+pub use queue::{Ending, Item, Next, Queue, Refused};
+pub use registry::{AddError, Registry, Workspace, WorkspaceInfo};
+pub use select::{Mode, select};
+pub use service::Service;

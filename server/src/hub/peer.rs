@@ -1,0 +1,168 @@
+//! One connected client, and whoever else asks the server for something.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use polyfn_core::Value;
+use polyfn_core::wire::Sender;
+
+use crate::auth::{Identity, Permission, UserInfo};
+use crate::hub::queue::Queue;
+use crate::limits::Limits;
+
+/// A user as the relay puts it into frames.
+#[must_use]
+pub fn encode_user(user: &UserInfo) -> Bytes {
+    let json = serde_json::to_value(user).unwrap_or_default();
+    Value::from(json).to_msgpack().map_or_else(|_| Bytes::from_static(&[0xc0]), Bytes::from)
+}
+
+/// One connection of a client.
+#[derive(Debug)]
+pub struct Peer {
+    /// Who it is, as written into its frames.
+    pub sender: Sender,
+    /// Its name in the workspace.
+    pub client_id: String,
+    /// Its user.
+    pub user: Arc<UserInfo>,
+    /// Its right in the workspace, at least to read.
+    pub permission: Permission,
+    /// What is to be written to it.
+    pub queue: Queue,
+    /// Tells connections of the same client apart: the end of an old one must not remove a newer one.
+    pub(super) generation: u64,
+    pub(super) detached: AtomicBool,
+    /// Event types that it wants to hear of; most connections have a single one.
+    subscriptions: Mutex<HashSet<Box<str>>>,
+    /// Messages received, control frames included.
+    heard: AtomicU64,
+    /// When the last message with data came, in milliseconds since the hub began.
+    active: AtomicU64,
+    /// Its reader waits for a slow receiver, so that nothing can be heard from it.
+    waiting: AtomicBool,
+}
+
+impl Peer {
+    pub(super) fn new(identity: Identity, generation: u64, limits: &Limits, now: Duration) -> Self {
+        let Identity { user, workspace, permission, client_id, reconnecting: _ } = identity;
+        let address = format!("{workspace}/{client_id}");
+        Self {
+            sender: Sender { workspace, address, user: encode_user(&user) },
+            client_id,
+            user: Arc::new(user),
+            permission,
+            queue: Queue::new(limits),
+            generation,
+            detached: AtomicBool::new(false),
+            subscriptions: Mutex::default(),
+            heard: AtomicU64::new(0),
+            active: AtomicU64::new(milliseconds(now)),
+            waiting: AtomicBool::new(false),
+        }
+    }
+
+    /// `workspace/client`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.sender.address
+    }
+
+    /// The workspace that it is in.
+    #[must_use]
+    pub fn workspace(&self) -> &str {
+        &self.sender.workspace
+    }
+
+    /// Notes a sign of life.
+    pub fn hear(&self) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes a message with data; `now` counts from when the hub began.
+    pub fn be_active(&self, now: Duration) {
+        self.active.store(milliseconds(now), Ordering::Relaxed);
+    }
+
+    /// When the last message with data came.
+    #[must_use]
+    pub fn last_active(&self) -> Duration {
+        Duration::from_millis(self.active.load(Ordering::Relaxed))
+    }
+
+    /// How much was heard so far; it grows with each sign of life.
+    #[must_use]
+    pub fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_waiting(&self, waiting: bool) {
+        self.waiting.store(waiting, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Wants to hear of events of these types; refuses, changing nothing, when they are too many.
+    pub fn subscribe<'a>(&self, kinds: impl Iterator<Item = &'a str>, max: usize) -> bool {
+        let mut subscriptions = self.subscriptions.lock();
+        let before = subscriptions.clone();
+        subscriptions.extend(kinds.map(Box::from));
+        if subscriptions.len() > max {
+            *subscriptions = before;
+            return false;
+        }
+        true
+    }
+
+    /// Does not want to hear of events of this type any longer.
+    pub fn unsubscribe(&self, kind: &str) {
+        self.subscriptions.lock().remove(kind);
+    }
+
+    /// Whether it wants to hear of events of this type.
+    #[must_use]
+    pub fn wants(&self, kind: &str) -> bool {
+        self.subscriptions.lock().contains(kind)
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Who asks: a connected client, or the user of an HTTP request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The user.
+    pub user: Arc<UserInfo>,
+    /// The workspace in which the user acts.
+    pub workspace: String,
+    /// The connection, if there is one.
+    pub peer: Option<Arc<Peer>>,
+}
+
+impl Caller {
+    /// A user who acts in `workspace` over HTTP.
+    #[must_use]
+    pub const fn new(user: Arc<UserInfo>, workspace: String) -> Self {
+        Self { user, workspace, peer: None }
+    }
+
+    /// The right in `workspace`.
+    #[must_use]
+    pub fn permission(&self, workspace: &str) -> Permission {
+        self.user.permission(workspace)
+    }
+}
+
+impl From<&Arc<Peer>> for Caller {
+    fn from(peer: &Arc<Peer>) -> Self {
+        Self { user: Arc::clone(&peer.user), workspace: peer.workspace().to_owned(), peer: Some(Arc::clone(peer)) }
+    }
+}

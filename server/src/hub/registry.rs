@@ -1,0 +1,342 @@
+//! Clients and services by workspace, in memory.
+//!
+//! Two locks, always taken in this order: the table of workspaces, then one workspace. Neither is held over an
+//! await. Relaying a frame takes both for reading.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::RwLock;
+use polyfn_core::wire::ServiceUri;
+
+use crate::auth::HandshakeError;
+use crate::hub::peer::Peer;
+use crate::hub::service::Service;
+use crate::limits::Limits;
+
+/// What is told of a workspace.
+#[derive(Clone, Debug)]
+pub struct WorkspaceInfo {
+    /// The name.
+    pub id: String,
+    /// A name for people.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether it stays when the last client has left.
+    pub persistent: bool,
+    /// Users who own it.
+    pub owners: Vec<String>,
+    /// Settings of its owner.
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+impl WorkspaceInfo {
+    /// A workspace that came into being because somebody joined it.
+    #[must_use]
+    pub fn joined(name: &str, owner: Option<&str>) -> Self {
+        Self {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            description: None,
+            persistent: false,
+            owners: owner.map(str::to_owned).into_iter().collect(),
+            config: serde_json::Map::new(),
+        }
+    }
+}
+
+/// One workspace.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The name.
+    pub name: String,
+    info: RwLock<WorkspaceInfo>,
+    members: RwLock<Members>,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    clients: HashMap<String, Arc<Peer>>,
+    /// By name, each list in order of registration.
+    services: HashMap<String, Vec<Arc<Service>>>,
+    /// How many services each client has.
+    counts: HashMap<String, usize>,
+}
+
+/// What became of a new connection.
+#[derive(Debug)]
+pub(super) struct Attached {
+    /// The connection whose place it took.
+    pub replaced: Option<Arc<Peer>>,
+}
+
+/// What went with a connection that ended.
+#[derive(Debug, Default)]
+pub(super) struct Detached {
+    /// Whether it was still the connection of its client.
+    pub was_current: bool,
+    /// How many services went with it.
+    pub services: usize,
+}
+
+/// What became of a registration.
+#[derive(Debug)]
+pub(crate) struct Added {
+    /// The service that it replaced.
+    pub replaced: Option<Arc<Service>>,
+}
+
+/// Why a registration is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddError {
+    /// The connection has ended.
+    Gone,
+    /// The client did not register its `built-in` service.
+    NotAnnounced,
+    /// Another service of this name excludes others, or this one does.
+    Singleton,
+    /// The client has too many.
+    TooMany,
+}
+
+/// All workspaces.
+#[derive(Debug)]
+pub struct Registry {
+    table: RwLock<Table>,
+    max_clients: usize,
+    max_connections: usize,
+    max_services: usize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    workspaces: HashMap<String, Arc<Workspace>>,
+    connections: HashMap<String, usize>,
+}
+
+impl Registry {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            table: RwLock::default(),
+            max_clients: limits.max_clients_per_workspace,
+            max_connections: limits.max_connections_per_user,
+            max_services: limits.max_services_per_client,
+        }
+    }
+
+    /// The workspace of this name, if it exists.
+    #[must_use]
+    pub fn workspace(&self, name: &str) -> Option<Arc<Workspace>> {
+        self.table.read().workspaces.get(name).cloned()
+    }
+
+    /// All workspaces.
+    #[must_use]
+    pub fn workspaces(&self) -> Vec<Arc<Workspace>> {
+        self.table.read().workspaces.values().cloned().collect()
+    }
+
+    /// The current connection of a client.
+    #[must_use]
+    pub fn client(&self, workspace: &str, client: &str) -> Option<Arc<Peer>> {
+        self.table.read().workspaces.get(workspace)?.client(client)
+    }
+
+    /// The services that `uri` asks for, in order of registration.
+    #[must_use]
+    pub fn find(&self, uri: &ServiceUri) -> Vec<Arc<Service>> {
+        self.workspace(&uri.workspace).map(|workspace| workspace.find(uri)).unwrap_or_default()
+    }
+
+    /// Creates a workspace, or replaces what is told of it.
+    pub fn put_workspace(&self, info: WorkspaceInfo) {
+        let mut table = self.table.write();
+        match table.workspaces.get(&info.id) {
+            Some(workspace) => *workspace.info.write() = info,
+            None => {
+                table.workspaces.insert(info.id.clone(), Arc::new(Workspace::new(info)));
+            }
+        }
+    }
+
+    /// Puts a connection in, in the place of another one of its client when `supersede` says so.
+    ///
+    /// # Errors
+    /// Says with which code and text the newcomer is refused.
+    pub(super) fn attach(&self, peer: &Arc<Peer>, supersede: bool) -> Result<Attached, HandshakeError> {
+        let mut table = self.table.write();
+        let held = table.connections.get(&peer.user.id).copied().unwrap_or_default();
+        if held >= self.max_connections {
+            let text = format!("Too many connections of one user: {} are allowed", self.max_connections);
+            return Err(HandshakeError::refused(text));
+        }
+        let name = peer.workspace();
+        let owner = (peer.user.own_workspace() == name).then_some(peer.user.id.as_str());
+        let workspace = table.workspaces.get(name).cloned();
+        let workspace = workspace.unwrap_or_else(|| Arc::new(Workspace::new(WorkspaceInfo::joined(name, owner))));
+        let replaced = workspace.attach(peer, supersede, self.max_clients)?;
+        table.workspaces.entry(name.to_owned()).or_insert(workspace);
+        *table.connections.entry(peer.user.id.clone()).or_default() += 1;
+        Ok(Attached { replaced })
+    }
+
+    /// Takes a connection out, with all that its client registered unless a newer connection holds that now.
+    pub(super) fn detach(&self, peer: &Arc<Peer>) -> Detached {
+        if peer.detached.swap(true, Ordering::Relaxed) {
+            return Detached::default();
+        }
+        let mut table = self.table.write();
+        if let Some(held) = table.connections.get_mut(&peer.user.id) {
+            *held -= 1;
+            if *held == 0 {
+                table.connections.remove(&peer.user.id);
+            }
+        }
+        let Some(workspace) = table.workspaces.get(peer.workspace()) else { return Detached::default() };
+        workspace.detach(peer)
+    }
+
+    /// Forgets a workspace that nobody is in and that is not to stay.
+    pub(super) fn unload(&self, name: &str) {
+        let mut table = self.table.write();
+        let idle = table.workspaces.get(name).is_some_and(|workspace| workspace.is_idle());
+        if idle {
+            table.workspaces.remove(name);
+        }
+    }
+
+    /// Registers a service of `peer`, in the place of the one of the same name that it had.
+    pub(crate) fn add_service(&self, peer: &Arc<Peer>, service: Service) -> Result<Added, AddError> {
+        let workspace = self.workspace(peer.workspace()).ok_or(AddError::Gone)?;
+        workspace.add_service(peer, service, self.max_services)
+    }
+}
+
+impl Workspace {
+    fn new(info: WorkspaceInfo) -> Self {
+        Self { name: info.id.clone(), info: RwLock::new(info), members: RwLock::default() }
+    }
+
+    /// What is told of it.
+    #[must_use]
+    pub fn info(&self) -> WorkspaceInfo {
+        self.info.read().clone()
+    }
+
+    /// Whether `user` owns it in person.
+    #[must_use]
+    pub fn is_owned_by(&self, user: &str) -> bool {
+        self.info.read().owners.iter().any(|owner| owner == user)
+    }
+
+    /// The current connection of a client.
+    #[must_use]
+    pub fn client(&self, client: &str) -> Option<Arc<Peer>> {
+        self.members.read().clients.get(client).cloned()
+    }
+
+    /// All connections.
+    #[must_use]
+    pub fn clients(&self) -> Vec<Arc<Peer>> {
+        self.members.read().clients.values().cloned().collect()
+    }
+
+    /// Connections that want to hear of events of type `kind`.
+    #[must_use]
+    pub fn subscribers(&self, kind: &str) -> Vec<Arc<Peer>> {
+        self.members.read().clients.values().filter(|peer| peer.wants(kind)).cloned().collect()
+    }
+
+    /// The services that `uri` asks for, in order of registration.
+    #[must_use]
+    pub fn find(&self, uri: &ServiceUri) -> Vec<Arc<Service>> {
+        let members = self.members.read();
+        let fits = |service: &&Arc<Service>| service.matches(uri);
+        if uri.service == "*" {
+            return members.services.values().flatten().filter(fits).cloned().collect();
+        }
+        members.services.get(&uri.service).into_iter().flatten().filter(fits).cloned().collect()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.members.read().clients.is_empty() && !self.info.read().persistent
+    }
+
+    fn attach(&self, peer: &Arc<Peer>, supersede: bool, max: usize) -> Result<Option<Arc<Peer>>, HandshakeError> {
+        let mut members = self.members.write();
+        match members.clients.get(&peer.client_id) {
+            Some(_) if !supersede => Err(HandshakeError::establish(format_args!(
+                "Client already exists and is active: {}",
+                peer.address()
+            ))),
+            None if members.clients.len() >= max => {
+                let text = format!("Too many clients in workspace {}: {max} are allowed", self.name);
+                Err(HandshakeError::refused(text))
+            }
+            _ => Ok(members.clients.insert(peer.client_id.clone(), Arc::clone(peer))),
+        }
+    }
+
+    fn detach(&self, peer: &Peer) -> Detached {
+        let mut members = self.members.write();
+        let current = members.clients.get(&peer.client_id).map(|current| current.generation);
+        if current != Some(peer.generation) {
+            return Detached::default();
+        }
+        members.clients.remove(&peer.client_id);
+        let services = members.counts.remove(&peer.client_id).unwrap_or_default();
+        if services > 0 {
+            members.services.retain(|_, list| {
+                list.retain(|service| service.client != peer.client_id);
+                !list.is_empty()
+            });
+        }
+        Detached { was_current: true, services }
+    }
+
+    fn add_service(&self, peer: &Peer, service: Service, max: usize) -> Result<Added, AddError> {
+        let mut members = self.members.write();
+        if members.clients.get(&service.client).is_none_or(|current| current.generation != peer.generation) {
+            return Err(AddError::Gone);
+        }
+        let count = members.counts.get(&service.client).copied().unwrap_or_default();
+        let Members { services, counts, .. } = &mut *members;
+        let own = |other: &Arc<Service>| other.client == service.client;
+        let announced = services.get("built-in").is_some_and(|list| list.iter().any(|s| s.client == service.client));
+        if !announced && !service.is_built_in() {
+            return Err(AddError::NotAnnounced);
+        }
+        let known = services.get(&service.name).map(Vec::as_slice).unwrap_or_default();
+        if known.iter().any(|other| !own(other) && (other.singleton || service.singleton)) {
+            return Err(AddError::Singleton);
+        }
+        let at = known.iter().position(own);
+        if at.is_none() && count >= max {
+            return Err(AddError::TooMany);
+        }
+        let list = services.entry(service.name.clone()).or_default();
+        let replaced = at.map(|at| list.remove(at));
+        if replaced.is_none() {
+            *counts.entry(service.client.clone()).or_default() += 1;
+        }
+        list.push(Arc::new(service));
+        Ok(Added { replaced })
+    }
+
+    /// Takes a service out.
+    pub(crate) fn remove_service(&self, service: &Arc<Service>) -> bool {
+        let mut members = self.members.write();
+        let Some(list) = members.services.get_mut(&service.name) else { return false };
+        let Some(at) = list.iter().position(|other| Arc::ptr_eq(other, service)) else { return false };
+        list.remove(at);
+        if list.is_empty() {
+            members.services.remove(&service.name);
+        }
+        if let Some(count) = members.counts.get_mut(&service.client) {
+            *count -= 1;
+        }
+        true
+    }
+}

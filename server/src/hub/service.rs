@@ -1,0 +1,72 @@
+//! A registered service, as the server knows it.
+
+use polyfn_core::Map;
+use polyfn_core::session::Visibility;
+use polyfn_core::wire::ServiceUri;
+
+use crate::auth::Permission;
+use crate::hub::peer::Caller;
+
+/// A service that some client offers; the functions themselves stay with their owner.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The workspace.
+    pub workspace: String,
+    /// The client that offers it.
+    pub client: String,
+    /// Its own name.
+    pub name: String,
+    /// The application it belongs to, `*` for none.
+    pub app: String,
+    /// Its type, such as `functions`.
+    pub kind: String,
+    /// Who may see and call it.
+    pub visibility: Visibility,
+    /// Other workspaces that may, too.
+    pub authorized: Vec<String>,
+    /// Nobody else in the workspace may offer a service of this name.
+    pub singleton: bool,
+    /// What is told of it, in the shape of `list_services`.
+    pub info: Map,
+}
+
+impl Service {
+    /// `workspace/client:name`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}/{}:{}", self.workspace, self.client, self.name)
+    }
+
+    /// Where its functions are called, `workspace/client`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("{}/{}", self.workspace, self.client)
+    }
+
+    /// The service that every client registers first.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        self.name == "built-in"
+    }
+
+    /// Whether it is what `uri` asks for; `*` in the query stands for anything.
+    #[must_use]
+    pub fn matches(&self, uri: &ServiceUri) -> bool {
+        let fits = |asked: &str, own: &str| asked == "*" || asked == own;
+        fits(&uri.service, &self.name) && fits(&uri.client, &self.client) && fits(&uri.app, &self.app)
+    }
+
+    /// Whether `caller` may get and call it.
+    #[must_use]
+    pub fn admits(&self, caller: &Caller) -> bool {
+        self.visibility != Visibility::Protected
+            || caller.permission(&self.workspace) >= Permission::Read
+            || self.is_authorized(&caller.workspace)
+    }
+
+    /// Whether its owner named `workspace` among those that may use it.
+    #[must_use]
+    pub fn is_authorized(&self, workspace: &str) -> bool {
+        self.authorized.iter().any(|other| other == workspace)
+    }
+}

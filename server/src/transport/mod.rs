@@ -1,0 +1,4 @@
+//! An accepted connection becomes a peer of the hub.
+
+mod session;
+pub mod websocket;

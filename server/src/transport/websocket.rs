@@ -1,0 +1,202 @@
+//! `GET /ws`: the upgrade, and the first message by which a client says who it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State as Extract};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::{SinkExt, StreamExt};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message, error::CapacityError};
+
+use crate::auth::{AuthMessage, HandshakeError, Identity};
+use crate::clock;
+use crate::hub::Peer;
+use crate::http::problem;
+use crate::state::{State, VERSION};
+use crate::transport::session;
+
+/// Bytes read at once. An idle connection holds this much, so it is small; a long frame is read in more pieces.
+const READ_BUFFER: usize = 4 << 10;
+/// Bytes gathered before the socket is written to; more than what usually waits at once.
+const WRITE_BUFFER: usize = 64 << 10;
+/// How long the other side has to answer a close frame.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// What belongs into the first message and not into a URL, where it would end up in logs.
+const MISPLACED: [&str; 4] = ["workspace", "client_id", "token", "reconnection_token"];
+
+/// A connection of this server.
+pub(super) type Socket = WebSocketStream<TcpStream>;
+
+/// Answers the upgrade; the connection goes on in a task of its own.
+pub async fn upgrade(Extract(state): Extract<Arc<State>>, mut request: Request<Body>) -> Response {
+    let Some(accept) = accept_key(request.method(), request.headers()) else {
+        let headers = [(header::UPGRADE, "websocket"), (header::CONNECTION, "upgrade")];
+        return (headers, problem::detail(StatusCode::UPGRADE_REQUIRED, "expected a websocket upgrade"))
+            .into_response();
+    };
+    let misplaced = has_credentials(request.uri().query().unwrap_or_default());
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(upgraded) => {
+                if let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() {
+                    serve(state, parts.io.into_inner(), parts.read_buf.to_vec(), misplaced).await;
+                }
+            }
+            Err(error) => tracing::debug!(%error, "a websocket was not opened"),
+        }
+    });
+    let headers = [
+        (header::CONNECTION, HeaderValue::from_static("upgrade")),
+        (header::UPGRADE, HeaderValue::from_static("websocket")),
+        (header::SEC_WEBSOCKET_ACCEPT, accept),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+/// The answer to the key of a proper upgrade request.
+fn accept_key(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
+    let holds = |name: header::HeaderName, wanted: &str| {
+        let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(',')).any(|word| word.trim().eq_ignore_ascii_case(wanted))
+    };
+    let proper = method == Method::GET
+        && holds(header::CONNECTION, "upgrade")
+        && holds(header::UPGRADE, "websocket")
+        && holds(header::SEC_WEBSOCKET_VERSION, "13");
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| proper)?;
+    HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()
+}
+
+fn has_credentials(query: &str) -> bool {
+    query.split('&').filter_map(|pair| pair.split('=').next()).any(|key| MISPLACED.contains(&key))
+}
+
+async fn serve(state: Arc<State>, stream: TcpStream, read: Vec<u8>, misplaced: bool) {
+    let _open = state.metrics.connections.hold();
+    let signal = state.shutdown.for_session();
+    let limits = &state.config.limits;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_frame_size(Some(limits.max_frame_size))
+        .max_message_size(Some(limits.max_frame_size));
+    let mut socket = WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
+    let joined = if misplaced { Err(HandshakeError::legacy()) } else { join(&state, &mut socket).await };
+    match joined {
+        Ok(peer) => {
+            session::run(&state, socket, &peer).await;
+            state.hub.leave(&peer);
+            state.metrics.clients.decrement();
+            tracing::debug!(client = peer.address(), "disconnected");
+        }
+        Err(error) => {
+            state.metrics.handshakes_refused_total.increment();
+            tracing::debug!(code = error.code, message = error.message, "refused a client");
+            refuse(&mut socket, &error, !misplaced).await;
+        }
+    }
+    drop(signal);
+}
+
+async fn join(state: &Arc<State>, socket: &mut Socket) -> Result<Arc<Peer>, HandshakeError> {
+    let limits = &state.config.limits;
+    let hello = timeout(limits.time_to_authenticate.duration(), first_text(socket, limits.max_auth_size));
+    let hello = hello.await.map_err(|_| HandshakeError::timeout())??;
+    // after the first message, so that silent sockets keep nobody out
+    let place = timeout(limits.handshake_wait_timeout.duration(), place(state).acquire_owned());
+    let Ok(Ok(_place)) = place.await else { return Err(HandshakeError::busy()) };
+    let identity = AuthMessage::parse(&hello)?.authenticate(&state.tokens, limits, clock::now())?;
+    drop(hello);
+    let welcome = welcome(state, &identity)?;
+    let peer = state.hub.join(identity, welcome).await?;
+    if state.shutdown.begun() {
+        state.hub.leave(&peer);
+        return Err(HandshakeError { code: 1001, message: "Server is shutting down".to_owned() });
+    }
+    state.metrics.clients.increment();
+    state.metrics.clients_total.increment();
+    Ok(peer)
+}
+
+fn place(state: &State) -> Arc<Semaphore> {
+    Arc::clone(&state.hub.handshakes)
+}
+
+/// The first message; what is longer than allowed is refused before it is looked at.
+async fn first_text(socket: &mut Socket, max: usize) -> Result<String, HandshakeError> {
+    loop {
+        return match socket.next().await {
+            Some(Ok(Message::Text(text))) if text.len() <= max => Ok(text.as_str().to_owned()),
+            Some(Ok(Message::Text(text))) => Err(too_long(text.len(), max)),
+            Some(Err(SocketError::Capacity(CapacityError::MessageTooLong { size, .. }))) => Err(too_long(size, max)),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            _ => Err(HandshakeError::undecodable()),
+        };
+    }
+}
+
+fn too_long(found: usize, max: usize) -> HandshakeError {
+    HandshakeError::refused(format!("Authentication message too long: {found} bytes, {max} are allowed"))
+}
+
+/// `connection_info`, with its fields in the order of the protocol.
+fn welcome(state: &State, identity: &Identity) -> Result<String, HandshakeError> {
+    let token = state.reconnection_token(&identity.user, &identity.workspace, &identity.client_id)?;
+    Ok(serde_json::json!({
+        "type": "connection_info",
+        "hypha_version": VERSION,
+        "public_base_url": state.public_base_url,
+        "local_base_url": state.local_base_url,
+        "manager_id": state.manager_id,
+        "workspace": identity.workspace,
+        "client_id": identity.client_id,
+        "user": identity.user,
+        "reconnection_token": token,
+        "reconnection_token_life_time": state.tokens.reconnection_life_time() as f64,
+    })
+    .to_string())
+}
+
+impl State {
+    /// The token with which a client comes back.
+    pub(super) fn reconnection_token(
+        &self,
+        user: &crate::auth::UserInfo,
+        workspace: &str,
+        client: &str,
+    ) -> Result<String, HandshakeError> {
+        let token = self.tokens.reconnection(user, workspace, client, clock::now());
+        token.map_err(HandshakeError::establish)
+    }
+}
+
+async fn refuse(socket: &mut Socket, error: &HandshakeError, told: bool) {
+    if told {
+        let text = serde_json::json!({"type": "error", "message": error.message}).to_string();
+        _ = socket.feed(Message::text(text)).await;
+    }
+    _ = timeout(GOODBYE, socket.send(close_frame(error.code, error.close_reason()))).await;
+    drain(socket).await;
+}
+
+/// A close frame; `reason` must fit.
+pub(super) fn close_frame(code: u16, reason: &str) -> Message {
+    Message::Close(Some(CloseFrame { code: CloseCode::from(code), reason: reason.into() }))
+}
+
+/// Waits for the other side to close, for a moment: what is closed with unread bytes is torn down at once, and the
+/// last words with it.
+pub(super) async fn drain(socket: &mut (impl futures_util::Stream + Unpin)) {
+    _ = timeout(GOODBYE, async { while socket.next().await.is_some() {} }).await;
+}

@@ -1,0 +1,14 @@
+//! The workspace manager: the service `default` that clients talk to.
+
+mod arguments;
+mod clients;
+mod events;
+mod manager;
+mod query;
+mod registration;
+mod services;
+mod table;
+mod tokens;
+mod workspaces;
+
+pub use manager::{Call, Manager};

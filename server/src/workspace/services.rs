@@ -1,0 +1,275 @@
+//! Services: register, look up, list, get.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use polyfn_core::wire::ServiceUri;
+use polyfn_core::{Error, ErrorKind, Map, Result, Value};
+
+use crate::auth::Permission;
+use crate::hub::{AddError, CallRequest, Caller, Hub, Service};
+use crate::workspace::arguments::{denied, invalid};
+use crate::workspace::manager::Call;
+use crate::workspace::query::Query;
+use crate::workspace::registration;
+
+/// Seconds to wait for the owner of a service.
+const OWNER_SECONDS: f64 = 10.0;
+/// Seconds that a caller may ask to wait at most.
+const OWNER_SECONDS_MAX: f64 = 600.0;
+
+/// `register_service`.
+pub(super) fn register(call: &mut Call) -> Result<Value> {
+    let peer = call.peer()?;
+    let info = call.arguments.map(0, "service")?;
+    let Some(service) = registration::read(info, &peer)? else { return Ok(Value::Nil) };
+    let (hub, name, built_in) = (Arc::clone(&call.hub), service.name.clone(), service.is_built_in());
+    let info = Value::Map(service.info.clone());
+    let has_setup = name == "default" && has_member(&service.info, "setup");
+    let added = hub.registry.add_service(&peer, service).map_err(|error| refusal(error, &name, call))?;
+    let workspace = peer.workspace();
+    if added.replaced.is_none() {
+        hub.count_services(1);
+    }
+    if built_in {
+        let kind = if added.replaced.is_some() { "client_updated" } else { "client_connected" };
+        let data = Map::from_iter([("id", peer.address()), ("workspace", workspace)]);
+        hub.emit(workspace, kind, Value::Map(data));
+        return Ok(Value::Nil);
+    }
+    if let Some(old) = added.replaced {
+        hub.emit(workspace, "service_removed", Value::Map(old.info.clone()));
+    }
+    hub.emit(workspace, "service_added", info);
+    if has_setup {
+        set_up(&hub, workspace, peer.address());
+    }
+    Ok(Value::Nil)
+}
+
+fn has_member(info: &Map, name: &str) -> bool {
+    info.get("service_schema").and_then(Value::as_map).is_some_and(|schema| schema.contains(name))
+}
+
+/// Calls `setup` of a service named `default`; nobody waits for its end.
+fn set_up(hub: &Arc<Hub>, workspace: &str, owner: &str) {
+    let (hub, workspace, owner) = (Arc::clone(hub), workspace.to_owned(), owner.to_owned());
+    tokio::spawn(async move {
+        let user = hub.root_user();
+        let request = CallRequest {
+            user: &user,
+            workspace: &workspace,
+            target: &owner,
+            method: "services.default.setup",
+            args: 0,
+            with_kwargs: false,
+            write: |_: &mut _| Ok(()),
+            timeout: Duration::from_secs(30),
+        };
+        if let Err(error) = hub.gateway.call(&hub, request).await {
+            tracing::debug!(client = owner, %error, "setup failed");
+        }
+    });
+}
+
+fn refusal(error: AddError, name: &str, call: &Call) -> Error {
+    let workspace = &call.caller.workspace;
+    match error {
+        AddError::Gone => Error::new(ErrorKind::PeerGone, "the connection has ended"),
+        AddError::NotAnnounced => Error::new(
+            ErrorKind::Conflict,
+            format!("RuntimeError: service '{name}' needs the client's `built-in` service: register that first"),
+        ),
+        AddError::Singleton => Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "ValueError: A singleton service with the same name ({name}) already exists in the workspace \
+                 ({workspace}), please remove it first or use a different name"
+            ),
+        ),
+        AddError::TooMany => Error::new(
+            ErrorKind::Overloaded,
+            format!(
+                "ValueError: Too many services: a client may register {}",
+                call.manager.limits.max_services_per_client
+            ),
+        ),
+    }
+}
+
+/// `unregister_service`: only the caller's own.
+pub(super) fn unregister(call: &mut Call) -> Result<Value> {
+    let peer = call.peer()?;
+    let id = call.arguments.text(0, "service_id")?;
+    let name = id.rsplit_once(':').map_or(id.as_str(), |(_, name)| name);
+    let prefixes = [format!("{}:{name}", peer.address()), format!("{}:{name}", peer.client_id), name.to_owned()];
+    let star = [format!("*:{name}"), format!("{}/*:{name}", peer.workspace()), format!("{}/{name}", peer.workspace())];
+    let plain = id.split('@').next().unwrap_or_default();
+    let uri = ServiceUri {
+        workspace: peer.workspace().to_owned(),
+        client: peer.client_id.clone(),
+        service: name.split('@').next().unwrap_or_default().to_owned(),
+        app: "*".to_owned(),
+    };
+    let own = prefixes.iter().chain(&star).any(|form| form.split('@').next() == Some(plain));
+    if !own {
+        let exists = ServiceUri::parse(&id, peer.workspace()).is_ok_and(|uri| {
+            uri.workspace == peer.workspace() && !call.hub.registry.find(&uri).is_empty()
+        });
+        if exists {
+            return Err(denied(format!(
+                "PermissionError: Service '{id}' belongs to another client: only its owner may unregister it"
+            )));
+        }
+        return Err(not_found(&id, peer.workspace()));
+    }
+    let service = call.hub.registry.find(&uri).into_iter().next().ok_or_else(|| not_found(&id, peer.workspace()))?;
+    let workspace = call.hub.registry.workspace(peer.workspace());
+    if !workspace.is_some_and(|workspace| workspace.remove_service(&service)) {
+        return Err(not_found(&id, peer.workspace()));
+    }
+    call.hub.count_services(-1);
+    if service.is_built_in() {
+        let data = Map::from_iter([("id", peer.client_id.as_str()), ("workspace", peer.workspace())]);
+        call.hub.emit(peer.workspace(), "client_disconnected", Value::Map(data));
+    } else {
+        call.hub.emit(peer.workspace(), "service_removed", Value::Map(service.info.clone()));
+    }
+    Ok(Value::Nil)
+}
+
+fn not_found(id: &str, workspace: &str) -> Error {
+    let uri = ServiceUri::parse(id, workspace).map_or_else(|_| id.to_owned(), |uri| uri.to_string());
+    Error::new(ErrorKind::NotFound, format!("KeyError: 'Service not found: {uri}'"))
+}
+
+/// `list_services`.
+pub(super) fn list(call: &mut Call) -> Result<Value> {
+    let query = Query::read(call.arguments.take(0), &call.caller.workspace)?;
+    let include_unlisted = call.arguments.flag(1);
+    if include_unlisted && query.workspace() != call.caller.workspace {
+        let text = "PermissionError: include_unlisted is only for the own workspace";
+        return Err(denied(text));
+    }
+    let workspaces = match query.workspace() {
+        "*" => call.hub.registry.workspaces(),
+        name => call.hub.registry.workspace(name).into_iter().collect(),
+    };
+    let all = query.workspace() == "*";
+    let mut infos = Vec::new();
+    for workspace in workspaces {
+        let found = workspace.find(query.uri());
+        let seen = found.into_iter().filter(|service| {
+            let foreign = all && service.workspace != call.caller.workspace;
+            query.fits(service) && is_listed(service, &call.caller, include_unlisted, foreign)
+        });
+        infos.extend(seen.map(|service| Value::Map(info_for(&service, &call.caller))));
+    }
+    Ok(Value::List(infos))
+}
+
+fn is_listed(service: &Service, caller: &Caller, include_unlisted: bool, public_only: bool) -> bool {
+    use polyfn_core::session::Visibility;
+    match service.visibility {
+        Visibility::Public => true,
+        Visibility::Unlisted => include_unlisted && service.workspace == caller.workspace,
+        Visibility::Protected if public_only => service.is_authorized(&caller.workspace),
+        Visibility::Protected => service.admits(caller),
+    }
+}
+
+/// Who else is authorised is not the business of those who are.
+fn info_for(service: &Service, caller: &Caller) -> Map {
+    let mut info = service.info.clone();
+    if caller.permission(&service.workspace) < Permission::Read
+        && let Some(config) = info.iter_mut().find(|(key, _)| key == "config")
+        && let Value::Map(config) = &mut config.1
+    {
+        config.remove("authorized_workspaces");
+    }
+    info
+}
+
+/// Settings of a look-up.
+struct Selection {
+    mode: Option<String>,
+    timeout: Duration,
+}
+
+impl Selection {
+    fn read(config: &Map) -> Result<Self> {
+        let mode = match config.get("mode") {
+            None | Some(Value::Nil) => None,
+            Some(Value::Text(mode)) => Some(mode.clone()),
+            Some(_) => return Err(invalid("TypeError: 'mode' must be a string")),
+        };
+        let seconds = config.get("timeout").and_then(Value::as_float).unwrap_or(OWNER_SECONDS);
+        let seconds = if seconds.is_finite() { seconds.clamp(0.1, OWNER_SECONDS_MAX) } else { OWNER_SECONDS };
+        Ok(Self { mode, timeout: Duration::from_secs_f64(seconds) })
+    }
+}
+
+/// `get_service_info`.
+pub(super) fn info(call: &mut Call) -> Result<Value> {
+    let id = call.arguments.text(0, "service_id")?;
+    let selection = Selection::read(&call.arguments.map(1, "config")?)?;
+    let service = call.hub.find_service(&id, &call.caller, selection.mode.as_deref())?;
+    Ok(Value::Map(info_for(&service, &call.caller)))
+}
+
+/// `get_service`.
+pub(super) fn get(mut call: Call) -> BoxFuture<'static, Result<Value>> {
+    Box::pin(async move {
+        let id = call.arguments.text(0, "service_id")?;
+        let selection = Selection::read(&call.arguments.map(1, "config")?)?;
+        if id == "~" || id.ends_with("/~") {
+            return Ok(call.manager.description.clone());
+        }
+        let found = call.hub.find_service(&id, &call.caller, selection.mode.as_deref());
+        let service = match found {
+            Err(error) if id == "default" && error.kind() == ErrorKind::NotFound => {
+                return Ok(call.manager.description.clone());
+            }
+            found => found?,
+        };
+        let described = fetch(&call.hub, &service, selection.timeout).await?;
+        complete(described, &service, &call.manager.public_base_url)
+    })
+}
+
+/// Asks the owner for its service. The right of the caller was checked; the owner sees the server, from its own
+/// workspace.
+async fn fetch(hub: &Arc<Hub>, service: &Service, timeout: Duration) -> Result<Value> {
+    let user = hub.root_user();
+    let request = CallRequest {
+        user: &user,
+        workspace: &service.workspace,
+        target: &service.address(),
+        method: "services.built-in.get_service",
+        args: 1,
+        with_kwargs: false,
+        write: |out: &mut polyfn_core::codec::Writer| out.text(&service.name),
+        timeout,
+    };
+    hub.gateway.call(hub, request).await?.value()
+}
+
+fn complete(described: Value, service: &Service, base: &str) -> Result<Value> {
+    let Value::Map(mut described) = described else {
+        return Err(Error::remote(format!("the owner of '{}' did not describe it", service.id())));
+    };
+    let mut config = match described.remove("config") {
+        Some(Value::Map(config)) => config,
+        _ => Map::new(),
+    };
+    config.insert("workspace", service.workspace.as_str());
+    config.insert("url", format!("{base}/{}/services/{}:{}", service.workspace, service.client, service.name));
+    let mut out = Map::from_iter([("config", Value::Map(config)), ("id", Value::from(service.id()))]);
+    for (key, value) in described {
+        if key != "id" {
+            out.insert(key, value);
+        }
+    }
+    Ok(Value::Map(out))
+}

@@ -1,0 +1,67 @@
+//! Tokens: make, look into.
+
+use polyfn_core::{Error, Map, Result, Value};
+
+use crate::auth::grant::{GrantError, TokenRequest, grant};
+use crate::auth::scope::Permission;
+use crate::workspace::arguments::{denied, invalid};
+use crate::workspace::manager::Call;
+use crate::{clock, names};
+
+/// `generate_token`: never more than the caller has.
+pub(super) fn generate(call: &mut Call) -> Result<Value> {
+    let request = read(&call.arguments.map(0, "config")?)?;
+    let current = &call.caller.workspace;
+    let workspace = request.workspace.as_deref().unwrap_or(current);
+    let owner = call.hub.registry.workspace(workspace).is_some_and(|w| w.is_owned_by(&call.caller.user.id));
+    let user = grant(&call.caller.user, current, owner, &request, names::random()).map_err(|error| match error {
+        GrantError::Denied(text) => denied(format!("PermissionError: {text}")),
+        GrantError::Invalid(text) => invalid(format!("ValueError: {text}")),
+    })?;
+    let token = call.manager.tokens.issue(&user, request.expires_in, clock::now());
+    token.map(Value::from).map_err(|error| Error::new(polyfn_core::ErrorKind::Internal, error.to_string()))
+}
+
+fn read(config: &Map) -> Result<TokenRequest> {
+    let text = |key: &str| match config.get(key) {
+        None | Some(Value::Nil) => Ok(None),
+        Some(Value::Text(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(invalid(format!("ValueError: '{key}' must be a string"))),
+    };
+    let default = TokenRequest::default();
+    let permission = match text("permission")? {
+        None => default.permission,
+        Some(word) => Permission::from_word(&word).ok_or_else(|| {
+            invalid("ValueError: 'permission' must be 'read', 'read_write' or 'admin'".to_owned())
+        })?,
+    };
+    let expires_in = match config.get("expires_in") {
+        None | Some(Value::Nil) => default.expires_in,
+        Some(value) => seconds(value)
+            .ok_or_else(|| invalid("ValueError: 'expires_in' must be a positive number of seconds".to_owned()))?,
+    };
+    let extra_scopes = match config.get("extra_scopes") {
+        None | Some(Value::Nil) => Vec::new(),
+        Some(Value::List(items)) => items
+            .iter()
+            .map(|item| item.as_text().map(str::to_owned))
+            .collect::<Option<_>>()
+            .ok_or_else(|| invalid("ValueError: 'extra_scopes' must be a list of strings"))?,
+        Some(_) => return Err(invalid("ValueError: 'extra_scopes' must be a list of strings")),
+    };
+    let (workspace, client_id, email) = (text("workspace")?, text("client_id")?, text("email")?);
+    Ok(TokenRequest { workspace, permission, expires_in, client_id, extra_scopes, email })
+}
+
+fn seconds(value: &Value) -> Option<u64> {
+    let seconds = value.as_float().filter(|seconds| *seconds >= 1.0 && *seconds < 1e12)?;
+    Some(seconds as u64)
+}
+
+/// `parse_token`.
+pub(super) fn parse(call: &mut Call) -> Result<Value> {
+    let token = call.arguments.text(0, "token")?;
+    let user = call.manager.tokens.verify(&token, clock::now());
+    let user = user.map_err(|error| invalid(format!("ValueError: Invalid token: {error}")))?;
+    Ok(Value::from(serde_json::to_value(user).unwrap_or_default()))
+}

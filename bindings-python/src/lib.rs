@@ -1,1 +1,37 @@
-//! The Python binding.
+//! `polyfn._native`: the core inside the Python interpreter.
+
+mod callback;
+mod client;
+mod convert;
+mod error;
+mod function;
+mod held;
+mod inbox;
+mod interpreter;
+mod link;
+mod pump;
+mod runtime;
+mod step;
+mod wake;
+
+/// What the Python half imports.
+#[pyo3::pymodule]
+mod _native {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::client::{Client, connect};
+    #[pymodule_export]
+    use crate::error::error_codes;
+    #[pymodule_export]
+    use crate::function::RemoteFunction;
+    #[pymodule_export]
+    use crate::runtime::{after_fork, at_exit};
+    #[pymodule_export]
+    use crate::step::CurrentTask;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::runtime::register(module)
+    }
+}

@@ -1,0 +1,176 @@
+//! A Python function as a handler: called in the drain, in a context of its own, answered without a task
+//! unless it suspends.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use polyfn_core::codec::Reader;
+use polyfn_core::session::{Invocation, RunId};
+use polyfn_core::{Error, ErrorKind};
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple,
+};
+use pyo3::intern;
+
+use crate::convert::{Inbound, Outbound};
+use crate::error::{from_exception, raised};
+use crate::interpreter::{Interpreter, call0, method1};
+use crate::link::Link;
+use crate::pump::Pump;
+use crate::step::{self, Outcome, Step};
+
+/// A function that runs for a peer, and where its answer goes.
+#[derive(Clone)]
+pub(crate) struct Job {
+    pub(crate) link: Arc<Link>,
+    /// None when nobody wants an answer.
+    pub(crate) run: Option<RunId>,
+    pub(crate) pump: Arc<Pump>,
+}
+
+impl Job {
+    /// Sends the result, or what was raised instead. What must not be caught comes back.
+    pub(crate) fn answer(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
+        match result {
+            Ok(value) => {
+                self.resolve(py, &value);
+                Ok(())
+            }
+            Err(error) => {
+                self.reject(&from_exception(py, &error));
+                let is_ordinary = error.is_instance_of::<PyException>(py)
+                    || error.is_instance(py, Interpreter::get(py)?.cancelled_error.bind(py));
+                if is_ordinary { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    fn resolve(&self, py: Python<'_>, value: &Bound<'_, PyAny>) {
+        let (Some(run), Ok(connection)) = (self.run, self.link.connection()) else { return };
+        // Nobody waits any longer when there is no draft.
+        let Some(mut draft) = connection.begin_reply(run) else { return };
+        match Outbound::new(py, &self.link).put(&mut draft.writer, value) {
+            Ok(()) => connection.finish_reply(draft),
+            Err(error) => {
+                draft.abandon().into_iter().for_each(|handle| self.link.release(handle));
+                connection.reject(run, &error.at("result"));
+            }
+        }
+    }
+
+    fn reject(&self, error: &Error) {
+        if let (Some(run), Ok(connection)) = (self.run, self.link.connection()) {
+            connection.reject(run, error);
+        }
+    }
+}
+
+/// Runs what a peer asked for.
+pub(crate) fn invoke(py: Python<'_>, job: Job, invocation: &Invocation) -> PyResult<()> {
+    let Some(handler) = job.link.handler(py, invocation.handler) else {
+        job.reject(&Error::new(ErrorKind::NotFound, "Method not found: the function was taken back"));
+        return Ok(());
+    };
+    let interpreter = Interpreter::get(py)?;
+    let (args, keywords) = match arguments(py, interpreter, &job, invocation) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            job.reject(&error);
+            return Ok(());
+        }
+    };
+    let context = call0(interpreter.copy_context.bind(py))?;
+    let event_loop = job.pump.event_loop(py)?;
+    let step = Step {
+        handler: handler.unbind(),
+        args: args.unbind(),
+        keywords: keywords.map(Bound::unbind),
+        event_loop: event_loop.clone().unbind(),
+        outcome: Mutex::new(None),
+    };
+    let step = Bound::new(py, step)?;
+    method1(&context, intern!(py, "run"), step.as_any())?;
+    let outcome = step.get().outcome.lock().take();
+    match outcome {
+        Some(Outcome::Ended(result)) => job.answer(py, result.map(|value| value.into_bound(py))),
+        Some(Outcome::Coroutine(coroutine)) => step::start_eagerly(py, job, &event_loop, &context, coroutine),
+        Some(Outcome::Suspended(suspended)) => suspended.promote(py, job, &event_loop, &context),
+        None => {
+            job.reject(&Error::new(ErrorKind::Internal, "the function was not run"));
+            Ok(())
+        }
+    }
+}
+
+type Arguments<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
+
+/// Decodes the arguments; the context, where it is wanted, is one by name.
+fn arguments<'py>(
+    py: Python<'py>,
+    interpreter: &Interpreter,
+    job: &Job,
+    invocation: &Invocation,
+) -> polyfn_core::Result<Arguments<'py>> {
+    job.pump.with_keys(|keys| {
+        let mut inbound = Inbound::new(py, interpreter, keys, &job.link);
+        let mut reader = invocation.payload.reader();
+        let count = reader.list()?;
+        let by_position = count.saturating_sub(usize::from(invocation.payload.with_kwargs));
+        // Not by the announced count: it is checked against the bytes, which may be many.
+        let mut args = Vec::with_capacity(by_position.min(16));
+        for _ in 0..by_position {
+            args.push(reader.build(&mut inbound)?);
+        }
+        let mut keywords = None;
+        if count > by_position {
+            let map = reader.build(&mut inbound)?;
+            let map = map.cast_into::<PyDict>();
+            keywords = Some(map.map_err(|_| Error::invalid("keyword arguments must be a map"))?);
+        }
+        if let Some(context) = &invocation.context {
+            let context = Reader::new(context).build(&mut inbound)?;
+            let keywords = keywords.get_or_insert_with(|| PyDict::new(py));
+            let set = keywords.set_item(intern!(py, "context"), context);
+            set.map_err(|_| Error::new(ErrorKind::Internal, "cannot pass the context"))?;
+        }
+        let args = PyTuple::new(py, args).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+        Ok((args, keywords))
+    })
+}
+
+/// Whether a result may be awaited. Plain values, which most are, are told by their type alone.
+pub(crate) fn is_awaitable(object: &Bound<'_, PyAny>) -> bool {
+    let is_plain = object.is_none()
+        || object.is_exact_instance_of::<PyDict>()
+        || object.is_exact_instance_of::<PyString>()
+        || object.is_exact_instance_of::<PyInt>()
+        || object.is_exact_instance_of::<PyList>()
+        || object.is_exact_instance_of::<PyBytes>()
+        || object.is_exact_instance_of::<PyFloat>()
+        || object.is_exact_instance_of::<PyBool>()
+        || object.is_exact_instance_of::<PyTuple>();
+    !is_plain && object.get_type().hasattr(intern!(object.py(), "__await__")).unwrap_or(false)
+}
+
+/// Tells how a task ended that began on its own.
+#[pyclass(frozen, module = "polyfn._native")]
+pub(crate) struct Finish {
+    pub(crate) job: Job,
+    pub(crate) key: u64,
+}
+
+#[pymethods]
+impl Finish {
+    fn __call__(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = task.py();
+        self.job.pump.drop_task(self.key);
+        self.job.answer(py, task.call_method0(intern!(py, "result")))
+    }
+}
+
+/// The error of a handler's machinery, as the exception that its caller would have seen.
+pub(crate) fn internal(py: Python<'_>, message: &str) -> PyErr {
+    raised(py, &Error::new(ErrorKind::Internal, message))
+}

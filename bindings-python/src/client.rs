@@ -1,0 +1,200 @@
+//! The connection object: thin handles on the core. Everything friendly is in the Python half.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use polyfn_core::codec::{Promise, Stub};
+use polyfn_core::net::{ClientOptions, Connection};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use pyo3::{Py, intern};
+
+use crate::convert::{Outbound, build_value, value_of};
+use crate::error::raised;
+use crate::function;
+use crate::inbox::Mailbox;
+use crate::interpreter::Interpreter;
+use crate::link::{self, Link};
+use crate::{pump, runtime};
+
+/// A connection that has joined a workspace.
+#[pyclass(frozen, module = "polyfn._native")]
+pub(crate) struct Client {
+    link: Arc<Link>,
+}
+
+/// Begins to connect; the future ends with the connection.
+///
+/// `on_event(kind, data)` is called on the loop for what happens outside of calls.
+#[pyfunction]
+#[pyo3(signature = (options, on_event))]
+pub(crate) fn connect<'py>(
+    py: Python<'py>,
+    options: &Bound<'py, PyDict>,
+    on_event: Py<PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = read_options(options)?;
+    let interpreter = Interpreter::get(py)?;
+    let (pump, event_loop) = pump::current(py, interpreter)?;
+    let number = link::next_number();
+    let mailbox = Arc::new(Mailbox::new(number, pump.number, pump.inbox.clone()));
+    let connection = Connection::open(options, mailbox.clone(), &runtime::handle()?);
+    let connection = connection.map_err(|error| raised(py, &error))?;
+    let opening = event_loop.call_method0(intern!(py, "create_future"))?;
+    pump.own(Link::new(number, pump.number, connection, mailbox, on_event, opening.clone().unbind()));
+    Ok(opening)
+}
+
+/// Reads the options; what is None or left out has the default of the core.
+fn read_options(given: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
+    fn set<'py, T: for<'a> FromPyObject<'a, 'py, Error: Into<PyErr>>>(
+        given: &Bound<'py, PyDict>,
+        name: &str,
+        place: impl FnOnce(T),
+    ) -> PyResult<()> {
+        if let Some(value) = given.get_item(name)?.filter(|value| !value.is_none()) {
+            place(value.extract().map_err(Into::into)?);
+        }
+        Ok(())
+    }
+    let mut options = ClientOptions::default();
+    set(given, "server_url", |url| options.server_url = url)?;
+    set(given, "workspace", |workspace| options.workspace = Some(workspace))?;
+    set(given, "client_id", |id| options.client_id = Some(id))?;
+    set(given, "token", |token| options.token = Some(token))?;
+    set(given, "reconnection_token", |token| options.reconnection_token = Some(token))?;
+    set(given, "name", |name| options.name = Some(name))?;
+    set(given, "reconnect", |reconnect| options.reconnect = reconnect)?;
+    set(given, "app_id", |app_id| options.session.app_id = app_id)?;
+    set(given, "long_message_chunk_size", |size| options.session.chunk_size = size)?;
+    set(given, "send_buffer", |size| options.session.send_buffer = size)?;
+    set(given, "method_timeout", |time: Seconds| options.session.method_timeout = time.0)?;
+    set(given, "connect_timeout", |time: Seconds| options.connect_timeout = time.0)?;
+    set(given, "ping_interval", |time: Seconds| options.ping_interval = time.0)?;
+    set(given, "ping_timeout", |time: Seconds| options.ping_timeout = time.0)?;
+    set(given, "token_refresh_interval", |time: Seconds| options.token_refresh_interval = time.0)?;
+    Ok(options)
+}
+
+/// A number of seconds that can be waited for.
+struct Seconds(Duration);
+
+impl<'py> FromPyObject<'_, 'py> for Seconds {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let seconds: f64 = object.extract()?;
+        Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| {
+            pyo3::exceptions::PyValueError::new_err(format!("{seconds} is not a number of seconds from 0 on"))
+        })
+    }
+}
+
+impl Client {
+    pub(crate) fn new(link: Arc<Link>) -> Self {
+        Self { link }
+    }
+
+    fn connection(&self, py: Python<'_>) -> PyResult<&Connection> {
+        self.link.connection().map_err(|error| raised(py, &error))
+    }
+}
+
+#[pymethods]
+impl Client {
+    /// Calls a method by its path at a target, for example `services.default.echo` at `*/manager`.
+    #[pyo3(signature = (target, method, args, kwargs = None))]
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        target: String,
+        method: String,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let stub = Stub { target, method, promise: Promise::Star, ..Stub::default() };
+        function::call(py, &self.link, &Arc::new(stub), args, kwargs)
+    }
+
+    /// Registers a service that stands ready as one dict; the future ends with its info.
+    fn register_service<'py>(
+        &self,
+        py: Python<'py>,
+        service: &Bound<'py, PyDict>,
+        overwrite: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let connection = self.connection(py)?;
+        let (pump, event_loop) = pump::current(py, Interpreter::get(py)?)?;
+        pump.visit(&self.link);
+        let mut draft = connection.begin_service();
+        let walked = Outbound::service(py, &self.link).put(&mut draft.writer, service.as_any());
+        if let Err(error) = walked {
+            draft.abandon().into_iter().for_each(|handle| self.link.release(handle));
+            return Err(raised(py, &error));
+        }
+        let (id, future) = pump.expect(&event_loop, &self.link)?;
+        connection.finish_service(id, draft, overwrite).map_err(|error| {
+            pump.unexpect(py, id);
+            raised(py, &error)
+        })?;
+        Ok(future)
+    }
+
+    /// Takes a service back; the future ends when the server knows.
+    fn unregister_service<'py>(&self, py: Python<'py>, service_id: &str) -> PyResult<Bound<'py, PyAny>> {
+        let connection = self.connection(py)?;
+        let (pump, event_loop) = pump::current(py, Interpreter::get(py)?)?;
+        pump.visit(&self.link);
+        let (id, future) = pump.expect(&event_loop, &self.link)?;
+        connection.unregister_service(id, service_id).map_err(|error| {
+            pump.unexpect(py, id);
+            raised(py, &error)
+        })?;
+        Ok(future)
+    }
+
+    /// Sends an event: a dict with `type` and, unless it is for the whole workspace, `to`.
+    fn emit(&self, py: Python<'_>, message: &Bound<'_, PyDict>) -> PyResult<()> {
+        let message = value_of(message.as_any()).map_err(|error| raised(py, &error))?;
+        self.connection(py)?.emit(&message).map_err(|error| raised(py, &error))
+    }
+
+    /// Says goodbye; the end is told by the event `closed`.
+    fn close(&self) {
+        self.link.close();
+    }
+
+    /// What the server said when it took the connection.
+    #[getter]
+    fn connection_info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        build_value(py, &self.link, &self.connection(py)?.connection_info().raw)
+    }
+
+    /// The own address, `workspace/client`.
+    #[getter]
+    fn address(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(self.connection(py)?.address())
+    }
+
+    /// How much is held, by name: everything is bounded, and everything should come down to zero again.
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let session = self.connection(py)?.statistics();
+        let (pump, _) = pump::current(py, Interpreter::get(py)?)?;
+        let numbers = PyDict::new(py);
+        numbers.set_item("calls", session.calls)?;
+        numbers.set_item("runs", session.runs)?;
+        numbers.set_item("kept", session.kept)?;
+        numbers.set_item("chunks", session.chunks)?;
+        numbers.set_item("transfers", session.transfers)?;
+        numbers.set_item("outgoing_bytes", session.outgoing_bytes)?;
+        numbers.set_item("functions", self.link.handler_count())?;
+        numbers.set_item("futures", pump.pending_count())?;
+        numbers.set_item("tasks", pump.task_count())?;
+        Ok(numbers)
+    }
+
+    fn __repr__(&self) -> String {
+        let address = self.link.connection().map_or_else(|_| "of another process".to_owned(), Connection::address);
+        format!("<connection {address}>")
+    }
+}

@@ -1,0 +1,341 @@
+//! Python objects onto the wire.
+
+use polyfn_core::codec::{FunctionMeta, Reader, Writer};
+use polyfn_core::{Error, Result, Value};
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyMemoryView, PySet, PyString,
+    PyTuple,
+};
+use pyo3::{ffi, intern};
+
+use super::{arrays, moments};
+use crate::error::{from_exception, from_walking, overflow, unsendable};
+use crate::function::RemoteFunction;
+use crate::link::Link;
+
+/// Walks Python objects into a message of one connection.
+pub(crate) struct Outbound<'a, 'py> {
+    py: Python<'py>,
+    /// Takes the functions; without one, functions are refused.
+    link: Option<&'a Link>,
+    /// Members of services say whether they are `async`.
+    is_service: bool,
+}
+
+/// A Python object as a value of the core; functions cannot be among it.
+pub(crate) fn value_of(object: &Bound<'_, PyAny>) -> Result<Value> {
+    let py = object.py();
+    let mut out = Writer::new();
+    Outbound { py, link: None, is_service: false }.put(&mut out, object)?;
+    Reader::new(&out.into_bytes().into()).value()
+}
+
+impl<'a, 'py> Outbound<'a, 'py> {
+    pub(crate) fn new(py: Python<'py>, link: &'a Link) -> Self {
+        Self { py, link: Some(link), is_service: false }
+    }
+
+    pub(crate) fn service(py: Python<'py>, link: &'a Link) -> Self {
+        Self { py, link: Some(link), is_service: true }
+    }
+
+    /// Writes arguments, by position and by name.
+    pub(crate) fn arguments(
+        &self,
+        out: &mut Writer,
+        args: &Bound<'py, PyTuple>,
+        keywords: Option<&Bound<'py, PyDict>>,
+    ) -> Result<()> {
+        for (at, argument) in args.iter_borrowed().enumerate() {
+            self.put(out, &argument).map_err(|error| error.at(&format!("args[{at}]")))?;
+        }
+        match keywords {
+            Some(keywords) => self.map(out, keywords).map_err(|error| error.at("kwargs")),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes an object. Exact types come first, each by one comparison of pointers, in the order of how
+    /// often they are met; only then what is derived from them.
+    pub(crate) fn put(&self, out: &mut Writer, object: &Bound<'py, PyAny>) -> Result<()> {
+        if let Ok(text) = object.cast_exact::<PyString>() {
+            return self.text(out, text);
+        }
+        if let Ok(number) = object.cast_exact::<PyInt>() {
+            return self.int(out, number.as_any());
+        }
+        if object.is_none() {
+            return out.nil();
+        }
+        // Exact, so before `int` could take it: bool is derived from int.
+        if let Ok(truth) = object.cast_exact::<PyBool>() {
+            return out.bool(truth.is_true());
+        }
+        if let Ok(map) = object.cast_exact::<PyDict>() {
+            return self.map(out, map);
+        }
+        if let Ok(list) = object.cast_exact::<PyList>() {
+            return self.list(out, list);
+        }
+        if let Ok(number) = object.cast_exact::<PyFloat>() {
+            return out.float(number.value());
+        }
+        if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+            return out.bytes(bytes.as_bytes());
+        }
+        if let Ok(tuple) = object.cast_exact::<PyTuple>() {
+            return self.tuple(out, tuple);
+        }
+        if let Ok(function) = object.cast_exact::<RemoteFunction>() {
+            return out.stub(function.get().stub());
+        }
+        self.put_derived(out, object)
+    }
+
+    fn put_derived(&self, out: &mut Writer, object: &Bound<'py, PyAny>) -> Result<()> {
+        // Before everything callable and everything of numpy: what was decoded here goes back as it came.
+        if let Ok(map) = object.cast::<PyDict>() {
+            return self.map(out, map);
+        }
+        // Before enumerations and numpy scalars could be taken for objects: StrEnum, IntEnum and numpy's
+        // float64 and str_ are plain values to a peer.
+        if let Ok(text) = object.cast::<PyString>() {
+            return self.text(out, text);
+        }
+        if object.cast::<PyInt>().is_ok() {
+            return self.int(out, object);
+        }
+        if let Ok(number) = object.cast::<PyFloat>() {
+            return out.float(number.value());
+        }
+        if let Ok(list) = object.cast::<PyList>() {
+            return self.list(out, list);
+        }
+        // Named tuples lose their names, as in JSON.
+        if let Ok(tuple) = object.cast::<PyTuple>() {
+            return self.tuple(out, tuple);
+        }
+        if let Ok(bytes) = object.cast::<PyBytes>() {
+            return out.bytes(bytes.as_bytes());
+        }
+        if let Ok(bytes) = object.cast::<PyByteArray>() {
+            // SAFETY: no Python code runs while the writer copies it, so it is neither resized nor freed.
+            return out.bytes(unsafe { bytes.as_bytes() });
+        }
+        if object.is_instance_of::<PyMemoryView>() {
+            // Its buffer is beyond the stable ABI of 3.10; `tobytes` also puts strided views in order.
+            let bytes = self.ask(object.call_method0(intern!(self.py, "tobytes")))?;
+            let bytes = bytes.cast::<PyBytes>().map_err(|_| unsendable("a memoryview without bytes"))?;
+            return out.memory(bytes.as_bytes());
+        }
+        if object.is_instance_of::<PySet>() || object.is_instance_of::<PyFrozenSet>() {
+            return self.set(out, object);
+        }
+        // Before callables: exception classes are callable, their instances may be as well.
+        if object.is_instance_of::<PyBaseException>() {
+            return out.error(&from_exception(self.py, &PyErr::from_value(object.clone())));
+        }
+        // Before callables: some array-likes can be called.
+        if arrays::put(out, object).map_err(|error| self.lift(error))? {
+            return Ok(());
+        }
+        if moments::put(out, object).map_err(|error| self.lift(error))? {
+            return Ok(());
+        }
+        // Last, because nearly anything may be callable.
+        if object.is_callable() {
+            return self.function(out, object);
+        }
+        Err(self.refusal(object))
+    }
+
+    fn text(&self, out: &mut Writer, text: &Bound<'py, PyString>) -> Result<()> {
+        match text.to_str() {
+            Ok(text) => out.text(text),
+            Err(_) => Err(unsendable("a text with half of a surrogate pair has no UTF-8 form")),
+        }
+    }
+
+    fn int(&self, out: &mut Writer, number: &Bound<'py, PyAny>) -> Result<()> {
+        let mut side = 0;
+        // SAFETY: `number` is an int, we are attached; `side` lives through the call.
+        let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &raw mut side) };
+        match side {
+            0 => out.int(value),
+            1 => match number.extract::<u64>() {
+                Ok(value) => out.uint(value),
+                Err(_) => Err(overflow("an integer above 2**64 - 1 does not fit, send it as a str")),
+            },
+            _ => Err(overflow("an integer below -2**63 does not fit, send it as a str")),
+        }
+    }
+
+    fn list(&self, out: &mut Writer, list: &Bound<'py, PyList>) -> Result<()> {
+        let len = list.len();
+        out.open_list(len)?;
+        for at in 0..len {
+            let Ok(item) = list.get_item(at) else { return Err(changed("list")) };
+            self.put(out, &item).map_err(|error| error.at(&format!("[{at}]")))?;
+        }
+        if list.len() != len {
+            return Err(changed("list"));
+        }
+        out.close();
+        Ok(())
+    }
+
+    fn tuple(&self, out: &mut Writer, tuple: &Bound<'py, PyTuple>) -> Result<()> {
+        out.open_list(tuple.len())?;
+        for (at, item) in tuple.iter_borrowed().enumerate() {
+            self.put(out, &item).map_err(|error| error.at(&format!("[{at}]")))?;
+        }
+        out.close();
+        Ok(())
+    }
+
+    fn set(&self, out: &mut Writer, set: &Bound<'py, PyAny>) -> Result<()> {
+        let len = self.ask(set.len())?;
+        out.open_set(len)?;
+        let mut written = 0;
+        for item in self.ask(set.try_iter())? {
+            let item = self.ask(item)?;
+            self.put(out, &item).map_err(|error| error.at("{}"))?;
+            written += 1;
+        }
+        if written != len {
+            return Err(changed("set"));
+        }
+        out.close_set();
+        Ok(())
+    }
+
+    fn map(&self, out: &mut Writer, map: &Bound<'py, PyDict>) -> Result<()> {
+        let len = map.len();
+        out.open_map(len)?;
+        let (mut at, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+        let mut written = 0;
+        // SAFETY: `map` is a dict and alive; the pointers live through the call. Walking a value may run Python
+        // code that changes the dict: the call survives that, and the count below notices it.
+        while unsafe { ffi::PyDict_Next(map.as_ptr(), &raw mut at, &raw mut key, &raw mut value) } != 0 {
+            if written == len {
+                return Err(changed("dict"));
+            }
+            // SAFETY: the call gave borrowed references, which are made our own here.
+            let (key, value) =
+                unsafe { (Bound::from_borrowed_ptr(self.py, key), Bound::from_borrowed_ptr(self.py, value)) };
+            self.key(out, &key)?;
+            self.put(out, &value).map_err(|error| error.at(&place(&key)))?;
+            written += 1;
+        }
+        if written != len {
+            return Err(changed("dict"));
+        }
+        out.close();
+        Ok(())
+    }
+
+    fn key(&self, out: &mut Writer, key: &Bound<'py, PyAny>) -> Result<()> {
+        if let Ok(text) = key.cast::<PyString>() {
+            return self.text(out, text);
+        }
+        let is_scalar = key.is_none()
+            || key.is_instance_of::<PyInt>()
+            || key.is_instance_of::<PyFloat>()
+            || key.is_instance_of::<PyBytes>();
+        if is_scalar {
+            return self.put(out, key);
+        }
+        Err(unsendable(format!(
+            "a key of type {} has no form on the wire, use str, int, float, bool, bytes or None",
+            type_name(key)
+        )))
+    }
+
+    /// A function of this side: peers get its name and documentation, and call it by its number.
+    fn function(&self, out: &mut Writer, function: &Bound<'py, PyAny>) -> Result<()> {
+        let Some(link) = self.link else {
+            return Err(unsendable("a function cannot be sent here: only arguments, results and services carry them"));
+        };
+        let about = About::of(function);
+        let schema = match self.ask(function.getattr_opt(intern!(self.py, "__schema__")))? {
+            Some(schema) if !schema.is_none() => Some(value_of(&schema).map_err(|error| error.at(".__schema__"))?),
+            _ => None,
+        };
+        let handle = link.add_handler(function.clone().unbind());
+        out.function(handle, &FunctionMeta {
+            name: &about.name,
+            doc: about.doc.as_deref(),
+            schema: schema.as_ref(),
+            is_async: self.is_service.then_some(about.is_async),
+        })
+        .inspect_err(|_| link.release(handle))
+    }
+
+    fn refusal(&self, object: &Bound<'py, PyAny>) -> Error {
+        let remedy = [
+            ("__dataclass_fields__", "pass dataclasses.asdict(...)"),
+            ("model_dump", "pass its model_dump()"),
+            ("__next__", "iterators cannot be sent yet, pass a list"),
+            ("__anext__", "asynchronous iterators cannot be sent yet, pass a list"),
+            ("isoformat", "give it a time zone, or pass its isoformat()"),
+            ("__dict__", "pass a dict, or register an instance of it as a service"),
+        ];
+        let found = remedy.iter().find(|(mark, _)| object.hasattr(*mark).unwrap_or(false));
+        let what = found.map_or("pass plain values instead", |(_, what)| what);
+        unsendable(format!("cannot send an object of type {}: {what}", type_name(object)))
+    }
+
+    fn ask<T>(&self, answer: PyResult<T>) -> Result<T> {
+        answer.map_err(|error| from_walking(self.py, &error))
+    }
+
+    fn lift(&self, error: arrays::Failure) -> Error {
+        match error {
+            arrays::Failure::Core(error) => error,
+            arrays::Failure::Python(error) => from_walking(self.py, &error),
+        }
+    }
+}
+
+/// What peers learn of a function.
+struct About {
+    name: String,
+    doc: Option<String>,
+    is_async: bool,
+}
+
+impl About {
+    /// Looks through `functools.partial` and bound methods at the function itself.
+    fn of(function: &Bound<'_, PyAny>) -> Self {
+        let py = function.py();
+        let inner = match function.getattr_opt(intern!(py, "__name__")) {
+            Ok(Some(_)) => function.clone(),
+            _ => function.getattr(intern!(py, "func")).unwrap_or_else(|_| function.clone()),
+        };
+        let text = |name: &Bound<'_, PyString>| inner.getattr(name).ok()?.extract::<String>().ok();
+        let flags = inner.getattr(intern!(py, "__code__")).and_then(|code| code.getattr(intern!(py, "co_flags")));
+        const CO_COROUTINE: u32 = 0x80;
+        Self {
+            name: text(intern!(py, "__name__")).unwrap_or_else(|| type_name(&inner)),
+            doc: text(intern!(py, "__doc__")),
+            is_async: flags.and_then(|flags| flags.extract::<u32>()).is_ok_and(|flags| flags & CO_COROUTINE != 0),
+        }
+    }
+}
+
+fn type_name(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
+}
+
+fn place(key: &Bound<'_, PyAny>) -> String {
+    match key.cast::<PyString>() {
+        Ok(text) => format!(".{}", text.to_string_lossy()),
+        Err(_) => key.repr().map_or_else(|_| "[?]".to_owned(), |text| format!("[{text}]")),
+    }
+}
+
+fn changed(what: &str) -> Error {
+    unsendable(format!("the {what} was changed while it was being sent"))
+}

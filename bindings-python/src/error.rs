@@ -1,0 +1,92 @@
+//! `Error` of the core to exceptions of Python, and back.
+
+use polyfn_core::{Error, ErrorKind};
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// What an object that has no form on the wire is refused with.
+const UNSENDABLE: &str = "TypeError";
+/// What a number that does not fit is refused with.
+const OVERFLOW: &str = "OverflowError";
+
+/// An object that cannot be sent.
+pub(crate) fn unsendable(message: impl Into<String>) -> Error {
+    Error::invalid(message).with_class(UNSENDABLE)
+}
+
+/// A number outside of 64 bits.
+pub(crate) fn overflow(message: impl Into<String>) -> Error {
+    Error::invalid(message).with_class(OVERFLOW)
+}
+
+/// An exception met while an object was looked at.
+pub(crate) fn from_walking(py: Python<'_>, error: &PyErr) -> Error {
+    let class = error.get_type(py).name().map_or_else(|_| "exception".to_owned(), |name| name.to_string());
+    unsendable(format!("{class} while reading it: {}", message_of(py, error)))
+}
+
+/// For an error of our own side, raised where it was caused.
+pub(crate) fn raised(py: Python<'_>, error: &Error) -> PyErr {
+    match error.class() {
+        Some(UNSENDABLE) => PyTypeError::new_err(error.message().to_owned()),
+        Some(OVERFLOW) => PyOverflowError::new_err(error.message().to_owned()),
+        _ => match exception(py, error) {
+            Ok(exception) => PyErr::from_value(exception),
+            Err(error) => error,
+        },
+    }
+}
+
+/// The exception for an error of the core: the class goes by the kind.
+pub(crate) fn exception<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
+    static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let make = MAKE.get_or_try_init(py, || {
+        Ok::<_, PyErr>(py.import("polyfn.errors")?.getattr("from_code")?.unbind())
+    })?;
+    make.bind(py).call1((error.kind().code(), error.message(), error.class(), error.trace()))
+}
+
+/// What a peer is told of an exception that a function raised.
+pub(crate) fn from_exception(py: Python<'_>, error: &PyErr) -> Error {
+    let class = error.get_type(py).name().map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
+    let message = message_of(py, error);
+    let trace = traceback(py, error).unwrap_or_else(|_| format!("{class}: {message}"));
+    Error::new(kind_of(py, error), message).with_class(class).with_trace(trace)
+}
+
+/// The stable codes, for the Python half to check its classes against.
+#[pyfunction]
+pub(crate) fn error_codes() -> Vec<&'static str> {
+    ErrorKind::ALL.iter().map(|kind| kind.code()).collect()
+}
+
+/// A function says with our own classes what kind its failure is; any other exception is its own affair.
+fn kind_of(py: Python<'_>, error: &PyErr) -> ErrorKind {
+    let code = error.value(py).getattr_opt("code").ok().flatten();
+    let ours = py.import("polyfn.errors").and_then(|module| module.getattr("RpcError"));
+    let is_ours = ours.and_then(|class| error.value(py).is_instance(&class)).unwrap_or(false);
+    if error.get_type(py).name().is_ok_and(|name| name == "CancelledError") {
+        return ErrorKind::Cancelled;
+    }
+    let kind = code.filter(|_| is_ours).and_then(|code| code.extract::<String>().ok()?.parse().ok());
+    match kind {
+        // A call that the function made itself timed out or lost its peer; the caller's own call did not.
+        Some(ErrorKind::Timeout | ErrorKind::PeerGone | ErrorKind::Cancelled | ErrorKind::Internal) | None => {
+            ErrorKind::Remote
+        }
+        Some(kind) => kind,
+    }
+}
+
+fn message_of(py: Python<'_>, error: &PyErr) -> String {
+    error.value(py).str().map_or_else(|_| "(its message cannot be read)".to_owned(), |text| {
+        text.to_string_lossy().into_owned()
+    })
+}
+
+fn traceback(py: Python<'_>, error: &PyErr) -> PyResult<String> {
+    let lines = py.import("traceback")?.call_method1("format_exception", (error.value(py),))?;
+    let text: String = pyo3::types::PyString::new(py, "").call_method1("join", (lines,))?.extract()?;
+    Ok(text)
+}

@@ -1,0 +1,138 @@
+//! One connection as Python holds it: the core's handle, and the functions that peers may call through it.
+
+use std::collections::HashMap;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use polyfn_core::codec::Handle;
+use polyfn_core::net::Connection;
+use polyfn_core::{Error, ErrorKind, Result};
+use pyo3::prelude::*;
+
+use crate::inbox::Mailbox;
+use crate::runtime;
+
+/// A connection. Functions of peers, the connection object and the pump share it.
+pub(crate) struct Link {
+    pub(crate) number: u64,
+    /// The number of the pump of the loop that connected.
+    pub(crate) home: u64,
+    generation: u64,
+    /// Never dropped in a forked child: its locks may be held by a thread that is not there.
+    connection: ManuallyDrop<Connection>,
+    handlers: Mutex<HashMap<Handle, Py<PyAny>>>,
+    last_handle: AtomicU64,
+    /// `on_event(kind, data)` of the Python half.
+    pub(crate) on_event: Py<PyAny>,
+    /// Resolved with the connection object when the workspace is joined.
+    pub(crate) opening: Mutex<Option<Py<PyAny>>>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// We said goodbye ourselves, so what fails because of it is no news.
+    is_closing: AtomicBool,
+}
+
+static LINKS: Mutex<Vec<Weak<Link>>> = Mutex::new(Vec::new());
+static LAST: AtomicU64 = AtomicU64::new(0);
+
+/// A number for a connection that is to be made.
+pub(crate) fn next_number() -> u64 {
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// Says goodbye on every connection of this process.
+pub(crate) fn close_all() {
+    let links: Vec<_> = LINKS.lock().iter().filter_map(Weak::upgrade).collect();
+    links.iter().for_each(|link| link.close());
+}
+
+impl Link {
+    pub(crate) fn new(
+        number: u64,
+        home: u64,
+        connection: Connection,
+        mailbox: Arc<Mailbox>,
+        on_event: Py<PyAny>,
+        opening: Py<PyAny>,
+    ) -> Arc<Self> {
+        let link = Arc::new(Self {
+            number,
+            home,
+            generation: runtime::generation(),
+            connection: ManuallyDrop::new(connection),
+            handlers: Mutex::default(),
+            last_handle: AtomicU64::new(0),
+            on_event,
+            opening: Mutex::new(Some(opening)),
+            mailbox,
+            is_closing: AtomicBool::new(false),
+        });
+        let mut links = LINKS.lock();
+        links.retain(|link| link.strong_count() > 0);
+        links.push(Arc::downgrade(&link));
+        link
+    }
+
+    /// The core's connection, unless this process is a fork of the one that made it.
+    pub(crate) fn connection(&self) -> Result<&Connection> {
+        if self.is_ours() {
+            return Ok(&self.connection);
+        }
+        Err(Error::new(
+            ErrorKind::PeerGone,
+            "this process was forked from the one that connected: connect again after fork",
+        ))
+    }
+
+    fn is_ours(&self) -> bool {
+        self.generation == runtime::generation()
+    }
+
+    pub(crate) fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
+        if let Ok(connection) = self.connection() {
+            connection.close();
+        }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Acquire)
+    }
+
+    /// Notes a function that is about to be given away.
+    pub(crate) fn add_handler(&self, function: Py<PyAny>) -> Handle {
+        let handle = self.last_handle.fetch_add(1, Ordering::Relaxed) + 1;
+        self.handlers.lock().insert(handle, function);
+        handle
+    }
+
+    pub(crate) fn handler<'py>(&self, py: Python<'py>, handle: Handle) -> Option<Bound<'py, PyAny>> {
+        self.handlers.lock().get(&handle).map(|function| function.bind(py).clone())
+    }
+
+    pub(crate) fn release(&self, handle: Handle) {
+        let function = self.handlers.lock().remove(&handle);
+        // Only now, without the lock: letting go of a function can run any code.
+        drop(function);
+    }
+
+    pub(crate) fn release_all(&self) {
+        let functions = std::mem::take(&mut *self.handlers.lock());
+        drop(functions);
+    }
+
+    pub(crate) fn handler_count(&self) -> usize {
+        self.handlers.lock().len()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if self.is_ours() {
+            self.connection.close();
+            // SAFETY: this is the only place that drops it, and nothing uses it afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.connection) }
+        }
+    }
+}

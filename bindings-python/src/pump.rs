@@ -1,0 +1,512 @@
+//! Batches into an event loop's own thread; the only place that wakes it. One pump for each loop.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use polyfn_core::codec::Reader;
+use polyfn_core::session::{CallId, Event, Payload, State};
+use polyfn_core::{Error, ErrorKind};
+use pyo3::exceptions::{PyException, PyNotImplementedError, PyRuntimeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::PyWeakrefReference;
+use pyo3::intern;
+
+use crate::callback::{self, Job};
+use crate::client::Client;
+use crate::convert::{Inbound, Keys};
+use crate::error::{exception, raised};
+use crate::held::Held;
+use crate::inbox::{Inbox, Item, call_id};
+use crate::interpreter::{Interpreter, method0, method1};
+use crate::link::Link;
+use crate::runtime;
+use crate::wake::{Signal, Wake};
+
+/// Items worked off before other callbacks of the loop get their turn.
+const TURN: usize = 256;
+
+/// Ids are numbers in a row: they spread by themselves.
+#[derive(Default)]
+pub(crate) struct ById(u64);
+
+impl Hasher for ById {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _bytes: &[u8]) {}
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+type Table<T> = HashMap<u64, T, BuildHasherDefault<ById>>;
+
+/// A call that is under way.
+struct Pending {
+    future: Py<PyAny>,
+    link: Arc<Link>,
+}
+
+/// What one loop waits for.
+pub(crate) struct Pump {
+    pub(crate) number: u64,
+    generation: u64,
+    pub(crate) inbox: Arc<Inbox>,
+    /// Weak: a loop that nobody uses any longer must be able to go.
+    event_loop: Py<PyWeakrefReference>,
+    pending: Mutex<Table<Pending>>,
+    backlog: Mutex<VecDeque<Item>>,
+    last: AtomicU64,
+    /// Connections made on this loop. They live until they are closed, whether or not the program keeps them.
+    own: Mutex<HashMap<u64, Arc<Link>>>,
+    /// Connections of other loops that are called from this one.
+    guests: Mutex<Vec<Weak<Link>>>,
+    /// Taken while in use, so that a nested drain makes its own.
+    keys: Mutex<Option<Keys>>,
+    /// Tasks of functions that run; asyncio itself holds them weakly.
+    tasks: Mutex<Table<Py<PyAny>>>,
+    pub(crate) held: Mutex<VecDeque<Held>>,
+    canceller: Py<PyAny>,
+}
+
+static PUMPS: Mutex<Vec<(usize, Arc<Pump>)>> = Mutex::new(Vec::new());
+static LAST: AtomicU64 = AtomicU64::new(0);
+/// The small threads of loops that cannot watch a descriptor.
+static THREADS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+/// Ends the small threads, for the end of the interpreter.
+pub(crate) fn end_threads(py: Python<'_>) {
+    let pumps: Vec<_> = PUMPS.lock().iter().map(|(_, pump)| pump.clone()).collect();
+    pumps.iter().for_each(|pump| pump.inbox.wake.end());
+    let threads = std::mem::take(&mut *THREADS.lock());
+    py.detach(|| {
+        for thread in threads {
+            // A panic there has been reported already.
+            let _ = thread.join();
+        }
+    });
+}
+
+/// The pump of the loop that runs in this thread, and the loop.
+pub(crate) fn current<'py>(py: Python<'py>, interpreter: &Interpreter) -> PyResult<(Arc<Pump>, Bound<'py, PyAny>)> {
+    let event_loop = interpreter.current_loop(py)?;
+    let key = event_loop.as_ptr() as usize;
+    let generation = runtime::generation();
+    let found = PUMPS
+        .lock()
+        .iter()
+        .find(|(known, pump)| *known == key && pump.generation == generation)
+        .map(|(_, pump)| pump.clone());
+    match found {
+        Some(pump) => Ok((pump, event_loop)),
+        None => Ok((Pump::attach_to(py, &event_loop)?, event_loop)),
+    }
+}
+
+impl Pump {
+    fn attach_to(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
+        let pump = match Self::watched(py, event_loop)? {
+            Some(pump) => pump,
+            None => Self::with_thread(py, event_loop)?,
+        };
+        PUMPS.lock().push((event_loop.as_ptr() as usize, pump.clone()));
+        Ok(pump)
+    }
+
+    #[cfg(unix)]
+    fn watched(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Self>>> {
+        let descriptor = crate::wake::descriptor::Descriptor::new()?;
+        let number = descriptor.number();
+        let pump = Self::new(py, event_loop, Wake::Descriptor(descriptor))?;
+        // The loop's reader is what keeps the drain alive, and with the loop it goes.
+        let drain = Drain { pump: pump.clone(), ends: true };
+        match event_loop.call_method1("add_reader", (number, Bound::new(py, drain)?)) {
+            Ok(_) => Ok(Some(pump)),
+            Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn watched(_py: Python<'_>, _event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Self>>> {
+        Ok(None)
+    }
+
+    /// For a loop without `add_reader`: a thread of its own waits and wakes it, so that the tokio thread never
+    /// waits for the GIL. It keeps its thread state between wake-ups.
+    fn with_thread(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
+        let signal = Arc::new(Signal::default());
+        let pump = Self::new(py, event_loop, Wake::Thread(signal.clone()))?;
+        let drain = Bound::new(py, Drain { pump: pump.clone(), ends: false })?.into_any().unbind();
+        let weak = pump.clone();
+        let waker = std::thread::Builder::new().name("polyfn-wake".to_owned()).spawn(move || {
+            Python::try_attach(|py| {
+                while py.detach(|| signal.wait()) {
+                    let woken = weak
+                        .event_loop(py)
+                        .and_then(|event_loop| event_loop.call_method1("call_soon_threadsafe", (&drain,)));
+                    if woken.is_err() {
+                        // The loop is closed, or gone.
+                        weak.end();
+                        break;
+                    }
+                }
+                drop(drain);
+            });
+        })?;
+        THREADS.lock().push(waker);
+        Ok(pump)
+    }
+
+    fn new(py: Python<'_>, event_loop: &Bound<'_, PyAny>, wake: Wake) -> PyResult<Arc<Self>> {
+        let event_loop = PyWeakrefReference::new(event_loop)?.unbind();
+        let canceller = Bound::new(py, Canceller { pump: Mutex::new(Weak::new()) })?;
+        let pump = Arc::new(Self {
+            number: LAST.fetch_add(1, Ordering::Relaxed) + 1,
+            generation: runtime::generation(),
+            inbox: Arc::new(Inbox::new(wake)),
+            event_loop,
+            pending: Mutex::default(),
+            backlog: Mutex::default(),
+            last: AtomicU64::new(0),
+            own: Mutex::default(),
+            guests: Mutex::default(),
+            keys: Mutex::default(),
+            tasks: Mutex::default(),
+            held: Mutex::default(),
+            canceller: canceller.clone().into_any().unbind(),
+        });
+        *canceller.get().pump.lock() = Arc::downgrade(&pump);
+        Ok(pump)
+    }
+
+    pub(crate) fn event_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        use pyo3::types::PyWeakrefMethods as _;
+        self.event_loop
+            .bind(py)
+            .upgrade()
+            .ok_or_else(|| PyRuntimeError::new_err("the event loop of this connection is gone"))
+    }
+
+    /// A connection made on this loop.
+    pub(crate) fn own(&self, link: Arc<Link>) {
+        self.own.lock().insert(link.number, link);
+    }
+
+    /// A connection that is called from this loop.
+    pub(crate) fn visit(&self, link: &Arc<Link>) {
+        if link.home == self.number {
+            return;
+        }
+        link.mailbox.add(self.number, &self.inbox);
+        let mut guests = self.guests.lock();
+        if !guests.iter().any(|guest| std::ptr::eq(guest.as_ptr(), Arc::as_ptr(link))) {
+            guests.retain(|guest| guest.strong_count() > 0);
+            guests.push(Arc::downgrade(link));
+        }
+    }
+
+    /// A future for a call that is about to be sent, and the call's id.
+    pub(crate) fn expect<'py>(
+        &self,
+        event_loop: &Bound<'py, PyAny>,
+        link: &Arc<Link>,
+    ) -> PyResult<(CallId, Bound<'py, PyAny>)> {
+        let py = event_loop.py();
+        let future = method0(event_loop, intern!(py, "create_future"))?;
+        // Taken off again before the result is set, so it costs the loop nothing unless the call is cancelled.
+        method1(&future, intern!(py, "add_done_callback"), self.canceller.bind(py))?;
+        let id = call_id(self.number, self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        let pending = Pending { future: future.clone().unbind(), link: link.clone() };
+        self.pending.lock().insert(id, pending);
+        Ok((id, future))
+    }
+
+    /// Takes back what `expect` noted; the future is done with.
+    pub(crate) fn unexpect(&self, py: Python<'_>, id: CallId) {
+        let pending = self.pending.lock().remove(&id);
+        if let Some(pending) = pending {
+            // Nobody has seen the future: there is nothing to tell.
+            let _ = method1(pending.future.bind(py), intern!(py, "remove_done_callback"), self.canceller.bind(py));
+        }
+    }
+
+    pub(crate) fn is_expected(&self, id: CallId) -> bool {
+        self.pending.lock().contains_key(&id)
+    }
+
+    pub(crate) fn pending_count(&self) -> usize {
+        self.pending.lock().len()
+    }
+
+    pub(crate) fn task_count(&self) -> usize {
+        self.tasks.lock().len()
+    }
+
+    pub(crate) fn keep_task(&self, key: u64, task: Py<PyAny>) {
+        self.tasks.lock().insert(key, task);
+    }
+
+    pub(crate) fn drop_task(&self, key: u64) {
+        let task = self.tasks.lock().remove(&key);
+        drop(task);
+    }
+
+    /// A number for a task that is to be kept.
+    pub(crate) fn next_key(&self) -> u64 {
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn drain(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        if self.generation != runtime::generation() {
+            // A forked child must not read the descriptor of its parent.
+            return Ok(());
+        }
+        self.inbox.wake.clear();
+        self.inbox.take(&mut self.backlog.lock());
+        let (mut items, mut bytes) = (0, 0);
+        let mut end = Ok(());
+        while items < TURN {
+            let next = self.backlog.lock().pop_front();
+            let Some(item) = next else { break };
+            items += 1;
+            bytes += item.bytes();
+            if let Err(error) = self.deliver(py, item) {
+                if !error.is_instance_of::<PyException>(py) {
+                    end = Err(error);
+                    break;
+                }
+                error.write_unraisable(py, None);
+            }
+        }
+        if !self.backlog.lock().is_empty() {
+            self.inbox.wake.raise();
+        }
+        if self.inbox.settle(items, bytes) {
+            self.resume_all();
+        }
+        end
+    }
+
+    fn resume_all(&self) {
+        let mut links: Vec<_> = self.own.lock().values().cloned().collect();
+        links.extend(self.guests.lock().iter().filter_map(Weak::upgrade));
+        links.iter().filter_map(|link| link.connection().ok()).for_each(polyfn_core::net::Connection::resume);
+    }
+
+    fn deliver(self: &Arc<Self>, py: Python<'_>, item: Item) -> PyResult<()> {
+        match item.event {
+            Event::Resolved { call, value } => self.resolve(py, call, &value),
+            Event::Rejected { call, error } => self.reject(py, call, &error),
+            event => {
+                let link = self.own.lock().get(&item.link).cloned();
+                match link {
+                    Some(link) => self.deliver_to(py, &link, event),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn deliver_to(self: &Arc<Self>, py: Python<'_>, link: &Arc<Link>, event: Event) -> PyResult<()> {
+        match event {
+            Event::Invoke(invocation) => {
+                let job = Job { link: link.clone(), run: invocation.run, pump: self.clone() };
+                callback::invoke(py, job, &invocation)
+            }
+            Event::Released(handle) => {
+                link.release(handle);
+                Ok(())
+            }
+            Event::Signal { kind, message, .. } => {
+                let interpreter = Interpreter::get(py)?;
+                let message = self
+                    .with_keys(|keys| {
+                        Reader::new(&message).build(&mut Inbound::new(py, interpreter, keys, link))
+                    })
+                    .map_err(|error| raised(py, &error))?;
+                self.tell(py, link, &format!("message:{kind}"), message)
+            }
+            Event::State(state) => self.deliver_state(py, link, state),
+            _ => Ok(()),
+        }
+    }
+
+    fn deliver_state(&self, py: Python<'_>, link: &Arc<Link>, state: State) -> PyResult<()> {
+        match state {
+            State::Ready { failed, first } => {
+                let opening = link.opening.lock().take();
+                if let Some(opening) = opening {
+                    let client = Bound::new(py, Client::new(link.clone()))?;
+                    settle(py, opening.bind(py), Ok(client.into_any()))?;
+                }
+                let mut reasons = Vec::with_capacity(failed.len());
+                for (service, error) in &failed {
+                    reasons.push((service.as_str(), exception(py, error)?));
+                }
+                let kind = if first { "ready" } else { "reconnected" };
+                self.tell(py, link, kind, reasons.into_pyobject(py)?)
+            }
+            State::Disconnected { reason } => self.tell(py, link, "disconnected", reason.into_pyobject(py)?.into_any()),
+            State::Closed { error } => {
+                link.release_all();
+                self.own.lock().remove(&link.number);
+                let opening = link.opening.lock().take();
+                if let Some(opening) = opening {
+                    return settle(py, opening.bind(py), Err(exception(py, &error)?));
+                }
+                self.tell(py, link, "closed", exception(py, &error)?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the Python half, in a context of its own.
+    fn tell(&self, py: Python<'_>, link: &Link, kind: &str, data: Bound<'_, PyAny>) -> PyResult<()> {
+        let context = Interpreter::get(py)?.copy_context.bind(py).call0()?;
+        context.call_method1(intern!(py, "run"), (link.on_event.bind(py), kind, data)).map(drop)
+    }
+
+    fn resolve(&self, py: Python<'_>, call: CallId, value: &Payload) -> PyResult<()> {
+        let pending = self.pending.lock().remove(&call);
+        let Some(Pending { future, link }) = pending else { return Ok(()) };
+        let future = future.bind(py);
+        method1(future, intern!(py, "remove_done_callback"), self.canceller.bind(py))?;
+        let interpreter = Interpreter::get(py)?;
+        let made = self.with_keys(|keys| value.first(&mut Inbound::new(py, interpreter, keys, &link)));
+        match made {
+            Ok(object) => settle(py, future, Ok(object)),
+            Err(error) => settle(py, future, Err(raised(py, &error).into_value(py).into_bound(py).into_any())),
+        }
+    }
+
+    fn reject(&self, py: Python<'_>, call: CallId, error: &Error) -> PyResult<()> {
+        let pending = self.pending.lock().remove(&call);
+        let Some(Pending { future, link }) = pending else { return Ok(()) };
+        let future = future.bind(py);
+        method1(future, intern!(py, "remove_done_callback"), self.canceller.bind(py))?;
+        settle(py, future, Err(exception(py, error)?))?;
+        if link.is_closing() && error.kind() == ErrorKind::PeerGone {
+            // The program closed the connection itself: a call that it does not await is no news for its log.
+            future.setattr(intern!(py, "_log_traceback"), false).unwrap_or(());
+        }
+        Ok(())
+    }
+
+    /// Lends the cache of keys.
+    pub(crate) fn with_keys<T>(&self, work: impl FnOnce(&mut Keys) -> T) -> T {
+        let mut keys = self.keys.lock().take().unwrap_or_default();
+        let value = work(&mut keys);
+        *self.keys.lock() = Some(keys);
+        value
+    }
+
+    /// A future was cancelled: the call need not be answered any longer.
+    fn forget(&self, future: &Bound<'_, PyAny>) {
+        let found = {
+            let mut pending = self.pending.lock();
+            let id = pending.iter().find(|(_, pending)| pending.future.is(future)).map(|(id, _)| *id);
+            id.and_then(|id| pending.remove(&id).map(|pending| (id, pending)))
+        };
+        let Some((id, pending)) = found else { return };
+        self.held.lock().retain(|held| held.id != id);
+        if let Ok(connection) = pending.link.connection() {
+            connection.forget_call(id);
+        }
+    }
+
+    /// The loop is closed: its connections end, nobody waits any longer.
+    fn end(&self) {
+        if self.generation != runtime::generation() {
+            return;
+        }
+        PUMPS.lock().retain(|(_, pump)| pump.number != self.number);
+        self.inbox.end();
+        let links = std::mem::take(&mut *self.own.lock());
+        for link in links.values() {
+            link.close();
+            link.release_all();
+        }
+        // Taken first and dropped without the locks: futures and tasks may run code when they go.
+        let pending = std::mem::take(&mut *self.pending.lock());
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        let held = std::mem::take(&mut *self.held.lock());
+        let backlog = std::mem::take(&mut *self.backlog.lock());
+        drop((pending, tasks, held, backlog, links));
+    }
+}
+
+/// Ends a future. One that was cancelled meanwhile is left alone.
+fn settle(py: Python<'_>, future: &Bound<'_, PyAny>, end: Result<Bound<'_, PyAny>, Bound<'_, PyAny>>) -> PyResult<()> {
+    let settled = match &end {
+        Ok(value) => method1(future, intern!(py, "set_result"), value),
+        Err(exception) => method1(future, intern!(py, "set_exception"), exception),
+    };
+    match settled {
+        Err(error) if error.is_instance(py, Interpreter::get(py)?.invalid_state_error.bind(py)) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// What the loop calls when something waits.
+#[pyclass(frozen, module = "polyfn._native")]
+pub(crate) struct Drain {
+    pump: Arc<Pump>,
+    /// The loop alone holds it, so its end is the loop's.
+    ends: bool,
+}
+
+#[pymethods]
+impl Drain {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        self.pump.drain(py)
+    }
+
+    /// Futures know their loop, and the loop knows this: without a word here a loop that is never closed stays.
+    #[expect(clippy::needless_pass_by_value, reason = "the signature is PyO3's")]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(pending) = self.pump.pending.try_lock().filter(|_| self.ends) {
+            for call in pending.values() {
+                visit.call(&call.future)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        if self.ends {
+            self.pump.end();
+        }
+    }
+}
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        if self.ends {
+            self.pump.end();
+        }
+    }
+}
+
+/// Hears that a future was cancelled.
+#[pyclass(frozen, module = "polyfn._native")]
+pub(crate) struct Canceller {
+    pump: Mutex<Weak<Pump>>,
+}
+
+#[pymethods]
+impl Canceller {
+    fn __call__(&self, future: &Bound<'_, PyAny>) {
+        let pump = self.pump.lock().upgrade();
+        if let Some(pump) = pump {
+            pump.forget(future);
+        }
+    }
+}

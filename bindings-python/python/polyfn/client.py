@@ -1,0 +1,321 @@
+"""Connecting to a server, and the object through which one then works."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, cast
+
+from . import _native, errors, options
+from .events import Events, Handler
+from .functions import service_map
+from .proxy import ObjectProxy
+
+#: The core puts the manager of the server in the place of any `*/...`.
+_MANAGER = "*/manager"
+#: Told by this side; a peer that sends a message of such a type is not believed.
+_INTERNAL = frozenset({"connected", "disconnected", "manager_refreshed", "services_registered"})
+
+
+class Server:
+    """A server as one client sees it; made by `connect_to_server`.
+
+    Besides the methods here it has all methods that the server's manager offers, under their own names, for
+    example `generate_token`, `list_clients` or `create_workspace`.
+    """
+
+    def __init__(self) -> None:
+        self._client: _native.Client | None = None
+        self._loop = asyncio.get_running_loop()
+        self._manager: ObjectProxy = ObjectProxy()
+        self._events = Events()
+        self._subscriptions: set[str] = set()
+        self._closed = asyncio.Event()
+        self._end: BaseException | None = None
+        self._is_leaving = False
+
+    async def _open(self, settings: dict[str, Any]) -> Server:
+        self._client = await _native.connect(settings, self._on_event)
+        try:
+            self._manager = await self._client.call(
+                _MANAGER, "services.built-in.get_service", ("default",)
+            )
+        except BaseException:
+            self._client.close()
+            raise
+        return self
+
+    @property
+    def _native_client(self) -> _native.Client:
+        if self._client is None:
+            raise errors.PeerGoneError("not connected yet")
+        return self._client
+
+    @property
+    def config(self) -> ObjectProxy:
+        """What the server said of itself and of this connection.
+
+        `workspace`, `client_id`, `user`, `public_base_url` and more.
+        """
+        about = self._manager.get("config")
+        info = cast("ObjectProxy", self._native_client.connection_info)
+        merged = ObjectProxy(cast("Mapping[str, Any]", about) if isinstance(about, Mapping) else {})
+        merged.update(info)
+        merged.setdefault("client_id", self.client_id)
+        return merged
+
+    @property
+    def workspace(self) -> str:
+        """The workspace that was joined."""
+        return self._native_client.address.partition("/")[0]
+
+    @property
+    def client_id(self) -> str:
+        """The own id in the workspace."""
+        return self._native_client.address.partition("/")[2]
+
+    @property
+    def rpc(self) -> Server:
+        """This object: hypha-rpc keeps some of its methods in one of their own."""
+        return self
+
+    async def register_service(
+        self, api: Any, config: Mapping[str, Any] | bool | None = None, **more: Any
+    ) -> ObjectProxy:
+        """Offer functions to others; gives the info under which the server knows the service.
+
+        `api` is a dict with an `id`, or an instance of a class, whose public methods are then offered.
+        Functions may be plain or `async`, bound methods, and nested in dicts. With `overwrite=True` a service
+        of the same id is replaced.
+
+        ```python
+        async with connect_to_server("http://localhost:9527") as server:
+            info = await server.register_service({
+                "id": "calc",
+                "config": {"visibility": "public"},
+                "add": lambda a, b: a + b,
+            })
+            print(info.id)
+        ```
+        """
+        given: dict[str, Any] = {"overwrite": config} if isinstance(config, bool) else dict(config or {})
+        given.update(more)
+        overwrite = bool(given.pop("overwrite", False))
+        for name in ("notify", "check_type"):
+            given.pop(name, None)
+        if given:
+            raise TypeError(f"register_service has no option {sorted(given)[0]!r}")
+        return await self._native_client.register_service(service_map(api), overwrite)
+
+    async def unregister_service(self, service: str | Mapping[str, Any], notify: bool = True) -> None:
+        """Take a service back, named by its id or by what `register_service` gave."""
+        service_id = service if isinstance(service, str) else cast("str", service["id"])
+        await self._native_client.unregister_service(service_id)
+
+    async def get_service(
+        self, service_id: str | Mapping[str, Any], config: Mapping[str, Any] | None = None, **more: Any
+    ) -> Any:
+        """Get a service: its functions can be called as if they were here.
+
+        ```python
+        calc = await server.get_service("calc")
+        assert await calc.add(1, b=2) == 3
+        ```
+
+        `config` takes `mode` (which of several services of this id: `random`, `first`, `last`, `exact`),
+        `timeout` and `case_conversion`.
+        """
+        name = service_id if isinstance(service_id, str) else cast("str", service_id["id"])
+        settings = {**(config or {}), **more}
+        return await self._call("get_service", (name,), {"config": settings})
+
+    async def list_services(self, query: str | Mapping[str, Any] | None = None, **more: Any) -> list[Any]:
+        """List the services that one may see, as dicts of their infos."""
+        return await self._call("list_services", () if query is None else (query,), more)
+
+    async def echo(self, data: Any) -> Any:
+        """Get `data` back from the server."""
+        return await self._call("echo", (data,), {})
+
+    async def subscribe(self, event_type: str | Iterable[str]) -> Any:
+        """Have events of these types sent to this client, also after a reconnect."""
+        names = [event_type] if isinstance(event_type, str) else list(event_type)
+        answer = await self._call("subscribe", (names,), {})
+        self._subscriptions.update(names)
+        return answer
+
+    async def unsubscribe(self, event_type: str | Iterable[str]) -> Any:
+        """Have them sent no longer."""
+        names = [event_type] if isinstance(event_type, str) else list(event_type)
+        self._subscriptions.difference_update(names)
+        return await self._call("unsubscribe", (names,), {})
+
+    async def register_probes(self, probes: Mapping[str, Callable[..., Any]]) -> ObjectProxy:
+        """Offer functions that tell how this program is, under the service id `probes`."""
+        about = {"id": "probes", "type": "probes", "config": {"visibility": "public"}}
+        return await self.register_service({**about, **probes}, overwrite=True)
+
+    async def export(self, api: Any) -> ObjectProxy:
+        """Offer functions under the service id `default`."""
+        return await self.register_service({**service_map(api), "id": "default"}, overwrite=True)
+
+    async def ping(self, client_id: str, timeout: float | None = None) -> Any:
+        """Ask another client whether it is there."""
+        call = self._native_client.call(client_id, "services.built-in.ping", ("ping",))
+        return await asyncio.wait_for(call, timeout)
+
+    def on(self, event: str, handler: Handler) -> None:
+        """Call `handler` with each message of this type.
+
+        Besides what others send there are `connected` (after a reconnect), `disconnected` and
+        `services_registered`.
+        """
+        self._events.on(event, handler)
+
+    def once(self, event: str, handler: Handler) -> None:
+        """Call `handler` with the next message of this type."""
+        self._events.once(event, handler)
+
+    def off(self, event: str | None = None, handler: Handler | None = None) -> None:
+        """Take handlers back: all, all of one type, or one of them."""
+        self._events.off(event, handler)
+
+    def emit(self, message: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> asyncio.Future[None]:
+        """Send a message with a `type`: to a client (`to`), to everyone who subscribed (`to="*"`).
+
+        Without `to` only the handlers of this object hear of it. There is no acknowledgement, so awaiting the
+        result is optional.
+        """
+        full = {**message, **(extra or {})}
+        if full.get("to") is None:
+            self._events.fire(str(full["type"]), ObjectProxy(full))
+        else:
+            self._native_client.emit(full)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    async def disconnect(self) -> None:
+        """Say goodbye; ends when the connection is closed. Calls under way fail with `PeerGoneError`."""
+        self._is_leaving = True
+        if self._client is None:
+            return
+        self._client.close()
+        if asyncio.get_running_loop() is self._loop:
+            await self._closed.wait()
+
+    async def serve(self) -> None:
+        """Wait until the connection is over.
+
+        Returns after `disconnect`; raises when the connection was lost for good.
+        """
+        await self._closed.wait()
+        if self._end is not None and not self._is_leaving:
+            raise self._end
+
+    def statistics(self) -> dict[str, int]:
+        """How much this connection holds at the moment, by name."""
+        return self._native_client.statistics()
+
+    async def __aenter__(self) -> Server:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.disconnect()
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            try:
+                return self._manager[name]
+            except KeyError:
+                pass
+        raise AttributeError(f"neither polyfn nor the server's manager has {name!r}")
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return getattr(self, name)
+        except AttributeError as error:
+            raise KeyError(name) from error
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._manager})
+
+    def __repr__(self) -> str:
+        return f"<polyfn server, {self._client!r}>"
+
+    async def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return await self._native_client.call(_MANAGER, f"services.default.{method}", args, kwargs)
+
+    def _on_event(self, kind: str, data: Any) -> None:
+        """Called on the loop for what happens outside of calls."""
+        if kind.startswith("message:"):
+            name = kind.removeprefix("message:")
+            if name not in _INTERNAL:
+                self._events.fire(name, data)
+        elif kind in ("ready", "reconnected"):
+            failed = [service for service, _ in cast("list[tuple[str, Any]]", data)]
+            self._events.fire("services_registered", ObjectProxy(failed=failed))
+            if kind == "reconnected":
+                self._reconnected()
+        elif kind == "disconnected":
+            self._events.fire("disconnected", data)
+        elif kind == "closed":
+            self._end = data
+            self._closed.set()
+            self._events.fire("disconnected", str(data))
+
+    def _reconnected(self) -> None:
+        """The server forgets subscriptions with the connection."""
+        if self._subscriptions:
+            again = self._native_client.call(
+                _MANAGER, "services.default.subscribe", (sorted(self._subscriptions),)
+            )
+            again.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._events.fire("manager_refreshed", None)
+        self._events.fire("connected", self.config)
+
+
+class Connecting:
+    """A connection that is about to be made: await it, or enter it with `async with`."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = settings
+        self._server: Server | None = None
+
+    def __await__(self) -> Generator[Any, Any, Server]:
+        return Server()._open(self._settings).__await__()  # pyright: ignore[reportPrivateUsage]
+
+    async def __aenter__(self) -> Server:
+        self._server = await self
+        return self._server
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            await self._server.disconnect()
+
+
+def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any) -> Connecting:
+    """Connect to a server and join a workspace.
+
+    Await the result, or use it with `async with`, which disconnects at the end.
+
+    ```python
+    async with connect_to_server({"server_url": "http://localhost:9527"}) as server:
+        print(server.config.workspace)
+    ```
+
+    Options, in `config` or by name: `server_url`, `workspace`, `token`, `client_id`, `name`, `app_id`,
+    `reconnection_token`, `method_timeout` (seconds that a call may take without a sign of life, 30),
+    `connect_timeout`, `ping_interval`, `ping_timeout`, `token_refresh_interval`, `long_message_chunk_size`,
+    `send_buffer`, `reconnect`. Called without any, it reads `POLYFN_SERVER_URL`, `POLYFN_TOKEN`,
+    `POLYFN_WORKSPACE` and `POLYFN_CLIENT_ID` (or the same with `HYPHA_`).
+
+    Raises `PeerGoneError` when the server cannot be reached, `PermissionDeniedError` when it refuses,
+    `RpcTimeoutError` when it does not answer in time.
+    """
+    return Connecting(options.read(config, more))

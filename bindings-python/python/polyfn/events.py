@@ -1,0 +1,70 @@
+"""Handlers of events by name."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+Handler = Callable[[Any], Any]
+
+
+class Events:
+    """Calls handlers in the order in which they were added.
+
+    >>> events = Events()
+    >>> events.once("greeting", print)
+    >>> events.fire("greeting", "hello")
+    hello
+    >>> events.fire("greeting", "hello again")
+    """
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, list[tuple[Handler, bool]]] = {}
+        self._tasks: set[asyncio.Future[Any]] = set()
+
+    def on(self, event: str, handler: Handler) -> None:
+        """Call `handler` with the data of each such event."""
+        self._handlers.setdefault(event, []).append((handler, False))
+
+    def once(self, event: str, handler: Handler) -> None:
+        """Call `handler` for the next such event only."""
+        self._handlers.setdefault(event, []).append((handler, True))
+
+    def off(self, event: str | None = None, handler: Handler | None = None) -> None:
+        """Take handlers back: all, all of one event, or one of them."""
+        names = list(self._handlers) if event is None else [event]
+        for name in names:
+            kept = [entry for entry in self._handlers.get(name, []) if handler not in (None, entry[0])]
+            if kept:
+                self._handlers[name] = kept
+            else:
+                self._handlers.pop(name, None)
+
+    def fire(self, event: str, data: Any) -> None:
+        """Call the handlers of an event; one that fails does not keep it from the others."""
+        for entry in list(self._handlers.get(event, [])):
+            handler, is_once = entry
+            if is_once and entry in self._handlers.get(event, []):
+                self._handlers[event].remove(entry)
+            try:
+                result = handler(data)
+            except Exception as error:
+                _report(event, error)
+                continue
+            if inspect.isawaitable(result):
+                task = asyncio.ensure_future(result)
+                self._tasks.add(task)
+                task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Future[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _report("event", error)
+
+
+def _report(event: str, error: BaseException) -> None:
+    asyncio.get_running_loop().call_exception_handler(
+        {"message": f"a handler of {event!r} failed", "exception": error}
+    )

@@ -158,7 +158,8 @@ impl Session {
 
     /// When [`Session::tick`] is to be called next, if ever.
     pub fn next_tick(&self) -> Option<Time> {
-        [self.calls.next_check(), self.runs.next_check(), self.objects.next_check(&self.options)]
+        let parts = self.chunks.next_check();
+        [self.calls.next_check(), self.runs.next_check(), self.objects.next_check(&self.options), parts]
             .into_iter()
             .flatten()
             .min()

@@ -40,6 +40,8 @@ pub struct ChunkStore {
     limits: ChunkLimits,
     entries: HashMap<(String, String), Entry>,
     bytes: usize,
+    /// No message was touched last before this.
+    oldest: Option<Duration>,
 }
 
 impl ChunkStore {
@@ -81,6 +83,7 @@ impl ChunkStore {
                 format!("{} long messages are under way already, try again later", self.limits.messages),
             ));
         }
+        self.oldest.get_or_insert(now);
         self.entries.insert(id, Entry { parts: Vec::new(), bytes: 0, touched: now });
         Ok(())
     }
@@ -147,18 +150,27 @@ impl ChunkStore {
         Ok(joined.freeze())
     }
 
+    /// When to look next for messages that have lain too long, if ever.
+    pub fn next_check(&self) -> Option<Duration> {
+        self.oldest.map(|oldest| oldest + self.limits.age)
+    }
+
     /// Forgets messages that have lain too long.
     pub fn sweep(&mut self, now: Duration) {
+        if self.next_check().is_none_or(|at| at > now) {
+            return;
+        }
         let age = self.limits.age;
         let old: Vec<_> = self
             .entries
             .iter()
-            .filter(|(_, entry)| now.saturating_sub(entry.touched) > age)
+            .filter(|(_, entry)| now.saturating_sub(entry.touched) >= age)
             .map(|(id, _)| id.clone())
             .collect();
         for (from, key) in old {
             let _ = self.take(&from, &key);
         }
+        self.oldest = self.entries.values().map(|entry| entry.touched).min();
     }
 
     /// Forgets all messages of a sender that has gone.

@@ -15,7 +15,7 @@ use crate::limits::Limits;
 /// Bytes that the reason of a websocket close frame can hold.
 const CLOSE_REASON_MAX: usize = 123;
 /// Characters of a name that are repeated in an error.
-const SHOWN_MAX: usize = 64;
+const SHOWN_MAX: usize = 160;
 
 /// What a client says of itself; unknown keys are ignored.
 #[derive(Clone, Debug, Default, Deserialize)]

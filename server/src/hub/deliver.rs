@@ -73,19 +73,19 @@ impl Hub {
                 self.gateway.receive(self, &relayed.frame);
                 Ok(())
             }
-            _ => self.to_client(peer, relayed, workspace, client).await,
+            _ => {
+                let target = self.registry.client(workspace, client);
+                if workspace != peer.workspace() {
+                    self.check_wall(peer, target.as_ref(), relayed)?;
+                }
+                let target = target.ok_or_else(|| gone(&relayed.to))?;
+                self.to_client(peer, &target, relayed).await
+            }
         }
     }
 
-    async fn to_client(
-        &self,
-        peer: &Peer,
-        relayed: &Relayed,
-        workspace: &str,
-        client: &str,
-    ) -> Result<(), Error> {
-        let target = self.registry.client(workspace, client).ok_or_else(|| gone(&relayed.to))?;
-        if !hand_over(peer, &target, relayed.frame.clone()).await {
+    async fn to_client(&self, peer: &Peer, target: &Peer, relayed: &Relayed) -> Result<(), Error> {
+        if !hand_over(peer, target, relayed.frame.clone()).await {
             return Err(gone(&relayed.to));
         }
         self.metrics.frames_relayed_total.increment();
@@ -155,6 +155,9 @@ impl Hub {
 
 /// Events go to clients of the own workspace, and none of them looks like one of the server's.
 fn check_event(peer: &Peer, kind: &str, workspace: &str) -> Result<(), Error> {
+    if kind.is_empty() {
+        return Err(Error::invalid("a message needs a `type`"));
+    }
     if is_reserved(kind) {
         return Err(denied(format!("messages of type `{kind}` are sent by the server only")));
     }

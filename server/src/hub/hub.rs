@@ -197,6 +197,7 @@ impl Hub {
                     _ = peer.queue.push_urgent(item);
                 }
             }
+            peer.acquainted.adopt(&old.acquainted);
             self.registry.detach(&old);
         }
         Ok(peer)
@@ -249,6 +250,7 @@ impl Hub {
             if let Some(manager) = self.manager.get() {
                 manager.notice(&event, self);
             }
+            self.part(peer, &event);
         }
         self.unload(peer.workspace());
     }

@@ -13,6 +13,7 @@ mod queue;
 mod registry;
 mod select;
 mod service;
+mod wall;
 
 pub use gateway::{CallRequest, Gateway};
 pub use hub::{Hub, Management, Settings};

@@ -12,6 +12,7 @@ use polyfn_core::wire::Sender;
 
 use crate::auth::{Identity, Permission, UserInfo};
 use crate::hub::queue::Queue;
+use crate::hub::wall::Acquainted;
 use crate::limits::Limits;
 
 /// A user as the relay puts it into frames.
@@ -39,6 +40,8 @@ pub struct Peer {
     pub(super) detached: AtomicBool,
     /// Event types that it wants to hear of; most connections have a single one.
     subscriptions: Mutex<HashSet<Box<str>>>,
+    /// Clients of other workspaces that may send to functions and sessions of this one.
+    pub(super) acquainted: Acquainted,
     /// Messages received, control frames included.
     heard: AtomicU64,
     /// When the last message with data came, in milliseconds since the hub began.
@@ -60,6 +63,7 @@ impl Peer {
             generation,
             detached: AtomicBool::new(false),
             subscriptions: Mutex::default(),
+            acquainted: Acquainted::default(),
             heard: AtomicU64::new(0),
             active: AtomicU64::new(milliseconds(now)),
             waiting: AtomicBool::new(false),

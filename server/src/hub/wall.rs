@@ -1,0 +1,118 @@
+//! The wall between workspaces: which calls may pass it.
+//!
+//! A client of another workspace may call services that are public, unlisted or opened to its workspace. Whoever
+//! was called may answer, and call functions that came along; functions in an answer may be called back. All else
+//! is refused, and with the same words whether the other side exists or not. The owner checks once more for itself.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use polyfn_core::session::Visibility;
+use polyfn_core::wire::{Header, Relayed, ServiceUri};
+use polyfn_core::{Error, ErrorKind};
+
+use crate::auth::Permission;
+use crate::hub::hub::Hub;
+use crate::hub::peer::Peer;
+use crate::hub::queue::Item;
+
+/// Clients of other workspaces that one client may be acquainted with.
+const ACQUAINTED_MAX: usize = 16_384;
+
+/// Addresses of clients in other workspaces that may send to what this client gave away.
+#[derive(Debug, Default)]
+pub(super) struct Acquainted(Mutex<HashSet<Box<str>>>);
+
+impl Acquainted {
+    fn knows(&self, address: &str) -> bool {
+        self.0.lock().contains(address)
+    }
+
+    fn meet(&self, address: &str) -> Result<(), Error> {
+        let mut known = self.0.lock();
+        if !known.contains(address) {
+            if known.len() >= ACQUAINTED_MAX {
+                let text = format!("a client may talk with {ACQUAINTED_MAX} clients of other workspaces");
+                return Err(Error::new(ErrorKind::Overloaded, text));
+            }
+            known.insert(address.into());
+        }
+        Ok(())
+    }
+
+    fn forget(&self, address: &str) {
+        self.0.lock().remove(address);
+    }
+
+    /// Takes over what an earlier connection of the same client knew.
+    pub(super) fn adopt(&self, earlier: &Self) {
+        self.0.lock().extend(earlier.take());
+    }
+
+    fn take(&self) -> HashSet<Box<str>> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
+
+/// The same for a client that is not there and for one that does not want to be called.
+fn refused(relayed: &Relayed) -> Error {
+    let text = format!(
+        "PermissionError: Permission denied for calling {}: it is not connected, or it has no such public service",
+        relayed.to
+    );
+    Error::new(ErrorKind::PermissionDenied, text)
+}
+
+impl Hub {
+    /// Whether a call of `peer` may pass to `target` in another workspace.
+    pub(super) fn check_wall(
+        &self,
+        peer: &Peer,
+        target: Option<&Arc<Peer>>,
+        relayed: &Relayed,
+    ) -> Result<(), Error> {
+        let target = target.ok_or_else(|| refused(relayed))?;
+        let header = Header::parse(&relayed.frame)?;
+        let Some(path) = header.method.strip_prefix("services.") else {
+            let known = target.acquainted.knows(peer.address());
+            return if known { Ok(()) } else { Err(refused(relayed)) };
+        };
+        let service = path.split('.').next().unwrap_or_default();
+        if !self.is_open(peer, target, service) {
+            return Err(refused(relayed));
+        }
+        peer.acquainted.meet(target.address())?;
+        // to ask whether somebody is there, or for a description, is no reason to be called back
+        let asks_only = service == "built-in" && !path.starts_with("built-in.message_cache.");
+        if asks_only { Ok(()) } else { target.acquainted.meet(peer.address()) }
+    }
+
+    fn is_open(&self, peer: &Peer, target: &Peer, service: &str) -> bool {
+        if service == "built-in" || peer.user.permission(target.workspace()) >= Permission::Read {
+            return true;
+        }
+        let uri = ServiceUri {
+            workspace: target.workspace().to_owned(),
+            client: target.client_id.clone(),
+            service: service.to_owned(),
+            app: "*".to_owned(),
+        };
+        self.registry.find(&uri).iter().any(|service| {
+            service.visibility != Visibility::Protected || service.is_authorized(peer.workspace())
+        })
+    }
+
+    /// Tells those in other workspaces who talked with `peer` that it is gone, as their calls would wait in vain.
+    pub(super) fn part(&self, peer: &Peer, event: &Bytes) {
+        for address in peer.acquainted.take() {
+            let other = address.split_once('/').and_then(|(workspace, client)| self.registry.client(workspace, client));
+            let Some(other) = other else { continue };
+            other.acquainted.forget(peer.address());
+            if other.wants("client_disconnected") {
+                self.tell(&other, Item::Frame(event.clone()));
+            }
+        }
+    }
+}

@@ -277,9 +277,9 @@ def test_a_reconnection_token_of_another_client(server):
 def test_a_long_reason_is_cut_between_characters(polyfn_server, letter, shift):
     client_id = "y" * shift + letter * 150 + "/"
     message, code, reason = refused(polyfn_server, hello(client_id=client_id))
-    assert (code, message) == (1001, f"{NO_CONNECTION}Invalid client id: {client_id}")
-    assert message.startswith(reason)
-    assert REASON_LIMIT - 4 < len(reason.encode()) <= REASON_LIMIT
+    assert code == 1001
+    assert message.startswith(f"{NO_CONNECTION}Invalid client id: {client_id[:50]}")
+    assert reason == message.encode()[:REASON_LIMIT].decode(errors="ignore")
 
 
 def test_a_client_id_of_twelve_megabytes(polyfn_server):

@@ -12,7 +12,9 @@ from collections import deque
 from pathlib import Path
 from queue import Empty, Queue
 
-ADAPTERS = Path(__file__).resolve().parents[1] / "adapters"
+ROOT = Path(__file__).resolve().parents[2]
+ADAPTERS = ROOT / "tests/adapters"
+PYTHON_SOURCE = ROOT / "bindings-python/python"
 LIMIT = 90.0
 
 # The kinds of client: language and package.
@@ -22,6 +24,12 @@ KINDS = {
     "polyfn-python": ("python", "polyfn"),
     "polyfn-node": ("node", "polyfn"),
 }
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What programs inherit, with our Python package found in its source tree."""
+    paths = [str(PYTHON_SOURCE), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path), **more}
 
 
 def python_command(program: Path) -> list[str]:
@@ -63,6 +71,7 @@ class Peer:
             stderr=subprocess.PIPE,
             text=True,
             cwd=ADAPTERS,
+            env=environment(),
         )
         self.log: deque[str] = deque(maxlen=400)
         self._numbers = itertools.count(1)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 from collections import deque
 from pathlib import Path
 
-from runner.peers import KINDS, node_command, python_command
+from runner.peers import KINDS, environment, node_command, python_command
 
 
 class Program:
@@ -26,7 +25,7 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
             cwd=path.parent,
-            env={**os.environ, "PACKAGE": package, "SERVER_URL": server_url},
+            env=environment(PACKAGE=package, SERVER_URL=server_url),
         )
         threading.Thread(target=self._drain, daemon=True).start()
         self.info = self._await_ready()

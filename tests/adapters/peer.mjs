@@ -199,7 +199,7 @@ function describe(error) {
     name: error?.name ?? typeof error,
     message: String(error?.message ?? error),
     code: error?.code ?? null,
-    trace: String(error?.traceback ?? error?.stack ?? ""),
+    trace: String(error?.remoteTraceback ?? error?.stack ?? ""),
   };
 }
 

@@ -219,7 +219,7 @@ def describe(error: BaseException) -> dict:
         "name": type(error).__name__,
         "message": str(error),
         "code": getattr(error, "code", None),
-        "trace": str(getattr(error, "traceback", "") or "".join(traceback.format_exception_only(error))),
+        "trace": getattr(error, "remote_traceback", None) or "".join(traceback.format_exception_only(error)),
     }
 
 

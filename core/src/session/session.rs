@@ -117,6 +117,11 @@ impl Session {
         &self.info
     }
 
+    /// Changes above how many bytes messages travel in parts: not every peer can join them.
+    pub const fn set_chunk_size(&mut self, bytes: usize) {
+        self.options.chunk_size = bytes;
+    }
+
     /// The settings.
     pub const fn options(&self) -> &Options {
         &self.options

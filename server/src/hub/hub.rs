@@ -269,6 +269,13 @@ impl Hub {
         });
     }
 
+    /// Whether the client has registered its `built-in` service.
+    pub(crate) fn is_announced(&self, peer: &Peer) -> bool {
+        let [client, service] = [peer.client_id.as_str(), "built-in"].map(str::to_owned);
+        let uri = ServiceUri { workspace: peer.workspace().to_owned(), client, service, app: "*".to_owned() };
+        !self.registry.find(&uri).is_empty()
+    }
+
     /// The server's own user, encoded.
     pub(crate) fn root_user(&self) -> Bytes {
         self.root.clone()

@@ -35,7 +35,9 @@ pub(super) async fn run(state: &Arc<State>, socket: Socket, peer: &Arc<Peer>) {
             return;
         }
     }
-    drain(&mut stream).await;
+    if let Ok(socket) = sink.reunite(stream) {
+        drain(socket).await;
+    }
 }
 
 /// Waits until the connection is to end at once, or had time enough to end in order.

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -103,7 +104,7 @@ async fn serve(state: Arc<State>, stream: TcpStream, read: Vec<u8>, misplaced: b
         Err(error) => {
             state.metrics.handshakes_refused_total.increment();
             tracing::debug!(code = error.code, message = error.message, "refused a client");
-            refuse(&mut socket, &error, !misplaced).await;
+            refuse(socket, &error, !misplaced).await;
         }
     }
     drop(signal);
@@ -181,7 +182,7 @@ impl State {
     }
 }
 
-async fn refuse(socket: &mut Socket, error: &HandshakeError, told: bool) {
+async fn refuse(mut socket: Socket, error: &HandshakeError, told: bool) {
     if told {
         let text = serde_json::json!({"type": "error", "message": error.message}).to_string();
         _ = socket.feed(Message::text(text)).await;
@@ -195,8 +196,14 @@ pub(super) fn close_frame(code: u16, reason: &str) -> Message {
     Message::Close(Some(CloseFrame { code: CloseCode::from(code), reason: reason.into() }))
 }
 
-/// Waits for the other side to close, for a moment: what is closed with unread bytes is torn down at once, and the
-/// last words with it.
-pub(super) async fn drain(socket: &mut (impl futures_util::Stream + Unpin)) {
-    _ = timeout(GOODBYE, async { while socket.next().await.is_some() {} }).await;
+/// Lets the other side hear our last words: what is closed with unread bytes is torn down at once, and what was on
+/// its way with it. So we read on, for a moment, whatever comes.
+pub(super) async fn drain(socket: Socket) {
+    let mut stream = socket.into_inner();
+    _ = timeout(GOODBYE, async {
+        _ = stream.shutdown().await;
+        let mut scrap = vec![0; 64 << 10];
+        while stream.read(&mut scrap).await.is_ok_and(|read| read > 0) {}
+    })
+    .await;
 }

@@ -21,6 +21,11 @@ use crate::workspace::table::{self, Handler, METHODS, Method};
 /// Bytes of long messages to the manager that may be under way, over all clients.
 const CHUNK_BYTES: usize = 256 << 20;
 
+/// Messages above this size travel in parts, as every client takes them.
+const CHUNK_SIZE: usize = 262_144;
+/// More than any message.
+const UNDIVIDED: usize = 1 << 31;
+
 /// The workspace manager of one server.
 pub struct Manager {
     session: Mutex<Session>,
@@ -88,6 +93,7 @@ impl Manager {
     ) -> Result<Self, ConfigError> {
         let options = Options {
             seed: fastrand::u64(..),
+            chunk_size: CHUNK_SIZE,
             chunks: ChunkLimits { messages: 4096, bytes: CHUNK_BYTES, ..ChunkLimits::default() },
             ..Options::default()
         };
@@ -142,14 +148,14 @@ impl Manager {
             (None, _) => Started::Done(Err(Error::new(ErrorKind::NotFound, "no such method"))),
         };
         match (ended, run) {
-            (Started::Done(result), Some(run)) => self.answer(hub, run, result),
+            (Started::Done(result), Some(run)) => self.answer(hub, peer, run, result),
             (Started::Done(_), None) => {}
             (Started::Open(future), run) => {
-                let (manager, hub) = (Arc::clone(self), Arc::clone(hub));
+                let (manager, hub, peer) = (Arc::clone(self), Arc::clone(hub), Arc::clone(peer));
                 tokio::spawn(async move {
                     let result = future.await;
                     if let Some(run) = run {
-                        manager.answer(&hub, run, result);
+                        manager.answer(&hub, &peer, run, result);
                     }
                 });
             }
@@ -179,7 +185,7 @@ impl Manager {
         }
     }
 
-    fn answer(self: &Arc<Self>, hub: &Arc<Hub>, run: RunId, result: Result<Value>) {
+    fn answer(self: &Arc<Self>, hub: &Arc<Hub>, peer: &Peer, run: RunId, result: Result<Value>) {
         let now = hub.elapsed();
         let value = match result {
             Ok(value) => value,
@@ -187,7 +193,12 @@ impl Manager {
         };
         let Some(mut draft) = self.session.lock().begin_reply(run) else { return };
         match polyfn_core::codec::Walk::walk(&value, &mut draft.writer) {
-            Ok(()) => self.drive(hub, None, |session| session.finish_reply(draft, now)),
+            Ok(()) => self.drive(hub, None, |session| {
+                // parts are joined by the `built-in` service of the receiver; without one it gets the whole
+                let in_parts = draft.writer.len() <= CHUNK_SIZE || hub.is_announced(peer);
+                session.set_chunk_size(if in_parts { CHUNK_SIZE } else { UNDIVIDED });
+                session.finish_reply(draft, now);
+            }),
             Err(error) => self.drive(hub, None, |session| session.reject(run, &error, now)),
         }
     }

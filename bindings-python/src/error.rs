@@ -49,10 +49,21 @@ pub(crate) fn exception<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'
 
 /// What a peer is told of an exception that a function raised.
 pub(crate) fn from_exception(py: Python<'_>, error: &PyErr) -> Error {
-    let class = error.get_type(py).name().map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
+    let ours = is_ours(py, error);
+    // An error of yet another peer keeps the name that it had there.
+    let remote_type = error.value(py).getattr("remote_type").ok().filter(|_| ours);
+    let class = remote_type
+        .and_then(|name| name.extract::<String>().ok())
+        .or_else(|| error.get_type(py).name().ok().map(|name| name.to_string()))
+        .unwrap_or_else(|| "Exception".to_owned());
     let message = message_of(py, error);
     let trace = traceback(py, error).unwrap_or_else(|_| format!("{class}: {message}"));
-    Error::new(kind_of(py, error), message).with_class(class).with_trace(trace)
+    Error::new(kind_of(py, error, ours), message).with_class(class).with_trace(trace)
+}
+
+fn is_ours(py: Python<'_>, error: &PyErr) -> bool {
+    let class = py.import("polyfn.errors").and_then(|module| module.getattr("RpcError"));
+    class.and_then(|class| error.value(py).is_instance(&class)).unwrap_or(false)
 }
 
 /// The stable codes, for the Python half to check its classes against.
@@ -62,10 +73,8 @@ pub(crate) fn error_codes() -> Vec<&'static str> {
 }
 
 /// A function says with our own classes what kind its failure is; any other exception is its own affair.
-fn kind_of(py: Python<'_>, error: &PyErr) -> ErrorKind {
+fn kind_of(py: Python<'_>, error: &PyErr, is_ours: bool) -> ErrorKind {
     let code = error.value(py).getattr_opt("code").ok().flatten();
-    let ours = py.import("polyfn.errors").and_then(|module| module.getattr("RpcError"));
-    let is_ours = ours.and_then(|class| error.value(py).is_instance(&class)).unwrap_or(false);
     if error.get_type(py).name().is_ok_and(|name| name == "CancelledError") {
         return ErrorKind::Cancelled;
     }
@@ -86,7 +95,9 @@ fn message_of(py: Python<'_>, error: &PyErr) -> String {
 }
 
 fn traceback(py: Python<'_>, error: &PyErr) -> PyResult<String> {
-    let lines = py.import("traceback")?.call_method1("format_exception", (error.value(py),))?;
+    // Not `value`: below 3.12 only the conversion into a value puts the traceback into the exception.
+    let exception = error.clone_ref(py).into_value(py);
+    let lines = py.import("traceback")?.call_method1("format_exception", (exception,))?;
     let text: String = pyo3::types::PyString::new(py, "").call_method1("join", (lines,))?.extract()?;
     Ok(text)
 }

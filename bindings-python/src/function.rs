@@ -15,7 +15,7 @@ use crate::interpreter::Interpreter;
 use crate::link::Link;
 use crate::pump;
 
-/// A function of a peer.
+// A function of a peer. Not a doc comment: the class would have it as `__doc__`, in front of each function's own.
 #[pyclass(frozen, weakref, module = "polyfn._native")]
 pub(crate) struct RemoteFunction {
     link: Arc<Link>,

@@ -344,6 +344,11 @@ impl Pump {
             State::Ready { failed, first } => {
                 let opening = link.opening.lock().take();
                 if let Some(opening) = opening {
+                    if opening.bind(py).call_method0(intern!(py, "cancelled"))?.is_truthy()? {
+                        // Nobody waits for the connection any longer, so nobody would ever close it.
+                        link.close();
+                        return Ok(());
+                    }
                     let client = Bound::new(py, Client::new(link.clone()))?;
                     settle(py, opening.bind(py), Ok(client.into_any()))?;
                 }

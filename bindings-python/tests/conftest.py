@@ -1,0 +1,74 @@
+"""A server for the whole session, and clients that are closed after each test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import polyfn
+import pytest
+from runner.servers import PolyfnServer
+
+PACKAGE = Path(polyfn.__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """Our server, or the one that POLYFN_TEST_URL names."""
+    if url := os.environ.get("POLYFN_TEST_URL"):
+        yield url
+        return
+    server = PolyfnServer()
+    server.start()
+    yield server.url
+    assert server.stop() == 0
+
+
+@pytest.fixture
+async def owner(server_url: str) -> AsyncIterator[polyfn.Server]:
+    """The client that registers services."""
+    async with polyfn.connect_to_server(server_url, method_timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+async def caller(server_url: str, owner: polyfn.Server) -> AsyncIterator[polyfn.Server]:
+    """A client in the same workspace that calls them."""
+    token = await owner.generate_token()
+    async with polyfn.connect_to_server(
+        server_url, workspace=owner.workspace, token=token, method_timeout=10
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def offer(owner: polyfn.Server, caller: polyfn.Server):
+    """Registers functions and gives them as the caller has them."""
+
+    async def offered(api=None, /, **functions):
+        service = {"id": "offered", **functions} if api is None else api
+        info = await owner.register_service(service, overwrite=True)
+        return await caller.get_service(info.id)
+
+    return offered
+
+
+@pytest.fixture
+def program(server_url: str) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a program in an interpreter of its own, with SERVER_URL in its environment."""
+
+    def run(source: str, *, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "SERVER_URL": server_url, "PYTHONPATH": str(PACKAGE)}
+        return subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(source)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run

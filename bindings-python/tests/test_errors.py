@@ -1,0 +1,132 @@
+"""Errors as exceptions."""
+
+from __future__ import annotations
+
+import traceback
+
+import polyfn
+import pytest
+from polyfn import _native, errors
+
+
+def test_every_code_has_a_class():
+    assert list(errors.CLASSES) == _native.error_codes()
+    for code, kind in errors.CLASSES.items():
+        assert kind.code == code
+        assert issubclass(kind, polyfn.RpcError)
+        assert kind.__name__ in polyfn.__all__
+        assert isinstance(errors.from_code(code, "m", None, None), kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "built_in"),
+    [
+        (polyfn.NotFoundError, LookupError),
+        (polyfn.PermissionDeniedError, PermissionError),
+        (polyfn.RpcTimeoutError, TimeoutError),
+        (polyfn.PeerGoneError, ConnectionError),
+        (polyfn.InvalidError, ValueError),
+    ],
+)
+def test_built_in_exceptions_catch_ours(kind, built_in):
+    with pytest.raises(built_in, match="^text$"):
+        raise kind("text")
+
+
+async def test_what_a_function_raises(offer):
+    def fail():
+        raise ValueError("bad")
+
+    async def fail_later():
+        raise KeyError("missing")
+
+    service = await offer(fail=fail, fail_later=fail_later)
+    with pytest.raises(polyfn.RemoteError) as caught:
+        await service.fail()
+    error = caught.value
+    assert str(error) == "bad"
+    assert (error.code, error.remote_type) == ("remote", "ValueError")
+    assert "in fail\n" in error.remote_traceback
+    assert error.remote_traceback.rstrip().endswith("ValueError: bad")
+    if hasattr(error, "__notes__"):
+        assert "in fail\n" in "".join(traceback.format_exception(error))
+    with pytest.raises(polyfn.RemoteError) as caught:
+        await service.fail_later()
+    assert (str(caught.value), caught.value.remote_type) == ("'missing'", "KeyError")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [polyfn.NotFoundError, polyfn.PermissionDeniedError, polyfn.InvalidError, polyfn.ConflictError, polyfn.OverloadedError],
+)
+async def test_a_function_may_say_the_kind(offer, kind):
+    def fail():
+        raise kind("as said")
+
+    service = await offer(fail=fail)
+    with pytest.raises(kind) as caught:
+        await service.fail()
+    assert (type(caught.value), str(caught.value)) == (kind, "as said")
+
+
+async def test_timeouts_of_others_are_not_our_own(offer):
+    def fail():
+        raise polyfn.RpcTimeoutError("somebody else was slow")
+
+    service = await offer(fail=fail)
+    with pytest.raises(polyfn.RemoteError) as caught:
+        await service.fail()
+    assert caught.value.remote_type == "RpcTimeoutError"
+
+
+async def test_wrong_arguments(offer):
+    service = await offer(one=lambda a: a)
+    with pytest.raises(polyfn.RemoteError, match="missing 1 required positional argument") as caught:
+        await service.one()
+    assert caught.value.remote_type == "TypeError"
+
+
+async def test_exceptions_that_cannot_be_shown(offer):
+    class Odd(Exception):
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    def fail():
+        raise Odd
+
+    service = await offer(fail=fail)
+    with pytest.raises(polyfn.RemoteError) as caught:
+        await service.fail()
+    assert caught.value.remote_type == "Odd"
+
+
+async def test_a_call_without_an_answer_times_out(server_url, owner):
+    async with polyfn.connect_to_server(
+        server_url, workspace=owner.workspace, token=await owner.generate_token(), method_timeout=0.3
+    ) as caller:
+        # heartbeats keep a call alive as long as its owner lives, so ask somebody who was never there
+        with pytest.raises((polyfn.RpcTimeoutError, polyfn.PeerGoneError)):
+            await caller.ping("nobody-here")
+
+
+async def test_no_such_service(caller):
+    with pytest.raises(polyfn.RpcError, match="Service not found"):
+        await caller.get_service("no-such-service")
+
+
+async def test_refused_connections(server_url):
+    with pytest.raises(polyfn.PermissionDeniedError):
+        await polyfn.connect_to_server(server_url, token="not a token")
+    with pytest.raises(ConnectionError):
+        await polyfn.connect_to_server("http://127.0.0.1:9")
+    with pytest.raises(polyfn.InvalidError, match="not a server url"):
+        await polyfn.connect_to_server("localhost:9527")
+
+
+def test_options_that_are_not_there():
+    with pytest.raises(TypeError, match="did you mean 'workspace'"):
+        polyfn.connect_to_server("http://localhost", workspaces="x")
+    with pytest.raises(TypeError, match="needs server_url"):
+        polyfn.connect_to_server(token="x")
+    with pytest.raises(NotImplementedError, match="transport='http'"):
+        polyfn.connect_to_server("http://localhost", transport="http")

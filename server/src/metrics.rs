@@ -104,6 +104,8 @@ metrics! {
     frames_refused_total: Counter,
     /// Calls to functions and services over HTTP.
     http_calls_total: Counter,
+    /// Calls over HTTP that were refused or failed.
+    http_call_errors_total: Counter,
     /// Calls over HTTP under way.
     http_calls: Gauge,
     /// Calls to the workspace manager.

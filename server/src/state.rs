@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::auth::{Tokens, UserInfo, token};
 use crate::config::{Config, ConfigError};
 use crate::http::throttle::Throttle;
@@ -35,6 +37,8 @@ pub struct State {
     pub tokens: Arc<Tokens>,
     /// The user of HTTP requests without a token.
     pub anonymous: Arc<UserInfo>,
+    /// The same, encoded as functions get it.
+    pub anonymous_encoded: Bytes,
     /// Limits on HTTP requests by sender, if there are any.
     pub throttle: Option<Throttle>,
     /// Counters.
@@ -80,6 +84,7 @@ impl State {
             public_base_url: public_base_url.clone(),
         }));
         hub.set_manager(Arc::new(Manager::new(Arc::clone(&tokens), &config.limits, &manager_id, &public_base_url)?));
+        let anonymous = UserInfo::anonymous_http();
         Ok(Self {
             manager_id,
             server_id,
@@ -87,7 +92,8 @@ impl State {
             local_base_url,
             hub,
             tokens,
-            anonymous: Arc::new(UserInfo::anonymous_http()),
+            anonymous_encoded: hub::encode_user(&anonymous),
+            anonymous: Arc::new(anonymous),
             throttle: Throttle::new(&config.limits),
             metrics,
             shutdown: Shutdown::default(),

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use bytes::Bytes;
 use polyfn_core::ErrorKind;
 
 use crate::auth::handshake::specialised;
 use crate::auth::{Permission, TokenError, UserInfo, identify};
 use crate::clock;
 use crate::http::problem::Problem;
+use crate::hub::encode_user;
 use crate::state::State;
 
 /// The user behind an HTTP request; as an argument of a handler it answers bad tokens with 401.
@@ -46,6 +48,15 @@ impl Caller {
     #[must_use]
     pub fn workspace(&self, asked: &str) -> String {
         identify::acting_workspace(&self.user, Some(asked))
+    }
+
+    /// The user as functions and services are told of it; that of strangers is encoded once for all.
+    #[must_use]
+    pub fn encoded(&self, state: &State) -> Bytes {
+        if Arc::ptr_eq(&self.user, &state.anonymous) {
+            return state.anonymous_encoded.clone();
+        }
+        encode_user(&self.user)
     }
 
     /// Whether the caller may do in `workspace` what needs `right`.

@@ -15,11 +15,15 @@ use tower::Service;
 use crate::state::State;
 use crate::transport::websocket;
 
+pub mod body;
+pub mod call_error;
 pub mod caller;
 pub mod cors;
+pub mod functions;
 pub mod health;
 pub mod pages;
 pub mod problem;
+pub mod services;
 pub mod throttle;
 
 pub use caller::Caller;
@@ -36,8 +40,8 @@ pub struct Ends {
 
 /// All routes of the server, without the base path.
 ///
-/// Ordinary routes get CORS headers and compression. Functions answer for themselves: they belong into a router
-/// merged after `layer`.
+/// Ordinary routes get CORS headers and compression. Functions answer for themselves and pass by the router, whose
+/// layers cost more than all that the server does for a call: see [`functions::answer`].
 pub fn router(state: &Arc<State>) -> Router {
     let ordinary = Router::new()
         .route("/", get(pages::landing))
@@ -46,6 +50,7 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/health/liveness", get(health::liveness))
         .route("/health/readiness", get(health::readiness))
         .route("/metrics", get(health::metrics))
+        .merge(services::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(cors::compression())
@@ -80,19 +85,22 @@ fn throttled(state: &State, request: &Request) -> Result<(), Problem> {
     }
 }
 
-async fn under_base(state: &State, mut router: Router, mut request: Request) -> Response {
+async fn under_base(state: &Arc<State>, mut router: Router, mut request: Request) -> Response {
     match without_base(&state.config.base_path, request.uri()) {
-        Base::None => call(&mut router, request).await,
+        Base::None => call(state, &mut router, request).await,
         Base::Taken(uri) => {
             *request.uri_mut() = uri;
-            call(&mut router, request).await
+            call(state, &mut router, request).await
         }
         Base::Root => redirect(&format!("{}/", state.config.base_path)),
         Base::Other => problem::detail(StatusCode::NOT_FOUND, "Not Found"),
     }
 }
 
-async fn call(router: &mut Router, request: Request<Body>) -> Response {
+async fn call(state: &Arc<State>, router: &mut Router, request: Request<Body>) -> Response {
+    if functions::Place::has(request.uri().path()) {
+        return functions::answer(state, request).await;
+    }
     let answered: Result<Response, Infallible> = Service::call(router, request).await;
     match answered {
         Ok(response) => response,

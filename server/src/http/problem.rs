@@ -30,18 +30,32 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
+    incident: Option<String>,
+    traceback: Option<String>,
+}
+
+/// How a problem is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As JSON.
+    Json,
+    /// As plain text.
+    Text,
 }
 
 impl Problem {
     /// A problem of `kind`; `detail` is shown to whoever asked.
     pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { status: status(kind), code: kind.code(), detail: detail.into() }
+        Self::with_code(status(kind), kind.code(), detail.into())
     }
 
     /// A token that is not accepted.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
-        let code = ErrorKind::PermissionDenied.code();
-        Self { status: StatusCode::UNAUTHORIZED, code, detail: detail.into() }
+        Self::with_code(StatusCode::UNAUTHORIZED, ErrorKind::PermissionDenied.code(), detail.into())
+    }
+
+    const fn with_code(status: StatusCode, code: &'static str, detail: String) -> Self {
+        Self { status, code, detail, incident: None, traceback: None }
     }
 
     /// The same with another status.
@@ -49,6 +63,79 @@ impl Problem {
     pub const fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
+    }
+
+    /// The same with the number under which the log tells more.
+    #[must_use]
+    pub fn with_incident(mut self, incident: String) -> Self {
+        self.incident = Some(incident);
+        self
+    }
+
+    /// The same with a traceback: for those only who may see the program it comes from.
+    #[must_use]
+    pub fn with_traceback(mut self, traceback: &str) -> Self {
+        self.traceback = Some(traceback.to_owned());
+        self
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is said of it.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The answer in the form that suits whoever asked.
+    #[must_use]
+    pub fn answer(self, form: Form) -> Response {
+        let mut response = match form {
+            Form::Json => self.to_json(),
+            Form::Text => (self.status, self.to_text()).into_response(),
+        };
+        let headers = response.headers_mut();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+
+    fn to_json(&self) -> Response {
+        let mut body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "success": false,
+            "detail": self.detail,
+        });
+        for (key, text) in [("incident", &self.incident), ("traceback", &self.traceback)] {
+            if let Some(text) = text {
+                body[key] = text.as_str().into();
+            }
+        }
+        let mut response = (self.status, Json(body)).into_response();
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+
+    fn to_text(&self) -> String {
+        let incident = self.incident.as_ref().map(|incident| format!("\nincident {incident}"));
+        let traceback = self.traceback.as_ref().map(|traceback| format!("\n\n{traceback}"));
+        [Some(self.detail.clone()), incident, traceback].into_iter().flatten().collect()
     }
 }
 
@@ -71,27 +158,7 @@ impl From<Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "success": false,
-            "detail": self.detail,
-        });
-        let mut response = (self.status, Json(body)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match self.status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
-        }
-        response
+        self.answer(Form::Json)
     }
 }
 

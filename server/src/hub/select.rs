@@ -103,6 +103,8 @@ fn ambiguous(found: &[Arc<Service>], uri: &ServiceUri) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use polyfn_core::Map;
     use polyfn_core::session::Visibility;
 
@@ -119,6 +121,7 @@ mod tests {
             authorized: Vec::new(),
             singleton: false,
             info: Map::new(),
+            routes: OnceLock::new(),
         };
         clients.iter().map(make).map(Arc::new).collect()
     }

@@ -1,8 +1,11 @@
 //! A registered service, as the server knows it.
 
-use polyfn_core::Map;
+use std::sync::OnceLock;
+
+use polyfn_core::functions::Router;
 use polyfn_core::session::Visibility;
 use polyfn_core::wire::ServiceUri;
+use polyfn_core::{Map, Value};
 
 use crate::auth::Permission;
 use crate::hub::peer::Caller;
@@ -28,6 +31,8 @@ pub struct Service {
     pub singleton: bool,
     /// What is told of it, in the shape of `list_services`.
     pub info: Map,
+    /// Its functions by path, made when the first request over HTTP comes.
+    pub routes: OnceLock<Router<String>>,
 }
 
 impl Service {
@@ -41,6 +46,12 @@ impl Service {
     #[must_use]
     pub fn address(&self) -> String {
         format!("{}/{}", self.workspace, self.client)
+    }
+
+    /// Its functions by path.
+    #[must_use]
+    pub fn router(&self) -> &Router<String> {
+        self.routes.get_or_init(|| Router::from_schema(self.info.get("service_schema").unwrap_or(&Value::Nil)))
     }
 
     /// The service that every client registers first.

@@ -12,3 +12,4 @@ mod tokens;
 mod workspaces;
 
 pub use manager::{Call, Manager};
+pub(crate) use workspaces::described;

@@ -1,5 +1,7 @@
 //! What a client says of a service it registers, checked.
 
+use std::sync::OnceLock;
+
 use polyfn_core::session::Visibility;
 use polyfn_core::{Map, Result, Value};
 
@@ -59,6 +61,7 @@ pub(super) fn read(mut info: Map, peer: &Peer) -> Result<Option<Service>> {
         authorized,
         singleton,
         info,
+        routes: OnceLock::new(),
     }))
 }
 

@@ -35,7 +35,7 @@ pub(super) fn create(call: &mut Call) -> Result<Value> {
     check_name(id, user.has_role("admin"))?;
     check_free(call, id, overwrite)?;
     let info = read(&config, id, &user.id)?;
-    let told = told(&info);
+    let told = described(&info);
     call.hub.registry.put_workspace(info);
     Ok(told)
 }
@@ -108,7 +108,7 @@ fn read(config: &Map, id: &str, user: &str) -> Result<WorkspaceInfo> {
 }
 
 /// The workspace in the shape of the protocol.
-fn told(info: &WorkspaceInfo) -> Value {
+pub(crate) fn described(info: &WorkspaceInfo) -> Value {
     let json = serde_json::json!({
         "type": "workspace",
         "id": info.id,

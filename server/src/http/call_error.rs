@@ -1,0 +1,136 @@
+//! What an error of a call is to those who called over HTTP: one line to show, and a status.
+
+use axum::http::StatusCode;
+use polyfn_core::{Error, ErrorKind};
+
+use crate::http::problem;
+
+/// Whether the function itself failed, rather than the way to it.
+///
+/// Errors of ours carry neither a class nor a trace.
+#[must_use]
+pub fn is_raised(error: &Error) -> bool {
+    error.kind() == ErrorKind::Remote
+        || error.class().is_some()
+        || error.trace().is_some_and(|trace| !trace.is_empty())
+}
+
+/// The error in one line, `ValueError: boom`, without any of the places where it happened.
+#[must_use]
+pub fn shown(error: &Error) -> String {
+    let message = error.message();
+    match error.class() {
+        Some(class) if message.is_empty() => class.to_owned(),
+        Some(class) if is_headed_by(message, class) => message.to_owned(),
+        Some(class) => format!("{class}: {message}"),
+        None => shown_of_text(message, error.trace().unwrap_or_default()),
+    }
+}
+
+/// Older peers say the class in the text only: Python in the last line of the trace, JavaScript in the first.
+fn shown_of_text(message: &str, trace: &str) -> String {
+    let lines = || message.lines().chain(trace.lines());
+    let last = lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    let is_stack = last.trim_start().starts_with("at ") || last.contains("@http") || last.contains("@file:");
+    if !is_stack {
+        return last.trim().to_owned();
+    }
+    let headed = lines().find(|line| class_of(line).is_some());
+    headed.or_else(|| message.lines().next()).unwrap_or_default().trim().to_owned()
+}
+
+/// `TypeError` of `TypeError: boom`.
+fn class_of(line: &str) -> Option<&str> {
+    let (class, _) = line.split_once(": ")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let is_class = class.starts_with(|c: char| c.is_ascii_uppercase()) && class.chars().all(plain);
+    is_class.then_some(class)
+}
+
+fn is_headed_by(message: &str, class: &str) -> bool {
+    message.strip_prefix(class).is_some_and(|rest| rest.starts_with(':'))
+}
+
+/// The status of an error that a service answered with: its code decides, else what older peers go by.
+#[must_use]
+pub fn status(error: &Error) -> StatusCode {
+    match error.kind() {
+        ErrorKind::Remote => of_text(error),
+        // what was asked for is ambiguous; the reference calls that a bad request
+        ErrorKind::Conflict if error.message().starts_with("AssertionError:") => StatusCode::BAD_REQUEST,
+        kind => problem::status(kind),
+    }
+}
+
+fn of_text(error: &Error) -> StatusCode {
+    let whole = match error.class() {
+        // with a class there is no need to search a trace, whose lines quote code
+        Some(class) => format!("{class}: {}", error.message()),
+        None => format!("{}\n{}", error.message(), error.trace().unwrap_or_default()),
+    };
+    let has = |part: &str| whole.contains(part);
+    if has("KeyError:") || whole.to_lowercase().contains("not found") {
+        StatusCode::NOT_FOUND
+    } else if has("PermissionError:") || has("Permission denied") {
+        StatusCode::FORBIDDEN
+    } else if ["TypeError:", "ValueError:", "AssertionError:"].into_iter().any(has) {
+        StatusCode::BAD_REQUEST
+    } else {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PYTHON: &str = "Traceback (most recent call last):\n  File \"/home/x/a.py\", line 1, in f\n    f()\nValueError: boom\n";
+    const JAVASCRIPT: &str =
+        "Error: boom\n    at f (file:///home/x/a.mjs:1:2)\n    at RPC._handle_method (x.mjs:6513:31)";
+
+    #[test]
+    fn one_line_is_shown() {
+        let remote = |message: &str, trace: &str| Error::remote(message).with_trace(trace);
+        for (error, line) in [
+            (Error::remote("boom").with_class("ValueError").with_trace(PYTHON), "ValueError: boom"),
+            (Error::remote("ValueError: boom").with_class("ValueError"), "ValueError: boom"),
+            (Error::remote("").with_class("KeyError"), "KeyError"),
+            (remote("boom", PYTHON), "ValueError: boom"),
+            (remote(PYTHON.trim(), PYTHON), "ValueError: boom"),
+            (remote("Error: boom", JAVASCRIPT), "Error: boom"),
+            (remote("boom", "f@https://x/a.js:1:2"), "boom"),
+            (Error::remote("a text"), "a text"),
+            (
+                Error::new(ErrorKind::NotFound, "KeyError: 'Service not found: a'"),
+                "KeyError: 'Service not found: a'",
+            ),
+        ] {
+            assert_eq!(shown(&error), line, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn the_code_decides_and_then_the_class() {
+        let class = |class: &str| Error::remote("boom").with_class(class);
+        for (error, expected) in [
+            (class("KeyError"), 404),
+            (class("PermissionError"), 403),
+            (class("TypeError"), 400),
+            (class("ValueError"), 400),
+            (class("AssertionError"), 400),
+            (class("RuntimeError"), 500),
+            (class("FileNotFoundError"), 500),
+            (class("RuntimeError").with_trace("KeyError: quoted"), 500),
+            (Error::remote("thing not found").with_class("RuntimeError"), 404),
+            (Error::remote("boom").with_trace(PYTHON), 400),
+            (Error::remote("Error: thing not found").with_trace(JAVASCRIPT), 404),
+            (Error::remote("Error: boom").with_trace(JAVASCRIPT), 500),
+            (Error::new(ErrorKind::PermissionDenied, "no"), 403),
+            (Error::new(ErrorKind::Timeout, "late"), 504),
+            (Error::new(ErrorKind::PeerGone, "gone"), 502),
+            (Error::new(ErrorKind::Conflict, "AssertionError: Multiple services found for a"), 400),
+        ] {
+            assert_eq!(status(&error).as_u16(), expected, "{error:?}");
+        }
+    }
+}

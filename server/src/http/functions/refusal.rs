@@ -1,0 +1,124 @@
+//! A request to a function that the function itself did not answer.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use polyfn_core::{Error, ErrorKind};
+
+use crate::auth::Permission;
+use crate::http::call_error::{is_raised, shown};
+use crate::http::caller::Caller;
+use crate::http::problem::{Form, Problem};
+use crate::hub::Service;
+use crate::state::State;
+
+/// Why there is no answer of the function, and how that is told.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    problem: Problem,
+    /// How it is told to those who do not say what they accept.
+    form: Form,
+    allow: Option<String>,
+}
+
+/// A refusal before a function is called is told in text, as the reference does, unless JSON is asked for.
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { problem, form: Form::Text, allow: None }
+    }
+}
+
+impl Refusal {
+    /// There are functions for other methods only.
+    pub(super) fn method_not_allowed(allow: String) -> Self {
+        let problem = Problem::new(ErrorKind::Invalid, format!("Method not allowed, use {allow}"));
+        let problem = problem.with_status(StatusCode::METHOD_NOT_ALLOWED);
+        Self { problem, form: Form::Text, allow: Some(allow) }
+    }
+
+    /// A call that failed. The log has everything; a stranger is shown one line, a member of the workspace the
+    /// traceback too.
+    pub(super) fn of_call(state: &State, caller: &Caller, service: &Arc<Service>, error: &Error) -> Self {
+        let mut problem = Problem::new(error.kind(), shown(error));
+        if is_raised(error) {
+            problem = problem.with_status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        if problem.status().is_server_error() {
+            let incident = format!("{:016x}", fastrand::u64(..));
+            let trace = error.trace().unwrap_or_default();
+            tracing::warn!(
+                incident,
+                service = service.id(),
+                user = caller.user.id,
+                error = error.message(),
+                trace,
+                "a call over HTTP failed"
+            );
+            problem = problem.with_incident(incident);
+        }
+        let trusted = state.config.expose_detailed_errors || caller.may(Permission::Read, &service.workspace);
+        if let Some(trace) = error.trace().filter(|trace| trusted && !trace.is_empty()) {
+            problem = problem.with_traceback(trace);
+        }
+        Self { problem, form: Form::Json, allow: None }
+    }
+
+    pub(super) fn answer(self, request: &HeaderMap) -> Response {
+        let mut response = self.problem.answer(accepted(request, self.form));
+        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        response
+    }
+}
+
+/// The form that the sender of a request accepts; `otherwise` when everything, or nothing, is said.
+fn accepted(request: &HeaderMap, otherwise: Form) -> Form {
+    let lines = request.get_all(header::ACCEPT).into_iter().filter_map(|line| line.to_str().ok());
+    let ranges: Vec<&str> =
+        lines.flat_map(|line| line.split(',')).filter(|range| !is_refused(range)).collect();
+    let media = |range: &&str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media: Vec<String> = ranges.iter().map(media).filter(|media| !media.is_empty()).collect();
+    let is_json =
+        |media: &String| media == "application/json" || media == "application/*" || media.ends_with("+json");
+    if media.iter().any(is_json) {
+        Form::Json
+    } else if media.is_empty() || media.iter().any(|media| media == "*/*") {
+        otherwise
+    } else {
+        Form::Text
+    }
+}
+
+/// `text/html;q=0`: named to say that it is not wanted.
+fn is_refused(range: &str) -> bool {
+    let weight = range.split(';').skip(1).find_map(|part| part.trim().strip_prefix("q="));
+    weight.and_then(|weight| weight.trim().parse::<f32>().ok()).is_some_and(|weight| weight <= 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_for_json_gets_it() {
+        for (accept, text_first, json_first) in [
+            ("", Form::Text, Form::Json),
+            ("*/*", Form::Text, Form::Json),
+            ("text/html, */*;q=0.8", Form::Text, Form::Json),
+            ("application/json", Form::Json, Form::Json),
+            ("text/html, Application/Problem+JSON;q=0.5", Form::Json, Form::Json),
+            ("application/*", Form::Json, Form::Json),
+            ("text/html", Form::Text, Form::Text),
+            ("application/json;q=0, text/plain", Form::Text, Form::Text),
+        ] {
+            let mut headers = HeaderMap::new();
+            if !accept.is_empty() {
+                headers.insert(header::ACCEPT, accept.parse().unwrap());
+            }
+            assert_eq!(accepted(&headers, Form::Text), text_first, "{accept}");
+            assert_eq!(accepted(&headers, Form::Json), json_first, "{accept}");
+        }
+    }
+}

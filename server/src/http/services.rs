@@ -1,0 +1,268 @@
+//! `/{workspace}/services/...`: what services there are, and calling them with plain requests.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State as Extract};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::get;
+use polyfn_core::session::Visibility;
+use polyfn_core::{Error, ErrorKind, Map, Result, Value};
+
+use crate::auth::Permission;
+use crate::http::caller::Caller;
+use crate::http::functions::{check_free, selection, service_uri};
+use crate::http::problem::Problem;
+use crate::http::{call_error, failure, redirect};
+use crate::hub::{self, CallRequest, Service};
+use crate::state::State;
+
+mod arguments;
+mod member;
+mod result;
+
+use arguments::Arguments;
+use member::Member;
+use result::Format;
+
+/// The names under which the workspace manager is reached.
+const MANAGER: [&str; 2] = ["ws", "~"];
+
+/// The routes of services and of information on a workspace.
+pub fn router() -> Router<Arc<State>> {
+    Router::new()
+        .route("/{workspace}/info", get(workspace_info))
+        .route("/{workspace}/services", get(with_slash))
+        .route("/{workspace}/services/", get(list))
+        .route("/{workspace}/services/{service}", get(info))
+        .route("/{workspace}/services/{service}/{function}", get(call).post(call))
+}
+
+async fn with_slash(Extract(state): Extract<Arc<State>>, uri: Uri) -> Response {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    redirect(&format!("{}{}/{query}", state.config.base_path, uri.path()))
+}
+
+/// `GET /{workspace}/info`: for those who may read the workspace.
+async fn workspace_info(
+    Extract(state): Extract<Arc<State>>,
+    Path(workspace): Path<String>,
+    caller: Caller,
+) -> Response {
+    if !caller.may(Permission::Read, &workspace) {
+        let text = format!("{} has no permission to access {workspace}", caller.user.id);
+        return failure(StatusCode::FORBIDDEN, &text);
+    }
+    match state.hub.registry.workspace(&workspace) {
+        Some(found) => told(Ok(crate::workspace::described(&found.info())), Format::Json),
+        None => failure(StatusCode::NOT_FOUND, &format!("Workspace '{workspace}' not found")),
+    }
+}
+
+/// `GET /{workspace}/services/`: what the caller may see.
+async fn list(
+    Extract(state): Extract<Arc<State>>,
+    Path(workspace): Path<String>,
+    caller: Caller,
+) -> Response {
+    if state.hub.registry.workspace(&workspace).is_none() {
+        let text = format!("'Workspace {workspace} does not exist or is not accessible'");
+        return failure(StatusCode::NOT_FOUND, &text);
+    }
+    let asks = hub::Caller::new(Arc::clone(&caller.user), caller.workspace(&workspace));
+    let query = Map::from_iter([("workspace", workspace.as_str())]);
+    let listed = manage(&state, asks, "list_services", vec![Value::Map(query)], Map::new()).await;
+    told(listed.map(without_workspace), Format::Json)
+}
+
+/// In a list for one workspace ids need not name it.
+fn without_workspace(mut listed: Value) -> Value {
+    let Value::List(infos) = &mut listed else { return listed };
+    for info in infos {
+        let Value::Map(info) = info else { continue };
+        let short = info.text("id").and_then(|id| id.split_once('/')).map(|(_, id)| id.to_owned());
+        if let Some(id) = short {
+            info.insert("id", id);
+        }
+    }
+    listed
+}
+
+/// `GET /{workspace}/services/{service}`: what is known of one.
+async fn info(
+    Extract(state): Extract<Arc<State>>,
+    Path((workspace, id)): Path<(String, String)>,
+    uri: Uri,
+    caller: Caller,
+) -> Response {
+    let asks = hub::Caller::new(Arc::clone(&caller.user), caller.workspace(&workspace));
+    if MANAGER.contains(&id.as_str()) {
+        return told(manage(&state, asks, "get_service", vec!["~".into()], Map::new()).await, Format::Json);
+    }
+    let service = match service_uri(&workspace, &id) {
+        Ok(service) => service,
+        Err(problem) => return failure(problem.status(), problem.detail()),
+    };
+    let mode = uri.query().and_then(selection);
+    let options: Map = mode.iter().map(|mode| ("mode", mode.as_ref())).collect();
+    let arguments = vec![Value::from(service.to_string()), Value::Map(options)];
+    match manage(&state, asks, "get_service_info", arguments, Map::new()).await {
+        // whether there is a service that may not be seen is not told here
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            told(Err(Error::new(ErrorKind::NotFound, error.message())), Format::Json)
+        }
+        found => told(found, Format::Json),
+    }
+}
+
+/// `GET` and `POST /{workspace}/services/{service}/{function}`: a call.
+async fn call(
+    Extract(state): Extract<Arc<State>>,
+    Path((workspace, id, function)): Path<(String, String, String)>,
+    request: Request,
+) -> Response {
+    let metrics = &state.metrics;
+    let _held = metrics.http_calls.hold();
+    metrics.http_calls_total.increment();
+    let format = Format::of(request.headers());
+    let place = CallPlace { workspace, id, function };
+    let answer = match admit(&state, request.headers()) {
+        Ok(caller) => match make_call(&state, &caller, &place, request).await {
+            Ok(value) => value.answer(format),
+            Err(stop) => stop,
+        },
+        Err(problem) => problem.answer(crate::http::problem::Form::Json),
+    };
+    if !answer.status().is_success() {
+        metrics.http_call_errors_total.increment();
+    }
+    answer
+}
+
+fn admit(state: &State, headers: &HeaderMap) -> Result<Caller, Problem> {
+    check_free(state)?;
+    Caller::from_headers(state, headers)
+}
+
+/// What a URL asks to be called.
+struct CallPlace {
+    workspace: String,
+    id: String,
+    /// May be dotted: `nest.deep.hello`.
+    function: String,
+}
+
+/// What came of a call that worked.
+enum Outcome {
+    /// An encoded list of one.
+    Payload(polyfn_core::session::Payload),
+    /// A value that the server had to look at.
+    Value(Value),
+}
+
+impl Outcome {
+    fn answer(self, format: Format) -> Response {
+        match self {
+            Self::Payload(payload) => result::of_payload(&payload, format),
+            Self::Value(value) => result::of_value(&value, format),
+        }
+    }
+}
+
+async fn make_call(
+    state: &Arc<State>,
+    caller: &Caller,
+    place: &CallPlace,
+    request: Request,
+) -> Result<Outcome, Response> {
+    let asks = hub::Caller::new(Arc::clone(&caller.user), caller.workspace(&place.workspace));
+    if MANAGER.contains(&place.id.as_str()) {
+        let Arguments { positional, named } = read(state, request).await?;
+        let ended = manage(state, asks, &place.function, positional, named).await;
+        return ended.map(Outcome::Value).map_err(|error| refusal(&error));
+    }
+    let uri = service_uri(&place.workspace, &place.id)
+        .map_err(|problem| failure(problem.status(), problem.detail()))?;
+    let mode = request.uri().query().and_then(selection).map(std::borrow::Cow::into_owned);
+    let service = state.hub.find(&uri, &asks, mode.as_deref()).map_err(|error| refusal(&error))?;
+    // the owner of a protected service takes calls of its own workspace only; who may call was decided above
+    let speaks_in = match service.visibility {
+        Visibility::Protected => service.workspace.as_str(),
+        _ => asks.workspace.as_str(),
+    };
+    match member::find(&service, &place.function) {
+        Member::Missing => Err(failure(StatusCode::NOT_FOUND, &format!("{} not found.", place.function))),
+        Member::Function => {
+            let mut arguments = read(state, request).await?;
+            arguments.drop_context(&service);
+            let made = invoke(state, caller, speaks_in, &service, &place.function, arguments).await;
+            made.map(Outcome::Payload).map_err(|error| refusal(&error))
+        }
+        Member::Value => {
+            // the registry knows of values only that they are there
+            let id = vec![Value::from(service.id())];
+            let described = manage(state, asks, "get_service", id, Map::new()).await;
+            let described = described.map_err(|error| refusal(&error))?;
+            let value = member::value_at(described, &place.function);
+            let value = value
+                .ok_or_else(|| failure(StatusCode::NOT_FOUND, &format!("{} not found.", place.function)))?;
+            Ok(Outcome::Value(member::plain(value)))
+        }
+    }
+}
+
+async fn read(state: &State, request: Request) -> Result<Arguments, Response> {
+    Arguments::of(request, state.config.limits.max_request_body)
+        .await
+        .map_err(|problem| failure(problem.status(), problem.detail()))
+}
+
+async fn invoke(
+    state: &Arc<State>,
+    caller: &Caller,
+    workspace: &str,
+    service: &Service,
+    function: &str,
+    arguments: Arguments,
+) -> Result<polyfn_core::session::Payload> {
+    let request = CallRequest {
+        user: &caller.encoded(state),
+        workspace,
+        target: &service.address(),
+        method: &format!("services.{}.{function}", service.name),
+        args: arguments.len(),
+        with_kwargs: !arguments.named.is_empty(),
+        write: |out: &mut _| arguments.write(out),
+        timeout: state.config.limits.http_call_timeout.duration(),
+    };
+    state.hub.gateway.call(&state.hub, request).await
+}
+
+/// Asks the workspace manager on behalf of the caller.
+async fn manage(
+    state: &Arc<State>,
+    caller: hub::Caller,
+    method: &str,
+    arguments: Vec<Value>,
+    keywords: Map,
+) -> Result<Value> {
+    let manager = state.hub.manager()?;
+    manager.invoke(&state.hub, caller, method, arguments, keywords).await
+}
+
+fn told(result: Result<Value>, format: Format) -> Response {
+    match result {
+        Ok(value) => result::of_value(&member::plain(value), format),
+        Err(error) => refusal(&error),
+    }
+}
+
+fn refusal(error: &Error) -> Response {
+    let status = call_error::status(error);
+    if status.is_server_error() {
+        let trace = error.trace().unwrap_or_default();
+        tracing::info!(error = error.message(), trace, "a call of a service over HTTP failed");
+    }
+    failure(status, &format!("RemoteException: {}", call_error::shown(error)))
+}

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod calling;
+mod exchange;
 mod joining;
 mod manager;
+mod network;
+mod properties;
 mod recording;
 mod replay;
 mod serving;

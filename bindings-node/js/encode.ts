@@ -1,7 +1,7 @@
 // From JavaScript values to the tape that Rust replays onto the wire (`src/convert/outgoing.rs`).
 import { types } from "node:util";
 import { Extension } from "./decode.js";
-import { RpcError } from "./errors.js";
+import { errorOf, RpcError } from "./errors.js";
 import { type Served, servedMembers } from "./functions.js";
 import { type Stub, stubOf } from "./remote.js";
 import { Out } from "./tape.js";
@@ -376,5 +376,5 @@ function within(place: string, error: unknown): unknown {
 function sendError(place: string, error: unknown): unknown {
   if (!(error instanceof Unsendable)) return error;
   const inner = error.place.length > 120 ? `${error.place.slice(0, 120)}...` : error.place;
-  return new RpcError(`at ${place}${inner}: ${error.message}`, "invalid");
+  return errorOf("invalid", `at ${place}${inner}: ${error.message}`);
 }

@@ -128,7 +128,8 @@ export function addContext(served: Served, args: unknown[], context: unknown): v
   served.parameters ??= parametersOf(served.call);
   const { names } = served.parameters;
   const named = names.indexOf("context");
-  const place = named >= args.length ? named : Math.max(args.length, names.length - 1);
+  // What a peer sends is never `undefined`: such a place is free.
+  const place = named >= 0 && args[named] === undefined ? named : Math.max(args.length, names.length - 1);
   while (args.length < place) args.push(undefined);
   args[place] = context;
 }

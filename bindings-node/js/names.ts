@@ -2,7 +2,7 @@
 
 /** `register_service` as `registerService`; a name without an inner underscore stays. */
 export function toCamel(name: string): string {
-  return name.replace(/([a-z0-9])_+([a-z0-9])/gi, (_, before: string, after: string) => before + after.toUpperCase());
+  return name.replace(/(?<=[a-z0-9])_+([a-z0-9])/gi, (_, next: string) => next.toUpperCase());
 }
 
 /** `registerService` as `register_service`. */

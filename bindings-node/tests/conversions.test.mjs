@@ -1,0 +1,212 @@
+// Values by way of the wire and back: what goes out and what comes in.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { connectToServer, Extension, InvalidError, RemoteError } from "../lib/index.js";
+import { serverForFile } from "./server.mjs";
+
+const server = await serverForFile();
+let api;
+let echo;
+
+before(async () => {
+  api = await connectToServer({ server_url: server.url });
+  await api.registerService({ id: "echo", echo: (value) => value, count: (...args) => args.length });
+  ({ echo } = await api.getService("echo"));
+});
+after(() => api.disconnect());
+
+const SAME = {
+  null: null,
+  true: true,
+  false: false,
+  "empty text": "",
+  text: "hello",
+  "text beyond ASCII": "grüße 世界 😀",
+  "text of 5,000 letters": "x".repeat(5000),
+  "long text beyond ASCII": "世".repeat(50_000),
+  zero: 0,
+  "small integers": [1, -1, 127, -128, 65_535, -32_768],
+  "integers around the tape's inline limit": [2 ** 26 - 1, 2 ** 26, -(2 ** 26), -(2 ** 26) - 1],
+  "integers of 32 bits and more": [2 ** 31 - 1, 2 ** 31, -(2 ** 31) - 1, 2 ** 32, 2 ** 40, -(2 ** 40)],
+  "largest safe integers": [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER],
+  floats: [0.1, -1.5, 1e300, Number.EPSILON, 1e20],
+  infinities: [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+  "BigInt beyond 53 bits": [2n ** 53n, -(2n ** 53n), 2n ** 63n - 1n, -(2n ** 63n), 2n ** 64n - 1n],
+  "nested lists": [[], [[]], [1, [2, [3, "four"]]]],
+  "nested maps": { a: { b: { c: [{ d: 1 }] } }, empty: {} },
+  "keys in odd shapes": { "": 1, "a b": 2, grün: 3, 10: 4, constructor: 5, toString: 6 },
+  "a long list": Array.from({ length: 20_000 }, (_, index) => index),
+  "a large map": Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`key ${index}`, index])),
+  bytes: Buffer.from([0, 1, 255]),
+  "no bytes": Buffer.alloc(0),
+  "bytes of 100,000": Buffer.alloc(100_000, 7),
+  "float32 array": new Float32Array([1.5, -2]),
+  "float64 array": new Float64Array([0.1]),
+  "int8 array": new Int8Array([-1, 1]),
+  "int16 array": new Int16Array([-300, 300]),
+  "uint16 array": new Uint16Array([65_535]),
+  "int32 array": new Int32Array([-70_000]),
+  "uint32 array": new Uint32Array([4_000_000_000]),
+  "int64 array": new BigInt64Array([-1n, 2n ** 62n]),
+  "uint64 array": new BigUint64Array([2n ** 64n - 1n]),
+  Set: new Set([1, "a", null]),
+  "empty Set": new Set(),
+  Map: new Map([
+    ["a", 1],
+    [2, [3]],
+  ]),
+  "empty Map": new Map(),
+  Date: new Date("2024-01-02T03:04:05.678Z"),
+  "Date in whole seconds": new Date(5000),
+  "Date before 1970": new Date(-1.5e12),
+  "Date far away": new Date(8.64e15),
+  Extension: new Extension(42, Buffer.from([1, 2, 3])),
+};
+
+for (const [name, value] of Object.entries(SAME)) {
+  test(`${name} comes back the same`, async () => {
+    assert.deepStrictEqual(await echo(value), value);
+    assert.deepStrictEqual(await echo([value, { value }]), [value, { value }]);
+  });
+}
+
+const CHANGED = {
+  undefined: [undefined, null],
+  "undefined in a map": [{ a: undefined }, { a: null }],
+  "negative zero": [-0, 0],
+  "small BigInt": [5n, 5],
+  "Uint8Array is bytes": [new Uint8Array([1, 2]), Buffer.from([1, 2])],
+  // An array of bytes at the function, which gives it back as bytes.
+  "a clamped array": [new Uint8ClampedArray([1, 255]), Buffer.from([1, 255])],
+  "a DataView is memory": [new DataView(new Uint8Array([1, 2, 3]).buffer, 1, 2), new Uint8Array([2, 3]).buffer],
+  "an instance of a class": [new (class Point { x = 1; })(), { x: 1 }],
+  "a map without prototype": [Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
+};
+
+for (const [name, [sent, received]] of Object.entries(CHANGED)) {
+  test(`changed on the way: ${name}`, async () => assert.deepStrictEqual(await echo(sent), received));
+}
+
+test("NaN stays NaN", async () => assert.ok(Number.isNaN(await echo(Number.NaN))));
+
+test("an ArrayBuffer comes back as one", async () => {
+  const back = await echo(new Uint8Array([1, 2, 3]).buffer);
+  assert.ok(back instanceof ArrayBuffer);
+  assert.deepStrictEqual([...new Uint8Array(back)], [1, 2, 3]);
+});
+
+test("of a view the view is sent, not the memory under it", async () => {
+  const memory = new Uint8Array([0, 0, 1, 0, 2, 0, 3, 0]).buffer;
+  assert.deepStrictEqual(await echo(new Int16Array(memory, 2, 2)), new Int16Array([1, 2]));
+  assert.deepStrictEqual(await echo(new Uint8Array(memory, 2, 3)), Buffer.from([1, 0, 2]));
+});
+
+test("bytes read as UTF-8 where a text is wanted", async () => {
+  const body = await echo(new TextEncoder().encode('{"name": "Ünal"}'));
+  assert.deepStrictEqual(JSON.parse(body), { name: "Ünal" });
+});
+
+test("an array with a shape comes back with it", async () => {
+  const matrix = Object.assign(new Float64Array([1, 2, 3, 4]), { shape: [2, 2] });
+  const back = await echo(matrix);
+  assert.ok(back instanceof Float64Array);
+  assert.deepStrictEqual([...back], [1, 2, 3, 4]);
+  assert.deepStrictEqual(back.shape, [2, 2]);
+});
+
+test("big-endian arrays are turned round", async () => {
+  const back = await echo({ _rtype: "ndarray", _rvalue: Buffer.from([0x3f, 0x80, 0, 0]), _rshape: [1], _rdtype: ">f4" });
+  assert.ok(back instanceof Float32Array);
+  assert.equal(back[0], 1);
+});
+
+test("arrays that no typed array fits keep their parts", async () => {
+  const parts = { _rtype: "ndarray", _rvalue: Buffer.from("ab"), _rshape: [1], _rdtype: "<U2" };
+  assert.deepStrictEqual(await echo(parts), parts);
+  const torn = { _rtype: "typedarray", _rvalue: Buffer.from([1, 2, 3]), _rdtype: "float32" };
+  assert.deepStrictEqual(await echo(torn), torn);
+});
+
+test("a form is known wherever its `_rtype` stands", async () => {
+  assert.deepStrictEqual(await echo({ _rvalue: [1, [2]], _rtype: "set" }), new Set([1, [2]]));
+  const late = [{ text: "é", more: Buffer.from("x"), _rvalue: ["a", { b: "c" }], _rtype: "set" }, "behind"];
+  assert.deepStrictEqual(await echo(late), [new Set(["a", { b: "c" }]), "behind"]);
+  assert.deepStrictEqual(await echo({ a: 1, _rtype: "unheard of" }), { a: 1, _rtype: "unheard of" });
+});
+
+test("a key named __proto__ is only a key", async () => {
+  const sent = JSON.parse('{"__proto__": {"polluted": true}, "a": 1}');
+  for (let round = 0; round < 3; round += 1) {
+    const back = await echo(sent);
+    assert.deepStrictEqual(Object.keys(back), ["__proto__", "a"]);
+    assert.equal(back.polluted, undefined);
+    assert.equal(Object.getPrototypeOf(back), Object.prototype);
+  }
+});
+
+test("maps of one shape stay apart", async () => {
+  const people = Array.from({ length: 50 }, (_, age) => ({ name: `n${age}`, age, ünit: { a: age } }));
+  assert.deepStrictEqual(await echo(people), people);
+  assert.deepStrictEqual(await echo(people.map(({ age, name }) => ({ age, name }))), people.map(({ age, name }) => ({ age, name })));
+});
+
+test("an error comes back as an error", async () => {
+  const back = await echo(new TypeError("no good"));
+  assert.ok(back instanceof RemoteError);
+  assert.deepStrictEqual([back.message, back.code, back.remoteType], ["no good", "remote", "TypeError"]);
+  assert.match(back.remoteTraceback, /TypeError: no good/);
+});
+
+test("a getter may itself call a remote function", async () => {
+  let inner;
+  const value = {
+    before: "a",
+    get tricky() {
+      inner = echo("inner");
+      return "b";
+    },
+    after: "c",
+  };
+  assert.deepStrictEqual(await echo(value), { before: "a", tricky: "b", after: "c" });
+  assert.equal(await inner, "inner");
+});
+
+const cycle = { list: [1] };
+cycle.list.push(cycle);
+const REFUSED = {
+  "a symbol": [[{ items: [0, 1, 2, Symbol("s")] }], /^at args\[0\]\.items\[3\]: a symbol cannot be sent/],
+  "a promise": [["x", { later: Promise.resolve() }], /^at args\[1\]\.later: a promise cannot be sent, await it first/],
+  "a generator": [[(function* () {})()], /^at args\[0\]: generators and iterators cannot be sent yet/],
+  "a WeakMap": [[[new WeakMap()]], /^at args\[0\]\[0\]: a WeakMap cannot be sent/],
+  "a BigInt of 65 bits": [[{ "a key": 2n ** 64n }], /^at args\[0\]\["a key"\]: a BigInt of more than 64 bits/],
+  "a very negative BigInt": [[-(2n ** 63n) - 1n], /^at args\[0\]: a BigInt of more than 64 bits/],
+  "an invalid Date": [[new Date(Number.NaN)], /^at args\[0\]: an invalid Date cannot be sent/],
+  "a cycle": [[cycle], /^at args\[0\]\.list\[1\]\.list\[1\].*nested deeper than 62 levels \(is there a cycle\?\)/],
+  "a bad keyword": [[{ inner: [Symbol("s")], _rkwargs: true }], /^at keywords\.inner\[0\]: a symbol/],
+};
+
+for (const [name, [args, message]] of Object.entries(REFUSED)) {
+  test(`refused at the caller: ${name}`, async () => {
+    await assert.rejects(echo(...args), (error) => {
+      assert.ok(error instanceof InvalidError);
+      assert.match(error.message, message);
+      return true;
+    });
+  });
+}
+
+test("what a getter throws reaches the caller as it is", async () => {
+  const own = new RangeError("mine");
+  const value = {
+    get bad() {
+      throw own;
+    },
+  };
+  await assert.rejects(echo(value), (error) => error === own);
+});
+
+test("62 levels pass", async () => {
+  let deep = [];
+  for (let level = 1; level < 62; level += 1) deep = [deep];
+  assert.deepStrictEqual(await echo(deep), deep);
+});

@@ -5,6 +5,7 @@
 //! tree of values in between.
 
 mod build;
+mod legacy;
 mod limits;
 mod reader;
 mod tag;

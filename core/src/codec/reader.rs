@@ -396,22 +396,21 @@ impl<'a> Reader<'a> {
     }
 
     fn read_error(&mut self, len: usize) -> Result<Error> {
-        let (mut message, mut trace, mut kind, mut class) = (String::new(), None, ErrorKind::Remote, None);
+        let (mut message, mut trace, mut code, mut class) = (String::new(), None, None, None);
         for _ in 0..len {
             match self.text()? {
                 "_rvalue" => message = self.optional()?.unwrap_or_default(),
                 "_rtrace" => trace = self.optional()?.filter(|trace: &String| !trace.is_empty()),
-                "_rcode" => kind = self.optional()?.and_then(|code| code.parse().ok()).unwrap_or(kind),
+                "_rcode" => code = self.optional()?,
                 "_rclass" => class = self.optional()?,
                 _ => {
                     self.skip()?;
                 }
             }
         }
-        let mut error = Error::new(kind, message);
-        if let Some(trace) = trace {
-            error = error.with_trace(trace);
-        }
+        let Some(code) = code else { return Ok(super::legacy::error(message, trace)) };
+        let error = Error::new(code.parse().unwrap_or(ErrorKind::Remote), message);
+        let error = trace.into_iter().fold(error, Error::with_trace);
         Ok(class.into_iter().fold(error, Error::with_class))
     }
 

@@ -250,7 +250,7 @@ async fn read(
         let mut next = incoming.next().await;
         *heard.lock() = Instant::now();
         let mut end = None;
-        while batch.len() < READ_BATCH {
+        loop {
             match next {
                 Some(Ok(Message::Binary(frame))) => batch.push(frame),
                 Some(Ok(Message::Text(text))) => take_control(&text, fresh),
@@ -258,7 +258,8 @@ async fn read(
                 Some(Err(error)) => end = Some(error),
                 None => end = Some(ended()),
             }
-            if end.is_some() {
+            // Before the next one is taken: a message taken and not kept would be lost.
+            if end.is_some() || batch.len() >= READ_BATCH {
                 break;
             }
             match incoming.next().now_or_never() {

@@ -32,12 +32,15 @@ pub enum Item {
     Text(String),
     /// A question whether anybody is there.
     Ping,
+    /// The answer to such a question.
+    Pong(Bytes),
 }
 
 impl Item {
-    fn len(&self) -> usize {
+    /// Bytes of the payload.
+    pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Frame(frame) => frame.len(),
+            Self::Frame(frame) | Self::Pong(frame) => frame.len(),
             Self::Text(text) => text.len(),
             Self::Ping => 0,
         }
@@ -227,6 +230,16 @@ impl Queue {
         } else {
             waiting.end.get_or_insert(end);
         }
+        drop(waiting);
+        self.tell_end();
+    }
+
+    /// The other side has closed: nothing but the answer to that is written any more.
+    pub fn hang_up(&self, code: u16) {
+        let mut waiting = self.waiting.lock();
+        waiting.items.clear();
+        waiting.bytes = 0;
+        waiting.end.get_or_insert(Ending::Close { code, reason: String::new(), told: false });
         drop(waiting);
         self.tell_end();
     }

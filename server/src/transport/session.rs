@@ -1,89 +1,60 @@
 //! A connected client: its frames go to the hub, its queue goes to the socket, at the same time.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message, error::CapacityError};
 
 use crate::hub::{Ending, Item, Next, Peer};
 use crate::rate::{Bucket, Rate};
 use crate::state::State;
-use crate::transport::websocket::{Socket, close_frame, drain};
+use crate::transport::frames::{self, Reader, Writer};
 
+/// Close code of an ordinary end.
+const NORMAL: u16 = 1000;
 /// How long an end may take to be told before the connection is cut.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Bytes that a close frame has left for its reason.
-const REASON_MAX: usize = 123;
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Serves a client until its connection ends. One task does all: reading and writing take turns in it, and neither
-/// waits for the other.
-pub(super) async fn run(state: &Arc<State>, socket: Socket, peer: &Arc<Peer>) {
-    let (mut sink, mut stream) = socket.split();
-    tokio::select! {
+/// Serves a client until its connection ends, and takes it out of the hub. One task does all: reading and writing
+/// take turns in it, and neither waits for the other.
+pub(super) async fn run(state: &Arc<State>, mut reader: Reader, mut writer: Writer, peer: &Arc<Peer>) {
+    let orderly = tokio::select! {
         biased;
-        () = cut(peer) => return,
-        result = write(&mut sink, peer) => {
-            if result.is_err() {
-                return;
-            }
-        }
-        () = read(state, &mut stream, peer) => {
-            _ = tokio::time::timeout(LAST_WORDS, sink.flush()).await;
-            return;
-        }
-    }
-    if let Ok(socket) = sink.reunite(stream) {
-        drain(socket).await;
+        () = cut(peer) => false,
+        written = write(&mut writer, peer) => written.is_ok(),
+        () = read(state, &mut reader, peer) => false,
+    };
+    state.hub.leave(peer);
+    if orderly {
+        frames::drain(reader, writer).await;
     }
 }
 
 /// Waits until the connection is to end at once, or had time enough to end in order.
 async fn cut(peer: &Peer) {
-    if peer.queue.end().await == Ending::Cut {
-        return;
+    if peer.queue.end().await != Ending::Cut {
+        tokio::time::sleep(LAST_WORDS).await;
     }
-    tokio::time::sleep(LAST_WORDS).await;
 }
 
-async fn write(sink: &mut SplitSink<Socket, Message>, peer: &Peer) -> Result<(), SocketError> {
+async fn write(writer: &mut Writer, peer: &Peer) -> io::Result<()> {
     loop {
         match peer.queue.next().await {
-            Next::Batch(items) => {
-                for item in items {
-                    sink.feed(message(item)).await?;
-                }
-                sink.flush().await?;
-            }
-            Next::End(Ending::Cut) => return Err(SocketError::ConnectionClosed),
-            Next::End(Ending::Close { code, reason, told }) => {
-                if told {
-                    let text = serde_json::json!({"type": "error", "message": reason}).to_string();
-                    sink.feed(Message::text(text)).await?;
-                }
-                let end = reason.floor_char_boundary(REASON_MAX);
-                return sink.send(close_frame(code, &reason[..end])).await;
-            }
+            Next::Batch(items) => writer.write(items).await?,
+            Next::End(Ending::Cut) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Next::End(Ending::Close { code, reason, told }) => return writer.close(code, &reason, told).await,
         }
     }
 }
 
-fn message(item: Item) -> Message {
-    match item {
-        Item::Frame(frame) => Message::Binary(frame),
-        Item::Text(text) => Message::text(text),
-        Item::Ping => Message::Ping(bytes::Bytes::new()),
-    }
-}
-
 /// Reads until the client closes or the connection breaks.
-async fn read(state: &Arc<State>, stream: &mut SplitStream<Socket>, peer: &Arc<Peer>) {
+async fn read(state: &Arc<State>, reader: &mut Reader, peer: &Arc<Peer>) {
     let limits = &state.config.limits;
     let rate = Rate::new(limits.ws_msg_rate_limit, limits.ws_msg_burst_limit);
     let mut bucket = rate.map(|rate| (rate, Bucket::full(rate, state.hub.elapsed())));
-    while let Some(message) = stream.next().await {
+    while let Some(message) = reader.next().await {
         peer.hear();
         match message {
             Ok(Message::Binary(frame)) => {
@@ -102,6 +73,11 @@ async fn read(state: &Arc<State>, stream: &mut SplitStream<Socket>, peer: &Arc<P
                 if text.len() <= limits.max_text_size || text.chars().count() <= limits.max_text_size {
                     control(state, peer, &text).await;
                 }
+            }
+            Ok(Message::Ping(payload)) => _ = peer.queue.push_urgent(Item::Pong(payload)),
+            Ok(Message::Close(frame)) => {
+                peer.queue.hang_up(frame.map_or(NORMAL, |frame| frame.code.into()));
+                return std::future::pending().await;
             }
             Ok(_) => {}
             Err(SocketError::Capacity(CapacityError::MessageTooLong { size, max_size })) => {

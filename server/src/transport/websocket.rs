@@ -1,22 +1,16 @@
 //! `GET /ws`: the upgrade, and the first message by which a client says who it is.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message, error::CapacityError};
 
 use crate::auth::{AuthMessage, HandshakeError, Identity};
@@ -24,19 +18,11 @@ use crate::clock;
 use crate::hub::Peer;
 use crate::http::problem;
 use crate::state::{State, VERSION};
-use crate::transport::session;
+use crate::transport::frames::{self, Reader, Writer};
+use crate::transport::session::{self, LAST_WORDS};
 
-/// Bytes read at once. An idle connection holds this much, so it is small; a long frame is read in more pieces.
-const READ_BUFFER: usize = 4 << 10;
-/// Bytes gathered before the socket is written to; more than what usually waits at once.
-const WRITE_BUFFER: usize = 64 << 10;
-/// How long the other side has to answer a close frame.
-const GOODBYE: Duration = Duration::from_secs(1);
 /// What belongs into the first message and not into a URL, where it would end up in logs.
 const MISPLACED: [&str; 4] = ["workspace", "client_id", "token", "reconnection_token"];
-
-/// A connection of this server.
-pub(super) type Socket = WebSocketStream<TcpStream>;
 
 /// Answers the upgrade; the connection goes on in a task of its own.
 pub async fn upgrade(Extract(state): Extract<Arc<State>>, mut request: Request<Body>) -> Response {
@@ -86,31 +72,24 @@ fn has_credentials(query: &str) -> bool {
 async fn serve(state: Arc<State>, stream: TcpStream, read: Vec<u8>, misplaced: bool) {
     let _open = state.metrics.connections.hold();
     let signal = state.shutdown.for_session();
-    let limits = &state.config.limits;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_frame_size(Some(limits.max_frame_size))
-        .max_message_size(Some(limits.max_frame_size));
-    let mut socket = WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
-    let joined = if misplaced { Err(HandshakeError::legacy()) } else { join(&state, &mut socket).await };
+    let (mut reader, writer) = frames::split(stream, read, state.config.limits.max_frame_size).await;
+    let joined = if misplaced { Err(HandshakeError::legacy()) } else { join(&state, &mut reader).await };
     match joined {
         Ok(peer) => {
-            session::run(&state, socket, &peer).await;
-            state.hub.leave(&peer);
+            session::run(&state, reader, writer, &peer).await;
             state.metrics.clients.decrement();
             tracing::debug!(client = peer.address(), "disconnected");
         }
         Err(error) => {
             state.metrics.handshakes_refused_total.increment();
             tracing::debug!(code = error.code, message = error.message, "refused a client");
-            refuse(socket, &error, !misplaced).await;
+            refuse(reader, writer, &error, !misplaced).await;
         }
     }
     drop(signal);
 }
 
-async fn join(state: &Arc<State>, socket: &mut Socket) -> Result<Arc<Peer>, HandshakeError> {
+async fn join(state: &Arc<State>, socket: &mut Reader) -> Result<Arc<Peer>, HandshakeError> {
     let limits = &state.config.limits;
     let hello = timeout(limits.time_to_authenticate.duration(), first_text(socket, limits.max_auth_size));
     let hello = hello.await.map_err(|_| HandshakeError::timeout())??;
@@ -135,7 +114,7 @@ fn place(state: &State) -> Arc<Semaphore> {
 }
 
 /// The first message; what is longer than allowed is refused before it is looked at.
-async fn first_text(socket: &mut Socket, max: usize) -> Result<String, HandshakeError> {
+async fn first_text(socket: &mut Reader, max: usize) -> Result<String, HandshakeError> {
     loop {
         return match socket.next().await {
             Some(Ok(Message::Text(text))) if text.len() <= max => Ok(text.as_str().to_owned()),
@@ -182,28 +161,8 @@ impl State {
     }
 }
 
-async fn refuse(mut socket: Socket, error: &HandshakeError, told: bool) {
-    if told {
-        let text = serde_json::json!({"type": "error", "message": error.message}).to_string();
-        _ = socket.feed(Message::text(text)).await;
+async fn refuse(reader: Reader, mut writer: Writer, error: &HandshakeError, told: bool) {
+    if timeout(LAST_WORDS, writer.close(error.code, &error.message, told)).await.is_ok() {
+        frames::drain(reader, writer).await;
     }
-    _ = timeout(GOODBYE, socket.send(close_frame(error.code, error.close_reason()))).await;
-    drain(socket).await;
-}
-
-/// A close frame; `reason` must fit.
-pub(super) fn close_frame(code: u16, reason: &str) -> Message {
-    Message::Close(Some(CloseFrame { code: CloseCode::from(code), reason: reason.into() }))
-}
-
-/// Lets the other side hear our last words: what is closed with unread bytes is torn down at once, and what was on
-/// its way with it. So we read on, for a moment, whatever comes.
-pub(super) async fn drain(socket: Socket) {
-    let mut stream = socket.into_inner();
-    _ = timeout(GOODBYE, async {
-        _ = stream.shutdown().await;
-        let mut scrap = vec![0; 64 << 10];
-        while stream.read(&mut scrap).await.is_ok_and(|read| read > 0) {}
-    })
-    .await;
 }

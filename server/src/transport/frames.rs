@@ -1,0 +1,179 @@
+//! The two halves of a websocket: tungstenite reads, we write.
+//!
+//! Frames of a server are not masked, so writing them is a head of a few bytes and the payload: done here, what waits
+//! leaves in one write, long payloads are not copied, and an idle connection keeps no buffer for what it once sent.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use futures_util::StreamExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+
+use crate::hub::Item;
+
+/// Bytes read at once. An idle connection holds this much, so it is small; a long frame is read in more pieces.
+const READ_BUFFER: usize = 4 << 10;
+/// Payloads up to this size are copied behind each other, longer ones are written from where they are.
+const COPIED: usize = 16 << 10;
+/// How long the other side has to answer a close frame.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// Bytes that a close frame has left for its reason.
+const REASON_MAX: usize = 123;
+
+const TEXT: u8 = 0x81;
+const BINARY: u8 = 0x82;
+const CLOSE: u8 = 0x88;
+const PING: u8 = 0x89;
+const PONG: u8 = 0x8a;
+
+/// The reading half.
+pub(super) struct Reader(WebSocketStream<ReadOnly>);
+
+/// The writing half.
+pub(super) struct Writer(OwnedWriteHalf);
+
+/// The two halves of `stream`, of which `read` was read already.
+pub(super) async fn split(stream: TcpStream, read: Vec<u8>, max_frame: usize) -> (Reader, Writer) {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .max_frame_size(Some(max_frame))
+        .max_message_size(Some(max_frame));
+    let (reader, writer) = stream.into_split();
+    let socket = WebSocketStream::from_partially_read(ReadOnly(reader), read, Role::Server, Some(config));
+    (Reader(socket.await), Writer(writer))
+}
+
+impl Reader {
+    /// The next message; `None` when the connection has ended.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub(super) async fn next(&mut self) -> Option<Result<Message, SocketError>> {
+        self.0.next().await
+    }
+}
+
+impl Writer {
+    /// Writes all items, the small ones together.
+    pub(super) async fn write(&mut self, items: Vec<Item>) -> io::Result<()> {
+        let mut out = Vec::with_capacity(items.iter().map(room).sum());
+        for item in items {
+            match item {
+                Item::Frame(frame) if frame.len() > COPIED => {
+                    head(&mut out, BINARY, frame.len());
+                    let mut both = Bytes::from(std::mem::take(&mut out)).chain(frame);
+                    self.0.write_all_buf(&mut both).await?;
+                }
+                Item::Frame(frame) => put(&mut out, BINARY, &frame),
+                Item::Text(text) => put(&mut out, TEXT, text.as_bytes()),
+                Item::Ping => put(&mut out, PING, &[]),
+                Item::Pong(payload) => put(&mut out, PONG, &payload),
+            }
+        }
+        if out.is_empty() { Ok(()) } else { self.0.write_all(&out).await }
+    }
+
+    /// Writes the reason as an error message if it is to be told, and the close frame with as much of it as fits.
+    pub(super) async fn close(&mut self, code: u16, reason: &str, told: bool) -> io::Result<()> {
+        let mut out = Vec::new();
+        if told {
+            let text = serde_json::json!({"type": "error", "message": reason}).to_string();
+            put(&mut out, TEXT, text.as_bytes());
+        }
+        let cut = &reason[..reason.floor_char_boundary(REASON_MAX)];
+        let payload = [&code.to_be_bytes(), cut.as_bytes()].concat();
+        put(&mut out, CLOSE, &payload);
+        self.0.write_all(&out).await
+    }
+}
+
+/// Lets the other side hear our last words: what is closed with unread bytes is torn down at once, and what was on
+/// its way with it. So we read on, for a moment, whatever comes.
+pub(super) async fn drain(reader: Reader, mut writer: Writer) {
+    let mut stream = reader.0.into_inner().0;
+    _ = timeout(GOODBYE, async {
+        _ = writer.0.shutdown().await;
+        let mut scrap = vec![0; 64 << 10];
+        while stream.read(&mut scrap).await.is_ok_and(|read| read > 0) {}
+    })
+    .await;
+}
+
+/// Bytes that an item takes in the buffer.
+fn room(item: &Item) -> usize {
+    const HEAD_MAX: usize = 10;
+    HEAD_MAX + if item.len() > COPIED { 0 } else { item.len() }
+}
+
+fn head(out: &mut Vec<u8>, kind: u8, len: usize) {
+    out.push(kind);
+    match len {
+        0..=125 => out.push(len as u8),
+        126..=0xffff => {
+            out.push(126);
+            out.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(127);
+            out.extend_from_slice(&(len as u64).to_be_bytes());
+        }
+    }
+}
+
+fn put(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
+    head(out, kind, payload.len());
+    out.extend_from_slice(payload);
+}
+
+/// The socket as tungstenite sees it. What it writes by itself (pongs, answers to a close) goes nowhere: our writer
+/// does that.
+struct ReadOnly(OwnedReadHalf);
+
+impl AsyncRead for ReadOnly {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for ReadOnly {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(len: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        head(&mut out, BINARY, len);
+        out
+    }
+
+    #[test]
+    fn heads_take_the_shortest_form() {
+        assert_eq!(encoded(0), [0x82, 0]);
+        assert_eq!(encoded(125), [0x82, 125]);
+        assert_eq!(encoded(126), [0x82, 126, 0, 126]);
+        assert_eq!(encoded(0xffff), [0x82, 126, 0xff, 0xff]);
+        assert_eq!(encoded(0x1_0000), [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+}

@@ -24,8 +24,8 @@ pub(crate) struct Link {
     connection: ManuallyDrop<Connection>,
     handlers: Mutex<HashMap<Handle, Py<PyAny>>>,
     last_handle: AtomicU64,
-    /// `on_event(kind, data)` of the Python half.
-    pub(crate) on_event: Py<PyAny>,
+    /// `on_event(kind, data)` of the Python half; gone with the connection, because it holds its object.
+    on_event: Mutex<Option<Py<PyAny>>>,
     /// Resolved with the connection object when the workspace is joined.
     pub(crate) opening: Mutex<Option<Py<PyAny>>>,
     pub(crate) mailbox: Arc<Mailbox>,
@@ -63,7 +63,7 @@ impl Link {
             connection: ManuallyDrop::new(connection),
             handlers: Mutex::default(),
             last_handle: AtomicU64::new(0),
-            on_event,
+            on_event: Mutex::new(Some(on_event)),
             opening: Mutex::new(Some(opening)),
             mailbox,
             is_closing: AtomicBool::new(false),
@@ -117,9 +117,15 @@ impl Link {
         drop(function);
     }
 
-    pub(crate) fn release_all(&self) {
+    pub(crate) fn on_event<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.on_event.lock().as_ref().map(|on_event| on_event.bind(py).clone())
+    }
+
+    /// The connection is over: lets go of everything that belongs to the program.
+    pub(crate) fn let_go(&self) {
         let functions = std::mem::take(&mut *self.handlers.lock());
-        drop(functions);
+        let on_event = self.on_event.lock().take();
+        drop((functions, on_event));
     }
 
     pub(crate) fn handler_count(&self) -> usize {

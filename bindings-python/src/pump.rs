@@ -361,13 +361,14 @@ impl Pump {
             }
             State::Disconnected { reason } => self.tell(py, link, "disconnected", reason.into_pyobject(py)?.into_any()),
             State::Closed { error } => {
-                link.release_all();
                 self.own.lock().remove(&link.number);
                 let opening = link.opening.lock().take();
-                if let Some(opening) = opening {
-                    return settle(py, opening.bind(py), Err(exception(py, &error)?));
-                }
-                self.tell(py, link, "closed", exception(py, &error)?)
+                let told = match opening {
+                    Some(opening) => settle(py, opening.bind(py), Err(exception(py, &error)?)),
+                    None => self.tell(py, link, "closed", exception(py, &error)?),
+                };
+                link.let_go();
+                told
             }
             _ => Ok(()),
         }
@@ -375,8 +376,9 @@ impl Pump {
 
     /// Tells the Python half, in a context of its own.
     fn tell(&self, py: Python<'_>, link: &Link, kind: &str, data: Bound<'_, PyAny>) -> PyResult<()> {
+        let Some(on_event) = link.on_event(py) else { return Ok(()) };
         let context = Interpreter::get(py)?.copy_context.bind(py).call0()?;
-        context.call_method1(intern!(py, "run"), (link.on_event.bind(py), kind, data)).map(drop)
+        context.call_method1(intern!(py, "run"), (on_event, kind, data)).map(drop)
     }
 
     fn resolve(&self, py: Python<'_>, call: CallId, value: &Payload) -> PyResult<()> {
@@ -398,8 +400,10 @@ impl Pump {
         let future = future.bind(py);
         method1(future, intern!(py, "remove_done_callback"), self.canceller.bind(py))?;
         settle(py, future, Err(exception(py, error)?))?;
-        if link.is_closing() && error.kind() == ErrorKind::PeerGone {
-            // The program closed the connection itself: a call that it does not await is no news for its log.
+        let is_farewell = link.is_closing() && error.kind() == ErrorKind::PeerGone;
+        if is_farewell || error.kind() == ErrorKind::Cancelled {
+            // The program closed the connection itself, or a function was cancelled, as at the end of a program:
+            // for a call that nobody awaits that is no news for the log.
             future.setattr(intern!(py, "_log_traceback"), false).unwrap_or(());
         }
         Ok(())
@@ -437,7 +441,7 @@ impl Pump {
         let links = std::mem::take(&mut *self.own.lock());
         for link in links.values() {
             link.close();
-            link.release_all();
+            link.let_go();
         }
         // Taken first and dropped without the locks: futures and tasks may run code when they go.
         let pending = std::mem::take(&mut *self.pending.lock());

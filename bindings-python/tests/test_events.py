@@ -1,0 +1,77 @@
+"""Messages outside of calls."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+
+async def test_to_one_client(owner, caller):
+    heard: asyncio.Queue = asyncio.Queue()
+    caller.on("greeting", heard.put_nowait)
+    await owner.emit({"type": "greeting", "to": caller.client_id, "text": "hello"})
+    message = await asyncio.wait_for(heard.get(), 5)
+    assert message.text == "hello"
+    assert message["from"] == f"{owner.workspace}/{owner.client_id}"
+
+
+async def test_to_everyone_who_subscribed(owner, caller):
+    heard: asyncio.Queue = asyncio.Queue()
+    caller.on("news", heard.put_nowait)
+    await caller.subscribe("news")
+    owner.emit({"type": "news", "to": "*"}, {"number": 1})
+    assert (await asyncio.wait_for(heard.get(), 5)).number == 1
+
+
+async def test_once_off_and_order(owner):
+    heard = []
+    owner.once("e", lambda message: heard.append("once"))
+    owner.on("e", lambda message: heard.append("first"))
+    second = lambda message: heard.append("second")  # noqa: E731
+    owner.on("e", second)
+    owner.emit({"type": "e"})
+    owner.emit({"type": "e"})
+    owner.off("e", second)
+    owner.emit({"type": "e"})
+    owner.off()
+    owner.emit({"type": "e"})
+    assert heard == ["once", "first", "second", "first", "second", "first"]
+
+
+async def test_async_handlers_and_failures(owner):
+    heard = asyncio.Event()
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context["exception"]))
+
+    async def handler(message):
+        await asyncio.sleep(0)
+        heard.set()
+
+    def fails(message):
+        raise ValueError("bad handler")
+
+    owner.on("e", fails)
+    owner.on("e", handler)
+    owner.emit({"type": "e"})
+    await asyncio.wait_for(heard.wait(), 5)
+    assert [str(error) for error in reported] == ["bad handler"]
+
+
+async def test_a_peer_cannot_fire_what_this_side_tells(owner, caller):
+    heard = []
+    caller.on("services_registered", heard.append)
+    caller.on("marker", heard.append)
+    owner.emit({"type": "services_registered", "to": caller.client_id})
+    owner.emit({"type": "marker", "to": caller.client_id})
+    deadline = asyncio.get_running_loop().time() + 5
+    while not heard:
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.005)
+    assert [message.type for message in heard] == ["marker"]
+
+
+@pytest.mark.parametrize("message", [{"to": "*"}, {"type": "method", "to": "*"}, {"type": "x", "to": "*", "f": print}])
+async def test_messages_that_make_no_sense(owner, message):
+    with pytest.raises((TypeError, ValueError)):
+        owner.emit(message)

@@ -154,7 +154,8 @@ class Pump {
       besideAt += head >> 9;
       at += tape[at + 1] as number;
     }
-    if (needed > 0) this.#tape = new Int32Array(needed);
+    // A record larger than the tape gets one of its own size, once.
+    if (needed > tape.length) this.#tape = new Int32Array(needed);
     else if (tape.length > TAPE) this.#tape = new Int32Array(TAPE);
   }
 

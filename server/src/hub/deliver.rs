@@ -67,12 +67,13 @@ impl Hub {
         }
         match (workspace, client) {
             (_, "*") => self.broadcast(peer, relayed, workspace).await,
-            ("*", _) if is_call => self.to_manager(peer, relayed).await,
+            // before the manager: clients who send it a long message know it by the address `*/<gateway id>`
             (_, client) if is_call && client == self.gateway.id() => {
                 wait_for_room(peer).await;
                 self.gateway.receive(self, &relayed.frame);
                 Ok(())
             }
+            ("*", _) if is_call => self.to_manager(peer, relayed).await,
             _ => {
                 let target = self.registry.client(workspace, client);
                 if workspace != peer.workspace() {

@@ -417,4 +417,15 @@ def test_context_is_the_second_argument_over_http(pool, server_kind, peer_kind, 
 def test_browsers_of_other_origins_may_read(apps):
     answer = get(f"{apps('tree')}/leaf", headers={"Origin": "http://elsewhere.example"})
     assert answer.header("access-control-allow-origin") == "http://elsewhere.example"
-    assert answer.header("access-control-allow-credentials") == "true"
+
+
+def test_pages_of_other_origins_do_not_act_with_the_cookies_of_the_user(ours):
+    answer = get(f"{ours('tree')}/leaf", headers={"Origin": "http://elsewhere.example"})
+    assert answer.header("access-control-allow-credentials") is None
+
+
+def test_a_preflight_is_answered_without_the_function(ours):
+    headers = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"}
+    answer = request("OPTIONS", f"{ours('tree')}/leaf", headers=headers)
+    assert (answer.status, answer.body) == (204, b"")
+    assert "POST" in answer.header("access-control-allow-methods")

@@ -121,6 +121,7 @@ mod tests {
             authorized: Vec::new(),
             singleton: false,
             info: Map::new(),
+            packed_schema: None,
             routes: OnceLock::new(),
         };
         clients.iter().map(make).map(Arc::new).collect()

@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use bytes::Bytes;
+use polyfn_core::codec::Reader;
 use polyfn_core::functions::Router;
 use polyfn_core::session::Visibility;
 use polyfn_core::wire::ServiceUri;
@@ -29,8 +31,10 @@ pub struct Service {
     pub authorized: Vec<String>,
     /// Nobody else in the workspace may offer a service of this name.
     pub singleton: bool,
-    /// What is told of it, in the shape of `list_services`.
+    /// What is told of it, in the shape of `list_services`; the whole is given by [`Service::described`].
     pub info: Map,
+    /// The schema of a `built-in` service, encoded: every client has one, and hardly anybody asks for it.
+    pub packed_schema: Option<Bytes>,
     /// Its functions by path, made when the first request over HTTP comes.
     pub routes: OnceLock<Router<String>>,
 }
@@ -46,6 +50,22 @@ impl Service {
     #[must_use]
     pub fn address(&self) -> String {
         format!("{}/{}", self.workspace, self.client)
+    }
+
+    /// Puts its schema away, encoded.
+    pub(crate) fn pack(&mut self) {
+        let schema = self.info.remove("service_schema").unwrap_or_default();
+        self.packed_schema = schema.to_msgpack().ok().map(Bytes::from);
+    }
+
+    /// What is told of it, in the shape of `list_services`.
+    #[must_use]
+    pub fn described(&self) -> Map {
+        let mut info = self.info.clone();
+        if let Some(packed) = &self.packed_schema {
+            info.insert("service_schema", Reader::new(packed).value().unwrap_or_default());
+        }
+        info
     }
 
     /// Its functions by path.

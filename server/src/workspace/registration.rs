@@ -51,7 +51,7 @@ pub(super) fn read(mut info: Map, peer: &Peer) -> Result<Option<Service>> {
     let kind = text_or(&info, "type", "generic");
     let singleton = given.get("singleton").and_then(Value::as_bool).unwrap_or(false);
     let info = shown(&name, info, &given, peer);
-    Ok(Some(Service {
+    let mut service = Service {
         workspace: peer.workspace().to_owned(),
         client: peer.client_id.clone(),
         name,
@@ -61,8 +61,13 @@ pub(super) fn read(mut info: Map, peer: &Peer) -> Result<Option<Service>> {
         authorized,
         singleton,
         info,
+        packed_schema: None,
         routes: OnceLock::new(),
-    }))
+    };
+    if service.is_built_in() {
+        service.pack();
+    }
+    Ok(Some(service))
 }
 
 /// The service's name, from an id whose other parts must be the sender's own.

@@ -25,7 +25,7 @@ pub(super) fn register(call: &mut Call) -> Result<Value> {
     let info = call.arguments.map(0, "service")?;
     let Some(service) = registration::read(info, &peer)? else { return Ok(Value::Nil) };
     let (hub, name, built_in) = (Arc::clone(&call.hub), service.name.clone(), service.is_built_in());
-    let info = Value::Map(service.info.clone());
+    let info = if built_in { Value::Nil } else { Value::Map(service.info.clone()) };
     let has_setup = name == "default" && has_member(&service.info, "setup");
     let added = hub.registry.add_service(&peer, service).map_err(|error| refusal(error, &name, call))?;
     let workspace = peer.workspace();
@@ -181,7 +181,7 @@ fn is_listed(service: &Service, caller: &Caller, include_unlisted: bool, public_
 
 /// Who else is authorised is not the business of those who are.
 fn info_for(service: &Service, caller: &Caller) -> Map {
-    let mut info = service.info.clone();
+    let mut info = service.described();
     if caller.permission(&service.workspace) < Permission::Read
         && let Some(config) = info.iter_mut().find(|(key, _)| key == "config")
         && let Value::Map(config) = &mut config.1

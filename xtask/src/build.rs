@@ -40,6 +40,13 @@ pub(crate) fn compile(layout: &Layout, profile: Profile, crates: &[&str]) -> Out
     run_step(cargo)
 }
 
+/// Builds the programs of `examples/` and of the tests that are written in Rust.
+pub(crate) fn examples(layout: &Layout) -> Outcome {
+    say("building the examples in Rust");
+    let core = ["build", "--package", "polyfn-core", "--features", "net", "--examples"];
+    run_step(command(&layout.root, "cargo", &core))
+}
+
 /// The packages inside the source tree, as the tests load them.
 pub(crate) fn in_place(layout: &Layout, profile: Profile) -> Outcome<Packages> {
     let python = layout.at("bindings-python/python");

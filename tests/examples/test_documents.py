@@ -1,0 +1,84 @@
+"""The code in the documents runs as it stands, but for the server's address."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import subprocess
+import sys
+import urllib.request
+
+import polyfn
+import pytest
+from runner.documents import ROOT, blocks
+from runner.peers import environment
+
+WRITTEN = "http://localhost:9527"
+
+
+@contextlib.contextmanager
+def started(command: list[str], code: str):
+    """A program that was started, and the first line that it prints."""
+    process = subprocess.Popen(
+        [*command, code],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline().strip()
+        assert line, process.stderr.read()
+        yield line
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("command", "language", "answer"),
+    [
+        ([sys.executable, "-c"], "python", '{"message":"Hello from Python, you"}'),
+        (["node", "--input-type=module", "-e"], "javascript", '{"message":"Hello from JavaScript, you"}'),
+    ],
+)
+def test_the_programs_of_the_readme_serve(polyfn_server, command, language, answer):
+    code = blocks("README.md", language)[0].replace(WRITTEN, polyfn_server.url)
+    with started(command, code) as url, urllib.request.urlopen(url) as response:
+        assert response.headers["content-type"] == "application/json"
+        assert response.read().decode() == answer
+
+
+async def run_inside(code: str, names: dict) -> str:
+    """Runs lines that await, as the body of a coroutine."""
+    body = "".join(f"    {line}\n" for line in code.splitlines())
+    exec(f"async def _lines():\n{body}", names)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        await names["_lines"]()
+    return printed.getvalue()
+
+
+async def test_the_calls_of_the_readme_are_answered(polyfn_server):
+    async def each(items, function):
+        return [await function(item) for item in items]
+
+    async with polyfn.connect_to_server({"server_url": polyfn_server.url}) as server:
+        await server.register_service({"id": "calc", "add": lambda a, b: a + b, "each": each})
+        printed = await run_inside(blocks("README.md", "python")[1], {"server": server})
+    assert printed == "3\nitem 1\nitem 2\nitem 3\n[None, None, None]\n"
+
+
+async def test_the_service_of_the_contract_answers(polyfn_server):
+    async with polyfn.connect_to_server({"server_url": polyfn_server.url}) as server:
+        await run_inside(blocks("docs/functions.md", "python")[0], {"server": server})
+        base = f"{polyfn_server.url}/{server.config.workspace}/apps/shop"
+
+        def text(path: str) -> str:
+            with urllib.request.urlopen(base + path) as response:
+                return response.read().decode()
+
+        assert await asyncio.to_thread(text, "/") == "Welcome"
+        assert await asyncio.to_thread(text, "/api/v1/users") == '{"users":["alice","bob"]}'

@@ -88,7 +88,7 @@ fn relay(criterion: &mut Criterion) {
     for (name, argument) in [("small", Value::Int(1)), ("100 kB", Value::Bytes(vec![7; 100_000].into()))] {
         let frame = call(&argument);
         group.bench_function(name, |bencher| {
-            bencher.iter(|| rewrite(black_box(&frame), &sender, "ws-user-ann"))
+            bencher.iter(|| rewrite(black_box(&frame), &sender, "ws-user-ann"));
         });
     }
     group.finish();
@@ -103,7 +103,7 @@ fn route(criterion: &mut Criterion) {
         for (name, path) in [("found", "/api/v1/member7"), ("default", "/nothing/of/this/kind")] {
             let id = format!("{name} of {count}");
             group.bench_function(id, |bencher| {
-                bencher.iter(|| drop(black_box(router.route("GET", black_box(path)))))
+                bencher.iter(|| drop(black_box(router.route("GET", black_box(path)))));
             });
         }
     }

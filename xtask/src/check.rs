@@ -12,11 +12,15 @@ use crate::layout::Layout;
 use crate::step::{Summary, command, run as run_step};
 use crate::tools;
 
+const BIOME: &str = "node_modules/@biomejs/biome/bin/biome";
+
 pub(crate) fn run(layout: &Layout, arguments: &[String]) -> Outcome {
-    if !arguments.is_empty() {
-        return Err(Failure::new("cargo xtask check takes no arguments"));
-    }
     child::end_children_on_interrupt(130)?;
+    match arguments {
+        [] => {}
+        [flag] if flag == "--fix" => return fix(layout),
+        _ => return Err(Failure::new("usage: cargo xtask check [--fix]")),
+    }
     let mut summary = Summary::default();
     summary.part("set-up", || {
         tools::test_environment(layout)?;
@@ -30,6 +34,18 @@ pub(crate) fn run(layout: &Layout, arguments: &[String]) -> Outcome {
     summary.part("size of Python functions", || budget::python_functions(layout));
     summary.part("machine paths", || paths::check(layout));
     summary.close("cargo xtask check")
+}
+
+/// Formats everything, and mends what the linters can mend by themselves.
+fn fix(layout: &Layout) -> Outcome {
+    tools::test_environment(layout)?;
+    tools::packages(layout)?;
+    run_step(command(&layout.root, "cargo", &["fmt", "--all"]))?;
+    // what is left for people is told by the check itself
+    let _ = run_step(command(&layout.root, layout.python_tool("ruff"), &["check", "--fix", "--quiet", "."]));
+    run_step(command(&layout.root, layout.python_tool("ruff"), &["format", "."]))?;
+    let _ = run_step(command(&layout.root, "node", &[BIOME, "check", "--write", "--colors=off"]));
+    Ok(())
 }
 
 fn rust(layout: &Layout, summary: &mut Summary) {
@@ -60,9 +76,7 @@ fn javascript(layout: &Layout, summary: &mut Summary) {
         node.arg(layout.at(path)).args(arguments);
         quiet(node)
     };
-    summary.part("biome", || {
-        script("node_modules/@biomejs/biome/bin/biome", &["ci", "--error-on-warnings", "--colors=off"])
-    });
+    summary.part("biome", || script(BIOME, &["ci", "--error-on-warnings", "--colors=off"]));
     summary.part("tsc", || {
         script("node_modules/typescript/bin/tsc", &["--noEmit", "-p", "bindings-node/tsconfig.build.json"])
     });

@@ -23,7 +23,7 @@ cargo xtask <command>
 commands:
   demo [--once]           build, start the server and two programs, call them in all directions, keep serving
   test [parts] [filter]   install the test tools, build, run every test; parts: rust python node types wasm fuzz
-  check                   formats, lints, types and budgets, as CI runs them
+  check [--fix]           formats, lints, types and budgets, as CI runs them; --fix mends what tools can
   bench [--quick] [rows]  measure ours beside Hypha, NATS and the ceilings; `bench --help` says more
   build [--release]       build the server and both packages in place, for running single tests by hand
 ";

@@ -1,8 +1,8 @@
 // JavaScript functions as handlers: called while the batch is drained, answered at once unless they are async.
-import type { Encoder } from "./encode.js";
 import { RpcError } from "./errors.js";
-import { addContext, bindKeywords, type Served } from "./functions.js";
+import { addContext, bindKeywords, type Served, withoutContext } from "./functions.js";
 import type { Core } from "./native.cjs";
+import type { Outbox } from "./outbox.js";
 
 /** A call of one of our functions. */
 export interface Invocation {
@@ -15,32 +15,30 @@ export interface Invocation {
   hasContext: boolean;
 }
 
-/** What handlers need of the pump. */
-export interface Answers {
+/** Where a handler's end goes. */
+export interface Ends {
   readonly native: Core;
-  borrow(): Encoder;
-  giveBack(encoder: Encoder): void;
-  drop(handles: number[]): void;
+  readonly outbox: Outbox;
 }
 
 /** Runs a handler and sees to it that its caller hears how it ended. */
-export function runHandler(answers: Answers, served: Served, invocation: Invocation): void {
+export function runHandler(ends: Ends, served: Served, invocation: Invocation): void {
   let result: unknown;
   try {
-    const { args } = invocation;
-    if (invocation.keywords !== undefined) bindKeywords(served, args, invocation.keywords);
-    if (invocation.hasContext) addContext(served, args, invocation.context);
+    const { args, keywords, hasContext } = invocation;
+    if (keywords !== undefined) bindKeywords(served, args, hasContext ? withoutContext(served, keywords) : keywords);
+    if (hasContext) addContext(served, args, invocation.context);
     result = Reflect.apply(served.call, served.self, args);
   } catch (error) {
-    return fail(answers, invocation, error);
+    return fail(ends, invocation, error);
   }
   if (isThenable(result)) {
     result.then(
-      (value) => answer(answers, invocation, value),
-      (error) => fail(answers, invocation, error),
+      (value) => answer(ends, invocation, value),
+      (error) => fail(ends, invocation, error),
     );
   } else {
-    answer(answers, invocation, result);
+    answer(ends, invocation, result);
   }
 }
 
@@ -48,29 +46,23 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
-function answer(answers: Answers, invocation: Invocation, value: unknown): void {
+function answer(ends: Ends, invocation: Invocation, value: unknown): void {
   if (invocation.run === 0) return;
-  const encoder = answers.borrow();
   try {
-    encoder.root("the result", value);
-    const isSent = answers.native.answer(invocation.client, invocation.run, encoder.bytes, encoder.beside);
-    if (!isSent) answers.drop(encoder.handles);
+    ends.outbox.add(invocation.client, invocation.run, value);
   } catch (error) {
-    answers.drop(encoder.handles);
-    fail(answers, invocation, error);
-  } finally {
-    answers.giveBack(encoder);
+    fail(ends, invocation, error);
   }
 }
 
 /** Ends a run with what its function threw, whatever that is. */
-export function fail(answers: Answers, { client, run }: Invocation, thrown: unknown): void {
+export function fail(ends: Ends, { client, run }: Invocation, thrown: unknown): void {
   if (run === 0) return;
-  if (!(thrown instanceof Error)) return answers.native.fail(client, run, "remote", asText(thrown));
+  if (!(thrown instanceof Error)) return ends.native.fail(client, run, "remote", asText(thrown));
   const known = thrown instanceof RpcError ? thrown : undefined;
   const trace = known?.remoteTraceback ?? thrown.stack;
   const name = known?.remoteType ?? thrown.name;
-  answers.native.fail(client, run, known?.code ?? "remote", thrown.message, name, trace);
+  ends.native.fail(client, run, known?.code ?? "remote", thrown.message, name, trace);
 }
 
 function asText(thrown: unknown): string {

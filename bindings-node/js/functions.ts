@@ -123,15 +123,38 @@ function fill(args: unknown[]): void {
   for (let at = 0; at < args.length; at += 1) args[at] ??= undefined;
 }
 
-/** Gives the context: to the parameter `context` if there is one, else as the last of those declared. */
+/** Names of a parameter that nobody but polyfn fills. */
+const CONTEXT_NAME = /^_*(?:context|ctx)$/i;
+
+/** Where the context goes, whatever a caller sends: to its name, or to a last parameter that is taken apart in place. */
+function contextPlace({ names, hasRest }: Parameters): number | undefined {
+  const named = names.findIndex((name) => name !== undefined && CONTEXT_NAME.test(name));
+  if (named >= 0) return named;
+  const last = names.length - 1;
+  return last > 0 && !hasRest && names[last] === undefined ? last : undefined;
+}
+
+/**
+ * Gives the context to its place, else behind all other arguments, at the earliest as the last of those declared.
+ * What a caller sent as the context is no context: by name it is dropped, by position it is refused.
+ */
 export function addContext(served: Served, args: unknown[], context: unknown): void {
   served.parameters ??= parametersOf(served.call);
-  const { names } = served.parameters;
-  const named = names.indexOf("context");
-  // What a peer sends is never `undefined`: such a place is free.
-  const place = named >= 0 && args[named] === undefined ? named : Math.max(args.length, names.length - 1);
+  const own = contextPlace(served.parameters);
+  if (own !== undefined && args.length > own && args[own] !== undefined) {
+    throw new TypeError(`${served.call.name || "the function"}() got multiple values for argument 'context'`);
+  }
+  const place = own ?? Math.max(args.length, served.parameters.names.length - 1);
   while (args.length < place) args.push(undefined);
   args[place] = context;
+}
+
+/** The keywords without what a caller says the context is. */
+export function withoutContext(served: Served, keywords: Record<string, unknown>): Record<string, unknown> {
+  served.parameters ??= parametersOf(served.call);
+  const own = contextPlace(served.parameters);
+  const name = own === undefined ? undefined : served.parameters.names[own];
+  return Object.fromEntries(Object.entries(keywords).filter(([key]) => key !== "context" && key !== name));
 }
 
 /** What was registered as a service must be an object with an id. */

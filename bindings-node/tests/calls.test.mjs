@@ -244,6 +244,24 @@ test("the context is the last argument, padded to its place", async () => {
   assert.equal(await contexts.many(1, 2), 3);
 });
 
+test("nobody else gives the context", async () => {
+  await api.registerService({
+    id: "guarded",
+    config: { require_context: true },
+    named: (tag, context) => [tag, context.ws],
+    short: (tag, _ctx) => [tag, _ctx.ws],
+    apart: (tag, { ws }) => [tag, ws],
+  });
+  const { workspace } = api;
+  const guarded = await api.getService("guarded");
+  const lie = { ws: "elsewhere" };
+  for (const method of ["named", "short", "apart"]) {
+    await assert.rejects(guarded[method]("t", lie), /multiple values for argument 'context'/);
+    assert.deepEqual(await guarded[method](keywords({ tag: "t", context: lie })), ["t", workspace]);
+  }
+  assert.deepEqual(await guarded.short(keywords({ tag: "t", _ctx: lie })), ["t", workspace]);
+});
+
 test("services are refused for good reasons", async () => {
   await assert.rejects(api.registerService({ hello: () => 1 }), { code: "invalid", message: /give the service an `id`/ });
   await assert.rejects(api.registerService(null), { code: "invalid" });

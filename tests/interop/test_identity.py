@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import jwt
 import pytest
@@ -189,6 +189,16 @@ def test_our_clients_tell_a_function_its_true_caller(polyfn_server, pool, polyfn
             assert answer["user"] == "matrix"
             assert answer["from"] == colleague.address
             assert answer["ws"] == colleague.workspace
+
+
+@pytest.mark.parametrize("way", ["keyword", "position"])
+def test_a_caller_does_not_give_our_clients_its_context(pool, server_kind, polyfn_kind, way):
+    service = pool.service(server_kind, polyfn_kind, "hypha_rpc-python", "context")
+    lie = {"ws": "elsewhere", "from": "elsewhere/root", "user": ROOT_USER}
+    args, keywords = (("x", lie), {}) if way == "position" else ((), {"tag": "x", "context": lie})
+    with suppress(PeerError):  # it may be refused
+        answer = service.call("whoami", *args, **keywords)
+        assert (answer["user"], answer["ws"]) == ("matrix", service.connection.workspace)
 
 
 # -- the wall ----------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ const FORBIDDEN: [(&str, &str); 3] = [("/ro", "ot/"), ("/wo", "rk/"), ("../sha",
 
 pub(super) fn check(layout: &Layout) -> Outcome<String> {
     let mut words: Vec<String> = FORBIDDEN.iter().map(|(first, rest)| format!("{first}{rest}")).collect();
-    let home = std::env::home_dir().into_iter();
+    // a home that is the root of the file system names no folder
+    let home = std::env::home_dir().into_iter().filter(|home| home.parent().is_some());
     words.extend(home.chain([layout.root.clone()]).map(|folder| format!("{}/", folder.display())));
     let mut found = Vec::new();
     for path in sources::all(layout)? {

@@ -105,7 +105,12 @@ pub(crate) fn current<'py>(py: Python<'py>, interpreter: &Interpreter) -> PyResu
         .find(|(known, pump)| *known == key && pump.generation == generation)
         .map(|(_, pump)| pump.clone());
     match found {
-        Some(pump) => Ok((pump, event_loop)),
+        // A loop that is gone may have left its place in memory to this one.
+        Some(pump) if pump.is_of(&event_loop) => Ok((pump, event_loop)),
+        Some(pump) => {
+            pump.end();
+            Ok((Pump::attach_to(py, &event_loop)?, event_loop))
+        }
         None => Ok((Pump::attach_to(py, &event_loop)?, event_loop)),
     }
 }
@@ -166,7 +171,8 @@ impl Pump {
     }
 
     fn new(py: Python<'_>, event_loop: &Bound<'_, PyAny>, wake: Wake) -> PyResult<Arc<Self>> {
-        let event_loop = PyWeakrefReference::new(event_loop)?.unbind();
+        let gone = Bound::new(py, LoopGone { pump: Mutex::new(Weak::new()) })?;
+        let event_loop = PyWeakrefReference::new_with(event_loop, &gone)?.unbind();
         let canceller = Bound::new(py, Canceller { pump: Mutex::new(Weak::new()) })?;
         let pump = Arc::new(Self {
             number: LAST.fetch_add(1, Ordering::Relaxed) + 1,
@@ -184,6 +190,7 @@ impl Pump {
             canceller: canceller.clone().into_any().unbind(),
         });
         *canceller.get().pump.lock() = Arc::downgrade(&pump);
+        *gone.get().pump.lock() = Arc::downgrade(&pump);
         Ok(pump)
     }
 
@@ -193,6 +200,10 @@ impl Pump {
             .bind(py)
             .upgrade()
             .ok_or_else(|| PyRuntimeError::new_err("the event loop of this connection is gone"))
+    }
+
+    fn is_of(&self, event_loop: &Bound<'_, PyAny>) -> bool {
+        self.event_loop(event_loop.py()).is_ok_and(|own| own.is(event_loop))
     }
 
     /// A connection made on this loop.
@@ -516,6 +527,22 @@ impl Canceller {
         let pump = self.pump.lock().upgrade();
         if let Some(pump) = pump {
             pump.forget(future);
+        }
+    }
+}
+
+/// Hears that a loop is gone, also where no reader of its own could tell.
+#[pyclass(frozen, module = "polyfn._native")]
+struct LoopGone {
+    pump: Mutex<Weak<Pump>>,
+}
+
+#[pymethods]
+impl LoopGone {
+    fn __call__(&self, _reference: &Bound<'_, PyAny>) {
+        let pump = self.pump.lock().upgrade();
+        if let Some(pump) = pump {
+            pump.end();
         }
     }
 }

@@ -19,10 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def chosen(config: pytest.Config, option: str, kinds) -> list[str]:
+    """The kinds that the option names, of those that a test can use."""
+    known_names = servers.KINDS if option == "--servers" else peers.KINDS
     names = [name for name in config.getoption(option).split(",") if name]
-    if unknown := set(names) - set(kinds):
-        raise pytest.UsageError(f"{option} names {sorted(unknown)}: choose from {sorted(kinds)}")
-    return names
+    if unknown := set(names) - set(known_names):
+        raise pytest.UsageError(f"{option} names {sorted(unknown)}: choose from {sorted(known_names)}")
+    return [name for name in names if name in kinds]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -32,6 +34,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ("callee_kind", "--peers", peers.KINDS),
         ("caller_kind", "--peers", peers.KINDS),
         ("peer_kind", "--peers", peers.KINDS),
+        ("script_kind", "--peers", peers.SCRIPT_KINDS),
     ):
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, chosen(metafunc.config, option, kinds), scope="session")

@@ -13,34 +13,34 @@ from runner.web import Response, get, post_json, request
 
 
 @pytest.fixture
-def owner(pool, server_kind, peer_kind):
-    return pool.connection(server_kind, peer_kind, "callee")
+def owner(pool, server_kind, script_kind):
+    return pool.connection(server_kind, script_kind, "callee")
 
 
-def registered(pool, server_kind: str, peer_kind: str):
+def registered(pool, server_kind: str, script_kind: str):
     """Gives URLs of the functions services of a client; registers them when first asked for."""
-    owner = pool.connection(server_kind, peer_kind, "callee")
+    owner = pool.connection(server_kind, script_kind, "callee")
 
     def url(service: str, visibility: str = "public") -> str:
         name = f"{visibility}-{service}"
-        if (server_kind, peer_kind, name) not in pool.registered:
+        if (server_kind, script_kind, name) not in pool.registered:
             owner.register(service, name, visibility=visibility)
-            pool.registered.add((server_kind, peer_kind, name))
+            pool.registered.add((server_kind, script_kind, name))
         return f"{pool.server(server_kind).url}/{owner.workspace}/apps/{owner.client_id}:{name}"
 
     return url
 
 
 @pytest.fixture
-def apps(pool, server_kind, peer_kind):
+def apps(pool, server_kind, script_kind):
     """URLs on every server."""
-    return registered(pool, server_kind, peer_kind)
+    return registered(pool, server_kind, script_kind)
 
 
 @pytest.fixture
-def ours(pool, polyfn_server, peer_kind):
+def ours(pool, polyfn_server, script_kind):
     """URLs on our server only, for what the reference does not keep."""
-    return registered(pool, "polyfn", peer_kind)
+    return registered(pool, "polyfn", script_kind)
 
 
 # What the reference keeps too: member, status, headers that must be there, body.
@@ -404,8 +404,8 @@ def test_a_token_may_come_in_other_ways(apps):
     assert get(f"{url}?token={token}").status == 403
 
 
-def test_context_is_the_second_argument_over_http(pool, server_kind, peer_kind, server, owner):
-    service = pool.service(server_kind, peer_kind, "hypha_rpc-python", "context")
+def test_context_is_the_second_argument_over_http(pool, server_kind, script_kind, server, owner):
+    service = pool.service(server_kind, script_kind, "hypha_rpc-python", "context")
     assert service
     url = f"{server.url}/{owner.workspace}/services/{owner.client_id}:context/whoami"
     answer = post_json(url, {"tag": "x"}, token=tokens.member("matrix"))

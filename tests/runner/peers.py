@@ -12,6 +12,8 @@ from collections import deque
 from pathlib import Path
 from queue import Empty, Queue
 
+from runner.servers import target_folder
+
 ROOT = Path(__file__).resolve().parents[2]
 ADAPTERS = ROOT / "tests/adapters"
 PYTHON_SOURCE = ROOT / "bindings-python/python"
@@ -23,7 +25,11 @@ KINDS = {
     "hypha_rpc-node": ("node", "hypha-rpc"),
     "polyfn-python": ("python", "polyfn"),
     "polyfn-node": ("node", "polyfn"),
+    "polyfn-rust": ("rust", "polyfn"),
 }
+
+# Those that serve functions over HTTP in these tests.
+SCRIPT_KINDS = {kind: what for kind, what in KINDS.items() if what[0] != "rust"}
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -39,6 +45,23 @@ def python_command(program: Path) -> list[str]:
 def node_command(program: Path) -> list[str]:
     """Node 20 hides the WebSocket class which hypha-rpc needs; newer ones have it and refuse no flag."""
     return [os.environ.get("NODE", "node"), "--no-warnings", "--experimental-websocket", str(program)]
+
+
+def rust_command() -> list[str]:
+    """The program that cargo builds beside the server."""
+    program = target_folder() / "examples/peer"
+    if not program.exists():
+        raise FileNotFoundError(f"no client program at {program}: run cargo xtask build")
+    return [str(program)]
+
+
+def peer_command(kind: str) -> list[str]:
+    language, package = KINDS[kind]
+    if language == "rust":
+        return rust_command()
+    if language == "python":
+        return [*python_command(ADAPTERS / "peer.py"), package]
+    return [*node_command(ADAPTERS / "peer.mjs"), package]
 
 
 class PeerError(Exception):
@@ -60,12 +83,9 @@ class Peer:
     """One client program. Several connections may live in it, each under a name."""
 
     def __init__(self, kind: str):
-        language, package = KINDS[kind]
-        self.kind, self.language, self.package = kind, language, package
-        program = ADAPTERS / ("peer.py" if language == "python" else "peer.mjs")
-        command = python_command(program) if language == "python" else node_command(program)
+        self.kind = kind
         self.process = subprocess.Popen(
-            [*command, package],
+            peer_command(kind),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -23,17 +23,18 @@ READY = re.compile(r"^polyfn \S+ ready at (http://\S+)$")
 START_LIMIT = 60.0
 
 
+def target_folder() -> Path:
+    """Where cargo puts debug builds."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+    return target if target.exists() else ROOT / "target/debug"
+
+
 def polyfn_binary() -> str:
     """The server's binary: POLYFN_BIN, else cargo's debug build."""
-    if binary := os.environ.get("POLYFN_BIN"):
-        return binary
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    for candidate in (target / "debug/polyfn", ROOT / "target/debug/polyfn"):
-        if candidate.exists():
-            return str(candidate)
-    raise FileNotFoundError(
-        f"no server binary at {target}/debug/polyfn: run cargo build -p polyfn-server, or set POLYFN_BIN"
-    )
+    binary = Path(os.environ.get("POLYFN_BIN", target_folder() / "polyfn"))
+    if not binary.exists():
+        raise FileNotFoundError(f"no server at {binary}: run cargo xtask build, or set POLYFN_BIN")
+    return str(binary)
 
 
 def hypha_python() -> str:

@@ -49,15 +49,17 @@ class App:
 
 
 @pytest.fixture
-def app(started, server, peer_kind):
+def app(started, server, script_kind):
     """On every server."""
-    return lambda seed, service: App(started(seed, peer_kind, server.url), server.url, service)
+    return lambda seed, service: App(started(seed, script_kind, server.url), server.url, service)
 
 
 @pytest.fixture
-def ours(started, polyfn_server, peer_kind):
+def ours(started, polyfn_server, script_kind):
     """On our server, for what the reference does not keep."""
-    return lambda seed, service: App(started(seed, peer_kind, polyfn_server.url), polyfn_server.url, service)
+    return lambda seed, service: App(
+        started(seed, script_kind, polyfn_server.url), polyfn_server.url, service
+    )
 
 
 @pytest.mark.parametrize("seed", ["000_functions", "001_functions", "002_context"])
@@ -151,9 +153,9 @@ def test_the_simple_api(ours, path, value):
     assert (answer.status, answer.media_type, answer.json()) == (200, "application/json", value)
 
 
-def test_the_context_is_the_second_argument(app, started, server, peer_kind):
+def test_the_context_is_the_second_argument(app, started, server, script_kind):
     who = app("002_context", "who-functions")
-    workspace = started("002_context", peer_kind, server.url).workspace
+    workspace = started("002_context", script_kind, server.url).workspace
     anonymous = who.get("/who").json()
     assert (anonymous["method"], anonymous["ws"]) == ("GET", workspace)
     assert anonymous["to"].startswith(f"{workspace}/")

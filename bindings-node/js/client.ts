@@ -186,6 +186,7 @@ export class Connection implements Listener, AsyncDisposable {
   /** Says goodbye and ends the connection. What is under way fails with `peer_gone`. */
   async disconnect(): Promise<void> {
     if (this.#isOver) return;
+    pump().outbox.flush();
     pump().native.close(this.#client);
     await this.serve();
   }

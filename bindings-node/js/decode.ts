@@ -23,10 +23,12 @@ export function idAt(tape: Int32Array, at: number): number {
   return (tape[at] as number) + ((tape[at] as number) < 0 ? 4294967296 : 0) + (tape[at + 1] as number) * 4294967296;
 }
 
+/** A stack larger than this is given back after use. */
+const LARGE_STACK = 4096;
+
 /** Replays the values of one record at a time. */
 export class Decoder {
-  /** The values of the last record. */
-  readonly values: unknown[] = [];
+  readonly #stack: unknown[] = [];
   readonly #shapes: string[][] = [];
   readonly #remote: (client: number, stub: Stub) => unknown;
 
@@ -46,10 +48,11 @@ export class Decoder {
     this.#shapes[tape[at] as number] = keys;
   }
 
-  /** Replays the steps from `at` on; the values then stand in `values`. Functions in them call by way of `client`. */
+  /** Replays the steps from `start` on; gives the values. Functions in them call by way of `client`. */
   run(client: number, tape: Int32Array, start: number, text: string, beside: unknown[], besideStart: number): unknown[] {
-    const stack = this.values;
-    stack.length = 0;
+    // One array serves all records: setting its length costs more than counting.
+    const stack = this.#stack;
+    let top = 0;
     let at = start;
     let textAt = 0;
     let besideAt = besideStart;
@@ -58,47 +61,53 @@ export class Decoder {
       const argument = word >> 5;
       switch (word & 31) {
         case In.End:
-          return stack;
+          return this.#end(top);
         case In.Nil:
-          stack.push(null);
+          stack[top++] = null;
           break;
         case In.True:
-          stack.push(true);
+          stack[top++] = true;
           break;
         case In.False:
-          stack.push(false);
+          stack[top++] = false;
           break;
         case In.Int:
-          stack.push(argument);
+          stack[top++] = argument;
           break;
         case In.Double:
           load(tape, at);
           at += 2;
-          stack.push(asDouble[0]);
+          stack[top++] = asDouble[0];
           break;
         case In.BigInt:
           load(tape, at);
           at += 2;
-          stack.push(asBigInt[0]);
+          stack[top++] = asBigInt[0];
           break;
         case In.BigUint:
           load(tape, at);
           at += 2;
-          stack.push(asBigUint[0]);
+          stack[top++] = asBigUint[0];
           break;
         case In.Text:
-          stack.push(text.substring(textAt, textAt + argument));
+          stack[top++] = text.substring(textAt, textAt + argument);
           textAt += argument;
           break;
         case In.Beside:
-          stack.push(beside[besideAt++]);
+          stack[top++] = beside[besideAt++];
           break;
         case In.List:
-          stack.push(argument === 0 ? [] : stack.splice(stack.length - argument, argument));
+          top -= argument;
+          stack[top] = stack.slice(top, top + argument);
+          top += 1;
           break;
-        case In.Map:
-          record(stack, this.#shapes[argument] as string[]);
+        case In.Map: {
+          const keys = this.#shapes[argument] as string[];
+          top -= keys.length;
+          stack[top] = record(stack, top, keys);
+          top += 1;
           break;
+        }
         case In.Dictionary: {
           const keys: string[] = new Array(argument);
           for (let number = 0; number < argument; number += 1) {
@@ -106,42 +115,60 @@ export class Decoder {
             keys[number] = text.substring(textAt, textAt + length);
             textAt += length;
           }
-          record(stack, keys);
+          top -= argument;
+          stack[top] = record(stack, top, keys);
+          top += 1;
           break;
         }
-        case In.OtherMap:
-          stack.push(otherMap(stack.splice(stack.length - argument * 2)));
-          break;
-        case In.Set:
-          stack.push(new Set(argument === 0 ? [] : stack.splice(stack.length - argument)));
-          break;
-        case In.Pairs:
-          stack.push(new Map(pairs(argument === 0 ? [] : stack.splice(stack.length - argument * 2))));
-          break;
-        case In.Date:
-          stack.push(new Date(stack.pop() as number));
-          break;
-        case In.Array:
-          array(stack, argument);
-          break;
-        case In.Error: {
-          const [message, code, remoteType, remoteTraceback] = stack.splice(stack.length - 4) as string[];
-          stack.push(errorOf(code as string, message as string, { remoteType, remoteTraceback }));
-          break;
-        }
-        case In.Method: {
-          const parts = stack.splice(stack.length - 9) as [string, string, number, ...null[]];
+        default:
+          top = this.#rare(word & 31, argument, client, top);
+      }
+    }
+  }
+
+  #end(top: number): unknown[] {
+    const values = this.#stack.slice(0, top);
+    // What was large is not kept; nor is the last value of every record.
+    if (this.#stack.length > LARGE_STACK) this.#stack.length = 0;
+    else this.#stack.fill(undefined, 0, Math.min(this.#stack.length, top + 8));
+    return values;
+  }
+
+  /** Steps that are seldom met; gives the new top of the stack. */
+  #rare(step: number, argument: number, client: number, top: number): number {
+    const stack = this.#stack;
+    const put = (members: number, make: (members: unknown[]) => unknown): number => {
+      const base = top - members;
+      stack[base] = make(stack.slice(base, top));
+      return base + 1;
+    };
+    switch (step) {
+      case In.OtherMap:
+        return put(argument * 2, otherMap);
+      case In.Set:
+        return put(argument, (members) => new Set(members));
+      case In.Pairs:
+        return put(argument * 2, (members) => new Map(pairs(members)));
+      case In.Date:
+        return put(1, ([time]) => new Date(time as number));
+      case In.Array:
+        return put(2 + Math.max(argument, 0), (members) => array(members, argument >= 0));
+      case In.Error:
+        return put(4, (members) => {
+          const [message, code, remoteType, remoteTraceback] = members as string[];
+          return errorOf(code as string, message as string, { remoteType, remoteTraceback });
+        });
+      case In.Method:
+        return put(9, (members) => {
+          const parts = members as [string, string, number, ...null[]];
           const [target, method, promise, name, doc, server, parent, isAsync, schema] = parts;
           const stub = { target, method, promise, name, doc, server, parent, isAsync, schema };
-          stack.push(this.#remote(client, stub as Stub));
-          break;
-        }
-        case In.Extension:
-          stack.push(new Extension(argument, stack.pop() as Uint8Array));
-          break;
-        default:
-          throw errorOf("internal", `a tape of values is torn: unknown step ${word & 31}`);
-      }
+          return this.#remote(client, stub as Stub);
+        });
+      case In.Extension:
+        return put(1, ([data]) => new Extension(argument, data as Uint8Array));
+      default:
+        throw errorOf("internal", `a tape of values is torn: unknown step ${step}`);
     }
   }
 }
@@ -151,25 +178,19 @@ function load(tape: Int32Array, at: number): void {
   pair[1] = tape[at + 1] as number;
 }
 
-function record(stack: unknown[], keys: string[]): void {
-  const base = stack.length - keys.length;
+function record(stack: unknown[], base: number, keys: string[]): Record<string, unknown> {
   const object: Record<string, unknown> = {};
   for (let number = 0; number < keys.length; number += 1) {
     const key = keys[number] as string;
     if (key === "__proto__") {
       // An own property of that name; the plain assignment would change what the object is.
-      Object.defineProperty(object, key, {
-        value: stack[base + number],
-        enumerable: true,
-        writable: true,
-        configurable: true,
-      });
+      const property = { value: stack[base + number], enumerable: true, writable: true, configurable: true };
+      Object.defineProperty(object, key, property);
     } else {
       object[key] = stack[base + number];
     }
   }
-  stack.length = base;
-  stack.push(object);
+  return object;
 }
 
 function* pairs(flat: unknown[]): Generator<[unknown, unknown]> {
@@ -209,22 +230,19 @@ const LONG_NAMES: Record<string, string> = {
 };
 
 /** A typed array where one fits, with its `shape`; else the parts as they came, which go back the same. */
-function array(stack: unknown[], dimensions: number): void {
-  const shape = dimensions < 0 ? undefined : (dimensions === 0 ? [] : (stack.splice(stack.length - dimensions) as number[]));
-  const dtype = stack.pop() as string | null;
-  const memory = stack.pop() as ArrayBuffer;
-  const order = dtype?.[0] ?? "";
-  const name = dtype?.replace(/^[<>=|]/, "") ?? "";
+function array([memory, dtype, ...lengths]: unknown[], hasShape: boolean): unknown {
+  const content = memory as ArrayBuffer;
+  const given = dtype as string | null;
+  const name = given?.replace(/^[<>=|]/, "") ?? "";
   const known = ARRAYS[LONG_NAMES[name] ?? name];
-  if (known === undefined || memory.byteLength % known.size !== 0) {
-    const parts = { _rtype: shape ? "ndarray" : "typedarray", _rvalue: Buffer.from(memory) };
-    stack.push({ ...parts, ...(shape && { _rshape: shape }), _rdtype: dtype });
-    return;
+  if (known === undefined || content.byteLength % known.size !== 0) {
+    const shape = hasShape ? { _rshape: lengths } : {};
+    return { _rtype: hasShape ? "ndarray" : "typedarray", _rvalue: Buffer.from(content), ...shape, _rdtype: given };
   }
-  if (order === ">") swap(memory, known.size);
-  const made = known.from(memory);
-  if (shape) Object.defineProperty(made, "shape", { value: shape, writable: true, configurable: true });
-  stack.push(made);
+  if (given?.startsWith(">")) swap(content, known.size);
+  const made = known.from(content);
+  if (hasShape) Object.defineProperty(made, "shape", { value: lengths, writable: true, configurable: true });
+  return made;
 }
 
 function swap(memory: ArrayBuffer, size: number): void {

@@ -22,6 +22,13 @@ const MIN_INT = -(2n ** 63n);
 /** Keeps a function that goes out; gives the number by which it is called. */
 export type Keep = (call: Served) => number;
 
+/** A place on a tape. */
+export interface Mark {
+  at: number;
+  beside: number;
+  handles: number;
+}
+
 /** Writes values onto a tape. */
 export class Encoder {
   /** The tape; `at` bytes of it are written. */
@@ -50,18 +57,35 @@ export class Encoder {
     if (this.bytes.length > SMALL_TAPE) this.#resize(SMALL_TAPE);
   }
 
-  /** What was written. */
-  tape(): Uint8Array {
-    return this.bytes.subarray(0, this.at);
+  /** How far the tape is written. */
+  mark(): Mark {
+    return { at: this.at, beside: this.beside?.length ?? 0, handles: this.handles.length };
+  }
+
+  /** Takes back what was written since; gives the functions in it. */
+  back({ at, beside, handles }: Mark): number[] {
+    this.at = at;
+    if (beside === 0) this.beside = undefined;
+    else this.beside?.splice(beside);
+    return this.handles.splice(handles);
   }
 
   /** Writes a value that stands at `place` for the user. */
   root(place: string, value: unknown): void {
+    this.#depth = 0;
     try {
       this.value(value);
     } catch (error) {
       throw sendError(place, error);
     }
+  }
+
+  /** The same with its length before it. */
+  measured(place: string, value: unknown): void {
+    const start = this.at;
+    this.count(0);
+    this.root(place, value);
+    this.#view.setUint32(start, this.at - start - 4, true);
   }
 
   /** Writes a service: methods of objects go along and keep their `this`. */
@@ -180,15 +204,20 @@ export class Encoder {
   }
 
   #nested(value: object): void {
-    this.#depth += 1;
-    if (this.#depth > MAX_DEPTH) {
-      throw new Unsendable(`nested deeper than ${MAX_DEPTH} levels (is there a cycle?)`);
-    }
+    const outside = this.#depth;
+    this.#enter(1);
     const prototype = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) this.#object(value as Record<string, unknown>);
     else if (Array.isArray(value)) this.#list(value);
     else this.#special(value);
-    this.#depth -= 1;
+    this.#depth = outside;
+  }
+
+  #enter(levels: number): void {
+    this.#depth += levels;
+    if (this.#depth > MAX_DEPTH) {
+      throw new Unsendable(`nested deeper than ${MAX_DEPTH} levels (is there a cycle?)`);
+    }
   }
 
   #list(items: unknown[]): void {
@@ -273,6 +302,7 @@ export class Encoder {
   }
 
   #pairs(map: Map<unknown, unknown>): void {
+    this.#enter(2); // on the wire: a map that holds a list of pairs
     this.byte(Out.Pairs);
     this.count(map.size);
     for (const [key, value] of map) {
@@ -286,6 +316,7 @@ export class Encoder {
   }
 
   #set(set: Set<unknown>): void {
+    this.#enter(1); // on the wire: a map that holds a list
     this.byte(Out.Set);
     this.count(set.size);
     for (const item of set) this.value(item);

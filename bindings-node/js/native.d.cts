@@ -25,7 +25,7 @@ export class Core {
   open(client: number, options: OpenOptions): Told;
   take(tape: Int32Array): unknown[];
   call(client: number, call: number, tape: Uint8Array, beside: Uint8Array[] | undefined): Told;
-  answer(client: number, run: number, tape: Uint8Array, beside: Uint8Array[] | undefined): boolean;
+  answer(count: number, tape: Uint8Array, beside: Uint8Array[] | undefined): number[] | null;
   fail(client: number, run: number, code: string, message: string, name?: string, trace?: string): void;
   register(
     client: number,

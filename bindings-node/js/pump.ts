@@ -5,6 +5,7 @@ import { Encoder } from "./encode.js";
 import { errorOf, type RpcError, toldError } from "./errors.js";
 import type { Served } from "./functions.js";
 import native from "./native.cjs";
+import { Outbox } from "./outbox.js";
 import { makeRemote, type RemoteFunction, type Stub } from "./remote.js";
 import { Kind } from "./tape.js";
 
@@ -32,6 +33,8 @@ const LARGE = 32 * 1024;
 
 class Pump {
   readonly native = new native.Core(() => this.#drain());
+  /** Answers that leave at the end of the turn. */
+  readonly outbox = new Outbox(this);
   readonly #calls = new Map<number, Call>();
   readonly #served = new Map<number, Served>();
   readonly #listeners = new Map<number, Listener>();
@@ -143,6 +146,7 @@ class Pump {
     const hasMore = tape[2] !== 0;
     // What remains waits for a turn of its own, so that timers and sockets are served between.
     if (hasMore) setImmediate(() => this.#drain());
+    this.outbox.isHeld = true;
     for (let at = HEAD, besideAt = 0; at < filled; ) {
       const head = tape[at] as number;
       try {
@@ -154,6 +158,8 @@ class Pump {
       besideAt += head >> 9;
       at += tape[at + 1] as number;
     }
+    this.outbox.isHeld = false;
+    this.outbox.flush();
     // A record larger than the tape gets one of its own size, once.
     if (needed > tape.length) this.#tape = new Int32Array(needed);
     else if (tape.length > TAPE) this.#tape = new Int32Array(TAPE);
@@ -198,7 +204,7 @@ class Pump {
     const client = tape[at] as number;
     const run = idAt(tape, at + 1);
     const flags = tape[at + 5] as number;
-    const args = this.#decoder.run(client, tape, at + 6, text, beside, first).slice();
+    const args = this.#decoder.run(client, tape, at + 6, text, beside, first);
     const hasContext = (flags & WITH_CONTEXT) !== 0;
     const context = hasContext ? args.pop() : undefined;
     const keywords = flags & WITH_KWARGS ? (args.pop() as Record<string, unknown>) : undefined;
@@ -214,7 +220,7 @@ class Pump {
     if (kind === Kind.Closed) this.#listeners.delete(client);
     if (listener === undefined) return;
     const start = kind === Kind.Ready ? at + 2 : at + 1;
-    const values = this.#decoder.run(client, tape, start, text, beside, first).slice();
+    const values = this.#decoder.run(client, tape, start, text, beside, first);
     switch (kind) {
       case Kind.Ready:
         return listener.ready(parse(values[0]), tape[at + 1] !== 0, refusals(values));

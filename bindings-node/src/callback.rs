@@ -5,8 +5,8 @@ use polyfn_core::session::RunId;
 
 use crate::convert::Player;
 
-/// Sends the value on the tape as the answer to a run. `false` when nobody waits for it any longer: JavaScript then
-/// lets go of the functions in it.
+/// Sends the value on the tape as the answer to a run. `false` when it was not sent, because nobody waits for it
+/// any longer or it is too large: JavaScript then lets go of the functions in it.
 pub(crate) fn answer<B: AsRef<[u8]>>(connection: &Connection, run: RunId, mut tape: Player<'_, B>) -> bool {
     let Some(mut draft) = connection.begin_reply(run) else { return false };
     match tape.value(&mut draft.writer) {

@@ -241,12 +241,19 @@ impl Core {
         connection.finish_call(call as u64, draft)
     }
 
-    /// Answers a run with the value on the tape; `false` when nobody waits for it any longer.
+    /// Sends `count` answers, each the client, the run, and the value with its length. Only the last may have
+    /// anything beside the tape. Gives the numbers of those that were not sent.
     #[napi]
-    pub fn answer(&self, client: u32, run: f64, tape: &[u8], beside: Option<Vec<Uint8ArraySlice<'_>>>) -> bool {
+    pub fn answer(&self, count: u32, tape: &[u8], beside: Option<Vec<Uint8ArraySlice<'_>>>) -> Option<Vec<u32>> {
         let beside = beside.unwrap_or_default();
-        self.connection(client)
-            .is_some_and(|connection| callback::answer(&connection, run as u64, Player::new(tape, &beside)))
+        let mut tape = Player::new(tape, &beside);
+        let refused: Vec<u32> = (0..count).filter(|_| !self.answer_next(&mut tape).unwrap_or(false)).collect();
+        (!refused.is_empty()).then_some(refused)
+    }
+
+    fn answer_next(&self, tape: &mut Player<'_, Uint8ArraySlice<'_>>) -> Result<bool> {
+        let (client, run, value) = (tape.count()?, tape.number()?, tape.inner()?);
+        Ok(self.connection(client).is_some_and(|connection| callback::answer(&connection, run as u64, value)))
     }
 
     /// Ends a run with the error of its function.

@@ -189,6 +189,24 @@ test("a callback after its call is gone, and nobody is hurt", async () => {
   assert.equal(await service.add(1, 1), 2);
 });
 
+test("many answers at once: good, bad, large, with functions", async () => {
+  await api.registerService({
+    id: "mixed",
+    answer: (number) => [number, Symbol("s"), Buffer.alloc(10_000, number), () => number, "x".repeat(9000)][number % 5 === 1 ? 1 : number % 5],
+    later: async (number) => (await null, number % 3 ? number : { fn: () => number }),
+  });
+  const mixed = await api.getService("mixed");
+  const ends = await Promise.allSettled(Array.from({ length: 500 }, (_, number) => mixed.answer(number)));
+  for (const [number, { status, value, reason }] of ends.entries()) {
+    const kinds = [() => value === number, () => /a symbol cannot be sent/.test(reason.message), () => value.length === 10_000, () => typeof value === "function", () => value.length === 9000];
+    assert.ok(kinds[number % 5](), `answer ${number}: ${status}`);
+  }
+  assert.equal(await ends[498].value(), 498);
+  const later = await Promise.all(Array.from({ length: 300 }, (_, number) => mixed.later(number)));
+  assert.equal(await later[299 - 2].fn(), 297);
+  assert.equal(later[298], 298);
+});
+
 test("errors carry code, type and traceback", async () => {
   await assert.rejects(service.fail(), (error) => {
     assert.ok(error instanceof RemoteError && error instanceof RpcError && error instanceof Error);

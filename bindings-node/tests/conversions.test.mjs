@@ -210,3 +210,13 @@ test("62 levels pass", async () => {
   for (let level = 1; level < 62; level += 1) deep = [deep];
   assert.deepStrictEqual(await echo(deep), deep);
 });
+
+test("sets and maps count as deep as they are on the wire", async () => {
+  const nest = (levels, wrap) => Array.from({ length: levels }).reduce(wrap, 1);
+  const sets = nest(31, (inner) => new Set([inner]));
+  assert.deepStrictEqual(await echo(sets), sets);
+  await assert.rejects(echo(nest(32, (inner) => new Set([inner]))), /nested deeper than 62 levels/);
+  const maps = nest(20, (inner) => new Map([[1, inner]]));
+  assert.deepStrictEqual(await echo(maps), maps);
+  await assert.rejects(echo(nest(21, (inner) => new Map([[1, inner]]))), /nested deeper than 62 levels/);
+});

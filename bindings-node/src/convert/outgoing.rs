@@ -204,6 +204,11 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
         if self.byte()? == step::NIL { Ok(None) } else { self.text().map(Some) }
     }
 
+    /// A part of the tape with its length before it, as a tape of its own.
+    pub(crate) fn inner(&mut self) -> Result<Self> {
+        Ok(Self { tape: self.block()?, beside: self.beside })
+    }
+
     /// A text without its step.
     pub(crate) fn text(&mut self) -> Result<&'a str> {
         utf8(self.block()?)

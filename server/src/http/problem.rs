@@ -30,6 +30,13 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
+    /// Most problems have none of it, and are passed about by value.
+    more: Option<Box<More>>,
+}
+
+/// What is told of a failed call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct More {
     incident: Option<String>,
     traceback: Option<String>,
 }
@@ -55,7 +62,7 @@ impl Problem {
     }
 
     const fn with_code(status: StatusCode, code: &'static str, detail: String) -> Self {
-        Self { status, code, detail, incident: None, traceback: None }
+        Self { status, code, detail, more: None }
     }
 
     /// The same with another status.
@@ -68,14 +75,14 @@ impl Problem {
     /// The same with the number under which the log tells more.
     #[must_use]
     pub fn with_incident(mut self, incident: String) -> Self {
-        self.incident = Some(incident);
+        self.more.get_or_insert_default().incident = Some(incident);
         self
     }
 
     /// The same with a traceback: for those only who may see the program it comes from.
     #[must_use]
     pub fn with_traceback(mut self, traceback: &str) -> Self {
-        self.traceback = Some(traceback.to_owned());
+        self.more.get_or_insert_default().traceback = Some(traceback.to_owned());
         self
     }
 
@@ -111,6 +118,14 @@ impl Problem {
         response
     }
 
+    fn incident(&self) -> Option<&str> {
+        self.more.as_ref()?.incident.as_deref()
+    }
+
+    fn traceback(&self) -> Option<&str> {
+        self.more.as_ref()?.traceback.as_deref()
+    }
+
     fn to_json(&self) -> Response {
         let mut body = json!({
             "type": "about:blank",
@@ -120,10 +135,11 @@ impl Problem {
             "success": false,
             "detail": self.detail,
         });
-        for (key, text) in [("incident", &self.incident), ("traceback", &self.traceback)] {
-            if let Some(text) = text {
-                body[key] = text.as_str().into();
-            }
+        if let Some(incident) = self.incident() {
+            body["incident"] = incident.into();
+        }
+        if let Some(traceback) = self.traceback() {
+            body["traceback"] = traceback.into();
         }
         let mut response = (self.status, Json(body)).into_response();
         response
@@ -133,8 +149,8 @@ impl Problem {
     }
 
     fn to_text(&self) -> String {
-        let incident = self.incident.as_ref().map(|incident| format!("\nincident {incident}"));
-        let traceback = self.traceback.as_ref().map(|traceback| format!("\n\n{traceback}"));
+        let incident = self.incident().map(|incident| format!("\nincident {incident}"));
+        let traceback = self.traceback().map(|traceback| format!("\n\n{traceback}"));
         [Some(self.detail.clone()), incident, traceback].into_iter().flatten().collect()
     }
 }

@@ -192,6 +192,19 @@ impl<'a> Reader<'a> {
         (0..members).try_for_each(|_| self.skip_at_depth(depth + 1))
     }
 
+    /// The next value where a scalar is wanted: a list or a map is read to its end and counts as nil.
+    pub fn scalar(&mut self) -> Result<Token<'a>> {
+        let start = self.at;
+        match self.token()? {
+            Token::List(_) | Token::Map(_) => {
+                self.at = start;
+                self.skip()?;
+                Ok(Token::Nil)
+            }
+            scalar => Ok(scalar),
+        }
+    }
+
     /// The next value, which must be a text.
     pub fn text(&mut self) -> Result<&'a str> {
         match self.token()? {
@@ -366,14 +379,14 @@ impl<'a> Reader<'a> {
                 "_rname" => stub.name = self.optional()?,
                 "_rdoc" => stub.doc = self.optional()?,
                 "_rpromise" => {
-                    stub.promise = match self.token()? {
+                    stub.promise = match self.scalar()? {
                         Token::Text("*") => Promise::Star,
                         Token::Bool(true) => Promise::Full,
                         _ => Promise::Never,
                     }
                 }
                 "_rasync" => {
-                    stub.is_async = if let Token::Bool(yes) = self.token()? { Some(yes) } else { None }
+                    stub.is_async = if let Token::Bool(yes) = self.scalar()? { Some(yes) } else { None }
                 }
                 "_rschema" => {
                     let schema = self.nested(Self::value)?;
@@ -452,15 +465,8 @@ impl<'a> Reader<'a> {
     }
 
     fn optional(&mut self) -> Result<Option<String>> {
-        let start = self.at;
-        match self.token()? {
-            Token::Text(text) => Ok(Some(text.to_owned())),
-            _ => {
-                self.at = start;
-                self.skip()?;
-                Ok(None)
-            }
-        }
+        let text = if let Token::Text(text) = self.scalar()? { Some(text.to_owned()) } else { None };
+        Ok(text)
     }
 
     fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {

@@ -145,9 +145,9 @@ impl Body {
         for _ in 0..reader.map()? {
             match reader.text()? {
                 "args" => body.args = frame.slice_ref(reader_list(&mut reader, frame)?),
-                "with_kwargs" => body.with_kwargs = reader.token()? == Token::Bool(true),
+                "with_kwargs" => body.with_kwargs = reader.scalar()? == Token::Bool(true),
                 "t" => {
-                    body.interval = match reader.token()? {
+                    body.interval = match reader.scalar()? {
                         Token::Int(seconds) => Some(seconds as f64),
                         Token::Float(seconds) => Some(seconds),
                         _ => None,

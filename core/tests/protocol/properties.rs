@@ -348,3 +348,36 @@ fn nested_forms_cost_no_more_than_the_limit_of_items() {
         Err(error) => assert_eq!(error.kind(), ErrorKind::TooLarge),
     }
 }
+
+#[test]
+fn a_container_in_the_place_of_a_scalar_is_read_to_its_end() {
+    let odd = || {
+        Value::Map(Map::from_iter([
+            ("args", Value::List(vec![Value::from("smuggled")])),
+            ("_rmethod", "x".into()),
+        ]))
+    };
+    let stub = Value::Map(Map::from_iter([
+        ("_rtype", Value::from("method")),
+        ("_rpromise", odd()),
+        ("_rasync", odd()),
+        ("_rname", odd()),
+        ("_rmethod", "S.1".into()),
+    ]));
+    let frame = Bytes::from(Value::List(vec![stub, 7.into()]).to_msgpack().unwrap());
+    let value = Reader::new(&frame).value().unwrap();
+    let [Value::Method(stub), Value::Int(7)] = value.as_list().unwrap() else { panic!("{value:?}") };
+    assert_eq!((stub.method.as_str(), stub.promise, stub.is_async), ("S.1", Promise::Never, None));
+
+    let args = Value::List(vec![1.into()]);
+    let body = Map::from_iter([
+        ("t", odd()),
+        ("with_kwargs", odd()),
+        ("args", args.clone()),
+        ("promise", "*".into()),
+    ]);
+    let frame = Bytes::from(Value::Map(body).to_msgpack().unwrap());
+    let body = Body::parse(&frame, 0).unwrap();
+    assert_eq!(Reader::new(&body.args).value(), Ok(args));
+    assert!(!body.with_kwargs && body.interval.is_none());
+}

@@ -26,7 +26,8 @@ export function runHandler(ends: Ends, served: Served, invocation: Invocation): 
   let result: unknown;
   try {
     const { args, keywords, hasContext } = invocation;
-    if (keywords !== undefined) bindKeywords(served, args, hasContext ? withoutContext(served, keywords) : keywords);
+    if (keywords !== undefined)
+      bindKeywords(served, args, hasContext ? withoutContext(served, keywords) : keywords);
     if (hasContext) addContext(served, args, invocation.context);
     result = Reflect.apply(served.call, served.self, args);
   } catch (error) {
@@ -43,7 +44,9 @@ export function runHandler(ends: Ends, served: Served, invocation: Invocation): 
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  return (
+    typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
+  );
 }
 
 function answer(ends: Ends, invocation: Invocation, value: unknown): void {

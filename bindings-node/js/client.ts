@@ -44,6 +44,8 @@ const STAR = 1;
 export class Connection implements Listener, AsyncDisposable {
   /** What the server says of this connection. */
   config: ConnectionConfig = { workspace: "", client_id: "" };
+  /** All that the server's manager offers, also what has no method of its own here. */
+  manager: RemoteService = {};
   readonly #events = new Events();
   readonly #client: number;
   readonly #services = new Set<string>();
@@ -133,7 +135,10 @@ export class Connection implements Listener, AsyncDisposable {
    * const calculator = await api.getService("calculator");
    * console.log(await calculator.add(1, 2));
    */
-  async getService(service: string | { id: string }, config: Record<string, unknown> = {}): Promise<RemoteService> {
+  async getService(
+    service: string | { id: string },
+    config: Record<string, unknown> = {},
+  ): Promise<RemoteService> {
     const id = typeof service === "string" ? service : service.id;
     const { timeout } = config as { timeout?: number };
     const found = await this.#manager("get_service", [id, { config, _rkwargs: true }], timeout);
@@ -145,7 +150,8 @@ export class Connection implements Listener, AsyncDisposable {
   emit(message: { type: string; to?: string; [key: string]: unknown }): void;
   emit(type: string, data?: Record<string, unknown>): void;
   emit(message: string | { type: string; to?: string }, data: Record<string, unknown> = {}): void {
-    const event: { type: string; to?: string } = typeof message === "string" ? { ...data, type: message } : message;
+    const event: { type: string; to?: string } =
+      typeof message === "string" ? { ...data, type: message } : message;
     if (event.to === undefined) return this.#events.fire(event.type, event);
     const core = pump();
     const encoder = core.borrow();
@@ -244,10 +250,17 @@ export class Connection implements Listener, AsyncDisposable {
   async #attachManager(): Promise<void> {
     const manager = (await this.#manager("built-in", ["default"])) as RemoteService;
     const { config } = manager as { config?: Record<string, unknown> };
+    addOtherNames(manager);
+    Object.defineProperty(this, "manager", { value: manager, enumerable: false });
     this.config = { ...config, ...this.config };
     for (const [name, member] of Object.entries(manager)) {
       if (typeof member !== "function" || name.startsWith("_") || isOwn(name)) continue;
-      Object.defineProperty(this, name, { value: member, enumerable: true, configurable: true, writable: true });
+      Object.defineProperty(this, name, {
+        value: member,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
     }
     addOtherNames(this as unknown as Record<string, unknown>);
   }
@@ -260,7 +273,9 @@ type OwnNames = "registerService" | "unregisterService" | "getService";
 
 /** The manager's own methods of these names are for the inside: they do not know the service's functions. */
 function isOwn(name: string): boolean {
-  return ["register_service", "unregister_service", "get_service"].includes(name) || name in Connection.prototype;
+  return (
+    ["register_service", "unregister_service", "get_service"].includes(name) || name in Connection.prototype
+  );
 }
 
 for (const name of ["registerService", "unregisterService", "getService"] as const) {
@@ -287,7 +302,8 @@ function named(service: Record<string, unknown>): Service {
 /** The service with other fields; methods keep their `this`. */
 function withFields(service: Service, fields: Record<string, unknown>): Service {
   return new Proxy(service, {
-    get: (target, key, receiver) => (Object.hasOwn(fields, key) ? fields[key as string] : Reflect.get(target, key, receiver)),
+    get: (target, key, receiver) =>
+      Object.hasOwn(fields, key) ? fields[key as string] : Reflect.get(target, key, receiver),
     ownKeys: (target) => [...new Set([...Reflect.ownKeys(target), ...Object.keys(fields)])],
     getOwnPropertyDescriptor: (target, key) =>
       Object.hasOwn(fields, key)

@@ -20,7 +20,9 @@ const asBigUint = new BigUint64Array(pair.buffer);
 
 /** A number of 64 bits that is known to be a safe integer, as ids are. */
 export function idAt(tape: Int32Array, at: number): number {
-  return (tape[at] as number) + ((tape[at] as number) < 0 ? 4294967296 : 0) + (tape[at + 1] as number) * 4294967296;
+  return (
+    (tape[at] as number) + ((tape[at] as number) < 0 ? 4294967296 : 0) + (tape[at + 1] as number) * 4294967296
+  );
 }
 
 /** A stack larger than this is given back after use. */
@@ -49,7 +51,14 @@ export class Decoder {
   }
 
   /** Replays the steps from `start` on; gives the values. Functions in them call by way of `client`. */
-  run(client: number, tape: Int32Array, start: number, text: string, beside: unknown[], besideStart: number): unknown[] {
+  run(
+    client: number,
+    tape: Int32Array,
+    start: number,
+    text: string,
+    beside: unknown[],
+    besideStart: number,
+  ): unknown[] {
     // One array serves all records: setting its length costs more than counting.
     const stack = this.#stack;
     let top = 0;
@@ -237,7 +246,12 @@ function array([memory, dtype, ...lengths]: unknown[], hasShape: boolean): unkno
   const known = ARRAYS[LONG_NAMES[name] ?? name];
   if (known === undefined || content.byteLength % known.size !== 0) {
     const shape = hasShape ? { _rshape: lengths } : {};
-    return { _rtype: hasShape ? "ndarray" : "typedarray", _rvalue: Buffer.from(content), ...shape, _rdtype: given };
+    return {
+      _rtype: hasShape ? "ndarray" : "typedarray",
+      _rvalue: Buffer.from(content),
+      ...shape,
+      _rdtype: given,
+    };
   }
   if (given?.startsWith(">")) swap(content, known.size);
   const made = known.from(content);

@@ -18,7 +18,9 @@ export class Events {
   /** Takes back a listener, all of a kind, or all. */
   remove(kind?: string, listener?: EventListener): void {
     if (kind === undefined) return this.#listeners.clear();
-    const kept = listener ? (this.#listeners.get(kind) ?? []).filter((entry) => entry.listener !== listener) : [];
+    const kept = listener
+      ? (this.#listeners.get(kind) ?? []).filter((entry) => entry.listener !== listener)
+      : [];
     if (kept.length > 0) this.#listeners.set(kind, kept);
     else this.#listeners.delete(kind);
   }

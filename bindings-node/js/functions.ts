@@ -71,7 +71,10 @@ function splitParameters(source: string): string[] {
     if (depth === 1 && isCode && text === ",") {
       parts.push(current.trim());
       current = "";
-    } else if (depth > 1 || (depth === 1 && !(isCode && text === "(" && parts.length === 0 && current === ""))) {
+    } else if (
+      depth > 1 ||
+      (depth === 1 && !(isCode && text === "(" && parts.length === 0 && current === ""))
+    ) {
       current += text;
     }
   }
@@ -81,7 +84,8 @@ function splitParameters(source: string): string[] {
 
 /** Source in pieces: strings whole, comments left out, all else character by character. */
 function* pieces(source: string): Generator<{ text: string; isCode: boolean }> {
-  const special = /\/\/.*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\[\s\S]|[^`\\])*`|[\s\S]/gy;
+  const special =
+    /\/\/.*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\[\s\S]|[^`\\])*`|[\s\S]/gy;
   for (const [text] of source.matchAll(special)) {
     if (text.startsWith("//") || text.startsWith("/*")) continue;
     yield { text, isCode: text.length === 1 };

@@ -1,5 +1,5 @@
 // The manager's methods, as they are attached to a connection; a server may offer more.
-import type { RemoteFunction } from "./remote.js";
+
 import type { RemoteService, ServiceInfo } from "./client.js";
 
 /** Settings of a token. */
@@ -37,6 +37,4 @@ export interface Manager {
   unsubscribe(eventType: string | string[]): Promise<unknown>;
   /** Makes a workspace. */
   createWorkspace(config: Record<string, unknown>, overwrite?: boolean): Promise<RemoteService>;
-  /** Any other method of the manager. */
-  [method: string]: RemoteFunction | unknown;
 }

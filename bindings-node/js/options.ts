@@ -54,9 +54,7 @@ export interface SnakeOptions {
 }
 
 /** Options of {@link connectToServer}; either way of writing names will do, mixed as well. */
-export type ConnectOptions =
-  | (CamelOptions & Partial<SnakeOptions>)
-  | (SnakeOptions & Partial<CamelOptions>);
+export type ConnectOptions = (CamelOptions & Partial<SnakeOptions>) | (SnakeOptions & Partial<CamelOptions>);
 
 const NAMES = new Set<keyof OpenOptions>([
   "serverUrl",

@@ -41,7 +41,8 @@ export class Outbox {
       this.#sender.drop(encoder.back(before));
       throw error;
     }
-    if (encoder.handles.length > before.handles) this.#kept.set(this.#count, encoder.handles.slice(before.handles));
+    if (encoder.handles.length > before.handles)
+      this.#kept.set(this.#count, encoder.handles.slice(before.handles));
     this.#count += 1;
     if (this.#count >= MAX_COUNT || encoder.at > MAX_BYTES || encoder.beside !== undefined) this.flush();
     else if (this.#count === 1 && !this.isHeld) process.nextTick(() => this.flush());

@@ -84,7 +84,8 @@ class Pump {
 
   /** Calls a function of a peer; `seconds` overrides the connection's own timeout. */
   call(client: number, stub: Stub, args: unknown[], seconds = 0): Promise<unknown> {
-    if (this.#congested.size > 0 && this.#congested.has(client)) return this.#callLater(client, stub, args, seconds);
+    if (this.#congested.size > 0 && this.#congested.has(client))
+      return this.#callLater(client, stub, args, seconds);
     return this.begin(client, (id, encoder) => {
       writeCall(encoder, stub, args, seconds);
       const told = this.native.call(client, id, encoder.bytes, encoder.beside);
@@ -165,7 +166,14 @@ class Pump {
     else if (tape.length > TAPE) this.#tape = new Int32Array(TAPE);
   }
 
-  #record(tape: Int32Array, start: number, kind: number, text: string, beside: unknown[], besideStart: number): void {
+  #record(
+    tape: Int32Array,
+    start: number,
+    kind: number,
+    text: string,
+    beside: unknown[],
+    besideStart: number,
+  ): void {
     const at = start + 2;
     const first = besideStart + (text === "" ? 0 : 1);
     switch (kind) {
@@ -190,7 +198,15 @@ class Pump {
     }
   }
 
-  #end(call: Call, isResolved: boolean, tape: Int32Array, at: number, text: string, beside: unknown[], first: number) {
+  #end(
+    call: Call,
+    isResolved: boolean,
+    tape: Int32Array,
+    at: number,
+    text: string,
+    beside: unknown[],
+    first: number,
+  ) {
     try {
       const [value] = this.#decoder.run(call.client, tape, at, text, beside, first);
       if (isResolved) call.resolve(value);
@@ -211,7 +227,8 @@ class Pump {
     const invocation: Invocation = { client, run, args, keywords, context, hasContext };
     const served = this.#served.get(idAt(tape, at + 3));
     if (served !== undefined) return runHandler(this, served, invocation);
-    if (run !== 0) this.native.fail(client, run, "not_found", "Method expired or not found: it was let go just now");
+    if (run !== 0)
+      this.native.fail(client, run, "not_found", "Method expired or not found: it was let go just now");
   }
 
   #state(kind: number, tape: Int32Array, at: number, text: string, beside: unknown[], first: number): void {
@@ -242,14 +259,16 @@ function parse(json: unknown): Record<string, unknown> {
 
 function refusals(values: unknown[]): [string, RpcError][] {
   const refused: [string, RpcError][] = [];
-  for (let at = 1; at + 1 < values.length; at += 2) refused.push([values[at] as string, values[at + 1] as RpcError]);
+  for (let at = 1; at + 1 < values.length; at += 2)
+    refused.push([values[at] as string, values[at + 1] as RpcError]);
   return refused;
 }
 
 /** A call with its arguments, keywords among them as the last one. */
 function writeCall(encoder: Encoder, stub: Stub, args: unknown[], seconds: number): void {
   const last = args[args.length - 1];
-  const hasKeywords = typeof last === "object" && last !== null && Boolean((last as { _rkwargs?: unknown })._rkwargs);
+  const hasKeywords =
+    typeof last === "object" && last !== null && Boolean((last as { _rkwargs?: unknown })._rkwargs);
   encoder.byte(stub.promise);
   encoder.byte(hasKeywords ? 1 : 0);
   encoder.double(seconds);

@@ -35,7 +35,10 @@ export interface RemoteFunction {
 const STUB: unique symbol = Symbol("polyfn.stub");
 
 /** Makes the function that calls what `stub` describes. */
-export function makeRemote(stub: Stub, call: (stub: Stub, args: unknown[]) => Promise<unknown>): RemoteFunction {
+export function makeRemote(
+  stub: Stub,
+  call: (stub: Stub, args: unknown[]) => Promise<unknown>,
+): RemoteFunction {
   const remote = (...args: unknown[]) => call(stub, args);
   const name = stub.name ?? stub.method.slice(stub.method.lastIndexOf(".") + 1);
   Object.defineProperties(remote, {

@@ -47,7 +47,13 @@ const members = {
   withThis(a) {
     return this.base + a;
   },
-  nested: { base: 70, folder: { hello: (name) => `hello ${name}` }, withThis: function inner(a) { return this.base + a; } },
+  nested: {
+    base: 70,
+    folder: { hello: (name) => `hello ${name}` },
+    withThis: function inner(a) {
+      return this.base + a;
+    },
+  },
   list: [() => "first", () => "second"],
   nothing: () => undefined,
   async repeat(callback, count) {
@@ -139,7 +145,10 @@ test("instances of classes are services", async () => {
 test("both ways of writing names", async () => {
   assert.equal(await service.snakeCase(), "snake");
   assert.equal(await service.camel_case(), "camel");
-  assert.deepEqual(Object.keys(service).filter((name) => /snake|camel/i.test(name)), ["snake_case", "camelCase"]);
+  assert.deepEqual(
+    Object.keys(service).filter((name) => /snake|camel/i.test(name)),
+    ["snake_case", "camelCase"],
+  );
   await api.register_service({ id: "twin", hello: () => "hi" });
   assert.equal(await (await api.get_service("twin")).hello(), "hi");
   await api.unregister_service("twin");
@@ -153,7 +162,10 @@ test("remote functions say what they are", async () => {
   assert.equal(service.add.__name__, "add");
   await api.registerService({
     id: "described",
-    fn: Object.assign((a) => a, { __doc__: "gives back", __schema__: { name: "fn", parameters: { type: "object" } } }),
+    fn: Object.assign((a) => a, {
+      __doc__: "gives back",
+      __schema__: { name: "fn", parameters: { type: "object" } },
+    }),
   });
   const { fn } = await api.getService("described");
   assert.equal(fn.__doc__, "gives back");
@@ -192,13 +204,25 @@ test("a callback after its call is gone, and nobody is hurt", async () => {
 test("many answers at once: good, bad, large, with functions", async () => {
   await api.registerService({
     id: "mixed",
-    answer: (number) => [number, Symbol("s"), Buffer.alloc(10_000, number), () => number, "x".repeat(9000)][number % 5 === 1 ? 1 : number % 5],
-    later: async (number) => (await null, number % 3 ? number : { fn: () => number }),
+    answer: (number) =>
+      [number, Symbol("s"), Buffer.alloc(10_000, number), () => number, "x".repeat(9000)][
+        number % 5 === 1 ? 1 : number % 5
+      ],
+    async later(number) {
+      await null;
+      return number % 3 ? number : { fn: () => number };
+    },
   });
   const mixed = await api.getService("mixed");
   const ends = await Promise.allSettled(Array.from({ length: 500 }, (_, number) => mixed.answer(number)));
   for (const [number, { status, value, reason }] of ends.entries()) {
-    const kinds = [() => value === number, () => /a symbol cannot be sent/.test(reason.message), () => value.length === 10_000, () => typeof value === "function", () => value.length === 9000];
+    const kinds = [
+      () => value === number,
+      () => /a symbol cannot be sent/.test(reason.message),
+      () => value.length === 10_000,
+      () => typeof value === "function",
+      () => value.length === 9000,
+    ];
     assert.ok(kinds[number % 5](), `answer ${number}: ${status}`);
   }
   assert.equal(await ends[498].value(), 498);
@@ -218,7 +242,10 @@ test("errors carry code, type and traceback", async () => {
   });
   await assert.rejects(service.failLater(), { code: "remote", remoteType: "OddError", message: /later/ });
   await assert.rejects(service.failText(), { code: "remote", message: /only text/ });
-  await assert.rejects(service.failKnown(), (error) => error instanceof NotFoundError && error.code === "not_found");
+  await assert.rejects(
+    service.failKnown(),
+    (error) => error instanceof NotFoundError && error.code === "not_found",
+  );
   await assert.rejects(service.failResult(), /at the result\.items\[0\]: a symbol cannot be sent/);
 });
 
@@ -281,10 +308,16 @@ test("nobody else gives the context", async () => {
 });
 
 test("services are refused for good reasons", async () => {
-  await assert.rejects(api.registerService({ hello: () => 1 }), { code: "invalid", message: /give the service an `id`/ });
+  await assert.rejects(api.registerService({ hello: () => 1 }), {
+    code: "invalid",
+    message: /give the service an `id`/,
+  });
   await assert.rejects(api.registerService(null), { code: "invalid" });
   await assert.rejects(api.registerService({ id: "calls" }), { code: "conflict" });
-  await assert.rejects(api.registerService({ id: "bad", inner: { s: Symbol("s") } }), /at the service\.inner\.s: a symbol/);
+  await assert.rejects(
+    api.registerService({ id: "bad", inner: { s: Symbol("s") } }),
+    /at the service\.inner\.s: a symbol/,
+  );
   const info = await api.registerService({ ...members, id: "calls" }, { overwrite: true });
   assert.match(info.id, /:calls$/);
 });
@@ -298,6 +331,7 @@ test("the manager's methods are there", async () => {
   const services = await api.listServices();
   assert.ok(services.some(({ id }) => id.endsWith(":calls")));
   assert.equal(typeof (await api.generateToken()), "string");
+  assert.equal(await api.manager.echo("by way of the manager"), "by way of the manager");
 });
 
 test("events reach listeners once, always, and no longer", async () => {
@@ -315,7 +349,11 @@ test("events reach listeners once, always, and no longer", async () => {
   const next = arrived();
   api.emit({ type: "test-event", to: api.clientId, data: 3 });
   await next;
-  assert.deepEqual(seen, [["on", 1], ["once", 1], ["on", 2]]);
+  assert.deepEqual(seen, [
+    ["on", 1],
+    ["once", 1],
+    ["on", 2],
+  ]);
 });
 
 test("connecting says what is wrong", async () => {

@@ -78,8 +78,16 @@ const CHANGED = {
   "Uint8Array is bytes": [new Uint8Array([1, 2]), Buffer.from([1, 2])],
   // An array of bytes at the function, which gives it back as bytes.
   "a clamped array": [new Uint8ClampedArray([1, 255]), Buffer.from([1, 255])],
-  "a DataView is memory": [new DataView(new Uint8Array([1, 2, 3]).buffer, 1, 2), new Uint8Array([2, 3]).buffer],
-  "an instance of a class": [new (class Point { x = 1; })(), { x: 1 }],
+  "a DataView is memory": [
+    new DataView(new Uint8Array([1, 2, 3]).buffer, 1, 2),
+    new Uint8Array([2, 3]).buffer,
+  ],
+  "an instance of a class": [
+    new (class Point {
+      x = 1;
+    })(),
+    { x: 1 },
+  ],
   "a map without prototype": [Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
 };
 
@@ -115,7 +123,12 @@ test("an array with a shape comes back with it", async () => {
 });
 
 test("big-endian arrays are turned round", async () => {
-  const back = await echo({ _rtype: "ndarray", _rvalue: Buffer.from([0x3f, 0x80, 0, 0]), _rshape: [1], _rdtype: ">f4" });
+  const back = await echo({
+    _rtype: "ndarray",
+    _rvalue: Buffer.from([0x3f, 0x80, 0, 0]),
+    _rshape: [1],
+    _rdtype: ">f4",
+  });
   assert.ok(back instanceof Float32Array);
   assert.equal(back[0], 1);
 });
@@ -147,7 +160,10 @@ test("a key named __proto__ is only a key", async () => {
 test("maps of one shape stay apart", async () => {
   const people = Array.from({ length: 50 }, (_, age) => ({ name: `n${age}`, age, ünit: { a: age } }));
   assert.deepStrictEqual(await echo(people), people);
-  assert.deepStrictEqual(await echo(people.map(({ age, name }) => ({ age, name }))), people.map(({ age, name }) => ({ age, name })));
+  assert.deepStrictEqual(
+    await echo(people.map(({ age, name }) => ({ age, name }))),
+    people.map(({ age, name }) => ({ age, name })),
+  );
 });
 
 test("an error comes back as an error", async () => {
@@ -175,13 +191,22 @@ const cycle = { list: [1] };
 cycle.list.push(cycle);
 const REFUSED = {
   "a symbol": [[{ items: [0, 1, 2, Symbol("s")] }], /^at args\[0\]\.items\[3\]: a symbol cannot be sent/],
-  "a promise": [["x", { later: Promise.resolve() }], /^at args\[1\]\.later: a promise cannot be sent, await it first/],
+  "a promise": [
+    ["x", { later: Promise.resolve() }],
+    /^at args\[1\]\.later: a promise cannot be sent, await it first/,
+  ],
   "a generator": [[(function* () {})()], /^at args\[0\]: generators and iterators cannot be sent yet/],
   "a WeakMap": [[[new WeakMap()]], /^at args\[0\]\[0\]: a WeakMap cannot be sent/],
-  "a BigInt of 65 bits": [[{ "a key": 2n ** 64n }], /^at args\[0\]\["a key"\]: a BigInt of more than 64 bits/],
+  "a BigInt of 65 bits": [
+    [{ "a key": 2n ** 64n }],
+    /^at args\[0\]\["a key"\]: a BigInt of more than 64 bits/,
+  ],
   "a very negative BigInt": [[-(2n ** 63n) - 1n], /^at args\[0\]: a BigInt of more than 64 bits/],
   "an invalid Date": [[new Date(Number.NaN)], /^at args\[0\]: an invalid Date cannot be sent/],
-  "a cycle": [[cycle], /^at args\[0\]\.list\[1\]\.list\[1\].*nested deeper than 62 levels \(is there a cycle\?\)/],
+  "a cycle": [
+    [cycle],
+    /^at args\[0\]\.list\[1\]\.list\[1\].*nested deeper than 62 levels \(is there a cycle\?\)/,
+  ],
   "a bad keyword": [[{ inner: [Symbol("s")], _rkwargs: true }], /^at keywords\.inner\[0\]: a symbol/],
 };
 

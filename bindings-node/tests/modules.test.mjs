@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { test } from "node:test";
-import * as esm from "../lib/index.js";
 import { bindKeywords, parametersOf } from "../lib/functions.js";
+import * as esm from "../lib/index.js";
 import { addOtherNames, toCamel, toSnake } from "../lib/names.js";
 import { openOptions } from "../lib/options.js";
 import { COMMON_JS } from "./server.mjs";
@@ -26,18 +26,45 @@ const SOURCES = [
   [(a) => a, ["a"]],
   [async (a) => a, ["a"]],
   [() => 0, []],
-  [function named(a, b = [1, 2], c = { d: ",)" }) { return [a, b, c]; }, ["a", "b", "c"]],
-  [async function later(/* a, */ b, // c
-    d) { return [b, d]; }, ["b", "d"]],
-  [{ method(a, b) { return a + b; } }.method, ["a", "b"]],
-  [{ async *"odd (name)"(a, b) { yield a + b; } }["odd (name)"], ["a", "b"]],
+  [
+    function named(a, b = [1, 2], c = { d: ",)" }) {
+      return [a, b, c];
+    },
+    ["a", "b", "c"],
+  ],
+  [
+    async function later(
+      /* a, */ b, // c
+      d,
+    ) {
+      return [b, d];
+    },
+    ["b", "d"],
+  ],
+  [
+    {
+      method(a, b) {
+        return a + b;
+      },
+    }.method,
+    ["a", "b"],
+  ],
+  [
+    {
+      async *"odd (name)"(a, b) {
+        yield a + b;
+      },
+    }["odd (name)"],
+    ["a", "b"],
+  ],
   [({ a, b }, c) => [a, b, c], [undefined, "c"]],
   [(a, [b]) => [a, b], ["a", undefined]],
   [(a = ((x) => x)(1), $b, _c) => [a, $b, _c], ["a", "$b", "_c"]],
   [(größe, ...rest) => [größe, rest], ["größe"]],
 ];
 for (const [fn, names] of SOURCES) {
-  test(`parameters of ${fn.toString().replace(/\s+/g, " ")}`, () => assert.deepEqual(parametersOf(fn).names, names));
+  test(`parameters of ${fn.toString().replace(/\s+/g, " ")}`, () =>
+    assert.deepEqual(parametersOf(fn).names, names));
 }
 
 test("parameters of bound functions come from their schema", () => {
@@ -49,14 +76,34 @@ test("parameters of bound functions come from their schema", () => {
 
 test("keywords without a parameter go to one that is taken apart", () => {
   const args = [1];
-  bindKeywords({ call: (first, { a, b }) => [first, a, b], self: undefined, parameters: undefined }, args, { a: 2, b: 3 });
+  bindKeywords({ call: (first, { a, b }) => [first, a, b], self: undefined, parameters: undefined }, args, {
+    a: 2,
+    b: 3,
+  });
   assert.deepEqual(args, [1, { a: 2, b: 3 }]);
 });
 
 test("names in both cases", () => {
-  assert.deepEqual(["register_service", "hello", "a_b_c", "_private", "x__y"].map(toCamel), ["registerService", "hello", "aBC", "_private", "xY"]);
-  assert.deepEqual(["registerService", "hello", "aB", "getHTTP"].map(toSnake), ["register_service", "hello", "a_b", "get_http"]);
-  const service = { do_it: () => 1, doIt: () => 2, sub: { in_there: () => 3 }, config: { some_flag: () => 4 }, value_x: 5 };
+  assert.deepEqual(["register_service", "hello", "a_b_c", "_private", "x__y"].map(toCamel), [
+    "registerService",
+    "hello",
+    "aBC",
+    "_private",
+    "xY",
+  ]);
+  assert.deepEqual(["registerService", "hello", "aB", "getHTTP"].map(toSnake), [
+    "register_service",
+    "hello",
+    "a_b",
+    "get_http",
+  ]);
+  const service = {
+    do_it: () => 1,
+    doIt: () => 2,
+    sub: { in_there: () => 3 },
+    config: { some_flag: () => 4 },
+    value_x: 5,
+  };
   addOtherNames(service);
   assert.equal(service.doIt(), 2, "what has a name keeps it");
   assert.equal(service.sub.inThere(), 3);

@@ -124,7 +124,10 @@ test("more events than one turn takes, and a value larger than the tape", async 
   await api.registerService({ id: "s", echo: (value) => value });
   const { echo } = await api.getService("s");
   const many = await Promise.all(Array.from({ length: 3000 }, (_, number) => echo(number)));
-  assert.deepEqual(many, Array.from({ length: 3000 }, (_, number) => number));
+  assert.deepEqual(
+    many,
+    Array.from({ length: 3000 }, (_, number) => number),
+  );
   const large = Array.from({ length: 200_000 }, (_, number) => number);
   const [first, back, last] = await Promise.all([echo("before"), echo(large), echo("after")]);
   assert.deepEqual([first, back.length, back[199_999], last], ["before", 200_000, 199_999, "after"]);

@@ -20,7 +20,9 @@ const REFERENCE_READY = /Uvicorn running on (http:\/\/\S+)/;
 function binary() {
   if (process.env.POLYFN_BIN) return process.env.POLYFN_BIN;
   const folders = [process.env.CARGO_TARGET_DIR ?? "target", "target"];
-  const found = folders.map((folder) => join(ROOT, folder, "debug/polyfn")).concat(`${folders[0]}/debug/polyfn`);
+  const found = folders
+    .map((folder) => join(ROOT, folder, "debug/polyfn"))
+    .concat(`${folders[0]}/debug/polyfn`);
   const path = found.find((candidate) => existsSync(candidate));
   if (!path) throw new Error("no server binary: run `cargo build -p polyfn-server`, or set POLYFN_BIN");
   return path;
@@ -36,7 +38,11 @@ async function freePort() {
 
 async function command(port) {
   if (process.env.POLYFN_TEST_SERVER !== "hypha") {
-    return { program: binary(), args: ["serve", "--host", "127.0.0.1", "--port", String(port)], ready: READY };
+    return {
+      program: binary(),
+      args: ["serve", "--host", "127.0.0.1", "--port", String(port)],
+      ready: READY,
+    };
   }
   const python = process.env.HYPHA_PYTHON ?? join(ROOT, ".venv-hypha/bin/python");
   const args = ["-m", "hypha.server", "--host=127.0.0.1", `--port=${port || (await freePort())}`];
@@ -64,7 +70,9 @@ export async function startServer(port = 0) {
       });
     }
     server.on("error", reject);
-    server.on("exit", (code) => reject(new Error(`the server ended with ${code}: ${log.slice(-5).join("\n")}`)));
+    server.on("exit", (code) =>
+      reject(new Error(`the server ended with ${code}: ${log.slice(-5).join("\n")}`)),
+    );
   });
   return {
     url,

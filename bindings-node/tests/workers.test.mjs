@@ -29,7 +29,9 @@ async function message(worker) {
 test("workers and the main thread call each other", async () => {
   const api = await connectToServer({ server_url: server.url });
   const workers = [1, 2].map(() =>
-    startWorker('parentPort.postMessage({ id: `${api.workspace}/${api.clientId}:echo`, own: await echo("own") });'),
+    startWorker(
+      'parentPort.postMessage({ id: api.workspace + "/" + api.clientId + ":echo", own: await echo("own") });',
+    ),
   );
   for (const said of workers.map(message)) {
     const { id, own } = await said;
@@ -54,7 +56,7 @@ test("terminate with calls under way, again and again", async () => {
 });
 
 test("a worker that disconnects ends by itself", async () => {
-  const worker = startWorker('await api.disconnect(); parentPort.postMessage({ done: true });');
+  const worker = startWorker("await api.disconnect(); parentPort.postMessage({ done: true });");
   const exited = once(worker, "exit");
   assert.equal((await message(worker)).done, true);
   assert.deepEqual(await exited, [0]);

@@ -1,0 +1,90 @@
+// What TypeScript must accept, refuse and infer. tsc checks this file; nothing runs it.
+import {
+  type Client,
+  type Context,
+  connectToServer,
+  type ErrorCode,
+  type FunctionEvent,
+  type FunctionResponse,
+  NotFoundError,
+  type RemoteFunction,
+  RpcError,
+  type ServiceInfo,
+} from "../js/index.js";
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function expectType<Expected>() {
+  return <Actual>(_: Actual, ..._same: Same<Actual, Expected> extends true ? [] : [never]) => undefined;
+}
+
+export async function connecting(): Promise<void> {
+  expectType<Client>()(await connectToServer({ server_url: "http://localhost:9527" }));
+  await connectToServer({ serverUrl: "http://localhost:9527", methodTimeout: 3, token: null });
+  await connectToServer({ server_url: "http://localhost:9527", clientId: "mixed", method_timeout: 3 });
+  // @ts-expect-error: a server is needed
+  await connectToServer({ token: "t" });
+  // @ts-expect-error: no such option
+  await connectToServer({ server_url: "http://localhost:9527", colour: "red" });
+  // @ts-expect-error: seconds are a number
+  await connectToServer({ server_url: "http://localhost:9527", method_timeout: "3" });
+}
+
+export async function using(api: Client): Promise<void> {
+  expectType<string>()(api.workspace);
+  expectType<string>()(api.clientId);
+  expectType<string>()(api.client_id);
+  expectType<string>()(api.config.workspace);
+  expectType<ServiceInfo>()(await api.registerService({ id: "s", add: (a: number, b: number) => a + b }));
+  expectType<ServiceInfo>()(await api.register_service({ id: "s" }, { overwrite: true }));
+  expectType<ServiceInfo[]>()(await api.listServices());
+  expectType<ServiceInfo[]>()(await api.list_services({ type: "functions" }));
+  expectType<number>()(await api.echo(5 as number));
+  expectType<string>()(await api.generateToken({ permission: "read" }));
+  expectType<string>()(await api.generate_token());
+  expectType<void>()(await api.unregister_service("s"));
+  const service = await api.getService("s");
+  await service.add(1, 2);
+  await (await api.get_service("s")).nested.deep.hello("you", { greeting: "hi", _rkwargs: true });
+  await api.manager.get_env("key");
+  api.on("connected", (info) => info).off("connected");
+  api.emit({ type: "news", to: "*", data: 1 });
+  await api.disconnect();
+  // @ts-expect-error: no such method
+  await api.registerServise({ id: "s" });
+  // @ts-expect-error: a service is an object
+  await api.registerService("s");
+  // @ts-expect-error: no such permission
+  await api.generateToken({ permission: "everything" });
+  // @ts-expect-error: an event has a type
+  api.emit({ to: "*" });
+}
+
+export async function disposing(): Promise<void> {
+  const api: AsyncDisposable = await connectToServer({ server_url: "http://localhost:9527" });
+  await api[Symbol.asyncDispose]();
+}
+
+export function failing(error: unknown): string | undefined {
+  if (error instanceof NotFoundError) expectType<ErrorCode>()(error.code);
+  // @ts-expect-error: no such code
+  if (error instanceof RpcError && error.code === "teapot") return undefined;
+  return error instanceof RpcError ? error.remoteTraceback : undefined;
+}
+
+export function functions(): Record<string, (event: FunctionEvent, context: Context) => FunctionResponse> {
+  return {
+    hello: (event, context) => ({ status: 200, body: `${event.method} ${event.path} ${context.user.id}` }),
+    body: (event) => ({ body: event.body?.toString("utf8"), headers: { "x-a": ["1", "2"] } }),
+    pairs: () => ({ headers: [["set-cookie", "a=1"]] }),
+    // @ts-expect-error: a status is a number
+    wrong: () => ({ status: "200" }),
+  };
+}
+
+export async function remote(call: RemoteFunction): Promise<void> {
+  expectType<string>()(call.__name__);
+  expectType<string | null>()(call.__doc__);
+  await call(1, "two");
+  // @ts-expect-error: a name is only told
+  call.__name__ = "other";
+}

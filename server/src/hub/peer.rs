@@ -19,7 +19,9 @@ use crate::limits::Limits;
 #[must_use]
 pub fn encode_user(user: &UserInfo) -> Bytes {
     let json = serde_json::to_value(user).unwrap_or_default();
-    Value::from(json).to_msgpack().map_or_else(|_| Bytes::from_static(&[0xc0]), Bytes::from)
+    // boxed, as it is kept as long as the connection and must not hold more than it needs
+    let encoded = Value::from(json).to_msgpack().map(Vec::into_boxed_slice);
+    encoded.map_or_else(|_| Bytes::from_static(&[0xc0]), Bytes::from)
 }
 
 /// One connection of a client.

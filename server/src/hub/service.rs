@@ -55,7 +55,7 @@ impl Service {
     /// Puts its schema away, encoded.
     pub(crate) fn pack(&mut self) {
         let schema = self.info.remove("service_schema").unwrap_or_default();
-        self.packed_schema = schema.to_msgpack().ok().map(Bytes::from);
+        self.packed_schema = schema.to_msgpack().ok().map(|packed| Bytes::from(packed.into_boxed_slice()));
     }
 
     /// What is told of it, in the shape of `list_services`.

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use crate::hub::Item;
 
 /// Bytes read at once. An idle connection holds this much, so it is small; a long frame is read in more pieces.
-const READ_BUFFER: usize = 4 << 10;
+const READ_BUFFER: usize = 2 << 10;
 /// Payloads up to this size are copied behind each other, longer ones are written from where they are.
 const COPIED: usize = 16 << 10;
 /// How long the other side has to answer a close frame.

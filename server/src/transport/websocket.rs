@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -34,12 +35,9 @@ pub async fn upgrade(Extract(state): Extract<Arc<State>>, mut request: Request<B
     let misplaced = has_credentials(request.uri().query().unwrap_or_default());
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
-        match upgrade.await {
-            Ok(upgraded) => {
-                if let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() {
-                    serve(state, parts.io.into_inner(), parts.read_buf.to_vec(), misplaced).await;
-                }
-            }
+        match upgrade.await.map(raw) {
+            Ok(Some((stream, read))) => serve(state, stream, read, misplaced).await,
+            Ok(None) => tracing::warn!("a websocket came over something else than TCP"),
             Err(error) => tracing::debug!(%error, "a websocket was not opened"),
         }
     });
@@ -49,6 +47,12 @@ pub async fn upgrade(Extract(state): Extract<Arc<State>>, mut request: Request<B
         (header::SEC_WEBSOCKET_ACCEPT, accept),
     ];
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+/// The connection itself, and what was read of it already. The buffer of the HTTP connection must not live on here.
+fn raw(upgraded: Upgraded) -> Option<(TcpStream, Vec<u8>)> {
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
 /// The answer to the key of a proper upgrade request.

@@ -20,7 +20,7 @@ use polyfn_core::{Error, ErrorKind};
 
 use crate::http::caller::Caller;
 use crate::http::problem::Problem;
-use crate::http::{Ends, body, redirect};
+use crate::http::{Ends, body, redirect_to_folder};
 use crate::hub::{self, CallRequest, Service};
 use crate::state::State;
 
@@ -44,7 +44,7 @@ pub async fn answer(state: &Arc<State>, request: Request) -> Response {
 }
 
 async fn answer_at(state: &Arc<State>, parts: &Parts, place: &Place<'_>, body: Body) -> Response {
-    let Some(path) = place.path else { return with_slash(&state.config.base_path, parts) };
+    let Some(path) = place.path else { return redirect_to_folder(&state.config.base_path, &parts.uri) };
     let metrics = &state.metrics;
     let _held = metrics.http_calls.hold();
     metrics.http_calls_total.increment();
@@ -55,12 +55,6 @@ async fn answer_at(state: &Arc<State>, parts: &Parts, place: &Place<'_>, body: B
             refusal.answer(&parts.headers)
         }
     }
-}
-
-/// The service itself is a folder: links in its pages only work with a slash at the end.
-fn with_slash(base: &str, parts: &Parts) -> Response {
-    let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    redirect(&format!("{base}{}/{query}", parts.uri.path()))
 }
 
 async fn call(
@@ -80,7 +74,7 @@ async fn call(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let (service, chosen) = found?;
-    let body = body::collect(body, state.config.limits.max_request_body).await?;
+    let body = body::collect(body, &state.config.limits).await?;
     let user = caller.encoded(state);
     let event = Asked { parts, place, path, user: &user, body };
     match event.call(state, &service, &chosen).await.and_then(|result| read_answer(&result)) {

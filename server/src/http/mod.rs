@@ -137,6 +137,14 @@ pub fn redirect(location: &str) -> Response {
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response()
 }
 
+/// A redirect to the same place with a slash at the end, under which relative links work. The query stays.
+pub(crate) fn redirect_to_folder(base: &str, uri: &Uri) -> Response {
+    // browsers take a backslash for a slash, and `//host` for a place on another server
+    let path = uri.path().replace('\\', "%5C");
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    redirect(&format!("{base}{path}/{query}"))
+}
+
 async fn not_found(uri: Uri) -> Response {
     failure(StatusCode::NOT_FOUND, &format!("File not found: {}", uri.path().trim_start_matches('/')))
 }

@@ -14,7 +14,7 @@ use crate::auth::Permission;
 use crate::http::caller::Caller;
 use crate::http::functions::{check_free, selection, service_uri};
 use crate::http::problem::Problem;
-use crate::http::{call_error, failure, redirect};
+use crate::http::{call_error, failure, redirect_to_folder};
 use crate::hub::{self, CallRequest, Service};
 use crate::state::State;
 
@@ -40,8 +40,7 @@ pub fn router() -> Router<Arc<State>> {
 }
 
 async fn with_slash(Extract(state): Extract<Arc<State>>, uri: Uri) -> Response {
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    redirect(&format!("{}{}/{query}", state.config.base_path, uri.path()))
+    redirect_to_folder(&state.config.base_path, &uri)
 }
 
 /// `GET /{workspace}/info`: for those who may read the workspace.
@@ -213,7 +212,7 @@ async fn make_call(
 }
 
 async fn read(state: &State, request: Request) -> Result<Arguments, Response> {
-    Arguments::of(request, state.config.limits.max_request_body)
+    Arguments::of(request, &state.config.limits)
         .await
         .map_err(|problem| failure(problem.status(), problem.detail()))
 }

@@ -58,6 +58,8 @@ async fn paths_find_their_functions() {
     assert_eq!((refused.status, refused.header("allow").as_str()), (405, "GET, HEAD, POST"));
     let missing = scene.ask("GET", "apps/tree/nope", &["accept: application/json"], b"").await;
     assert_eq!((missing.status, missing.json()["code"].clone()), (404, json!("not_found")));
+    let elsewhere = send(scene.address(), "GET", "/\\evil.example/apps/x", &[], b"").await;
+    assert_eq!((elsewhere.status, elsewhere.header("location").as_str()), (307, "/%5Cevil.example/apps/x/"));
     let redirect = scene.get("apps/tree?a=1").await;
     assert_eq!((redirect.status, redirect.header("location").as_str()), (307, "/lab-one/apps/tree/?a=1"));
 }

@@ -9,6 +9,7 @@ use polyfn_core::{ErrorKind, Map, Result, Value};
 use crate::http::body;
 use crate::http::problem::Problem;
 use crate::hub::Service;
+use crate::limits::Limits;
 
 mod query_value;
 
@@ -45,13 +46,13 @@ impl Arguments {
     /// Reads the arguments of a request: those of GET stand in the query, those of POST in the body.
     ///
     /// # Errors
-    /// 400 for what cannot be read, 413 for a body above `limit`, 415 for a body in another form.
-    pub(super) async fn of(request: Request, limit: usize) -> Result<Self, Problem> {
+    /// 400 for what cannot be read, 413 for a body that is too large, 415 for a body in another form.
+    pub(super) async fn of(request: Request, limits: &Limits) -> Result<Self, Problem> {
         if request.method() != Method::POST {
             return Self::of_query(&request);
         }
         let (parts, body) = request.into_parts();
-        let body = body::collect(body, limit).await?;
+        let body = body::collect(body, limits).await?;
         if body.is_empty() {
             return Ok(Self::default());
         }
@@ -145,7 +146,8 @@ mod tests {
             request = request.header(header::CONTENT_TYPE, kind);
         }
         let request = request.body(Body::from(body.to_vec())).unwrap();
-        let read = Arguments::of(request, 1000).await.map_err(|problem| problem.status().as_u16())?;
+        let limits = Limits { max_request_body: 1000, ..Limits::default() };
+        let read = Arguments::of(request, &limits).await.map_err(|problem| problem.status().as_u16())?;
         let named = Value::Map(read.named).to_json().unwrap();
         Ok(format!("{} {named}", Value::List(read.positional).to_json().unwrap()))
     }

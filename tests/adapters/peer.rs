@@ -209,8 +209,8 @@ fn fill(size: u64) -> Bytes {
 
 /// What every program offers for calls.
 fn offered(client: &Client, what: &str, id: &str, config: &Json) -> Result<Service> {
-    let mut service = Service::new(id);
-    for (key, value) in config.as_object().into_iter().flatten() {
+    let mut service = Service::new(id).overwrite(config["overwrite"] == true);
+    for (key, value) in config.as_object().into_iter().flatten().filter(|(key, _)| *key != "overwrite") {
         service = service.config(key, Value::from(value.clone()));
     }
     match what {

@@ -219,7 +219,7 @@ impl Client {
         let mut draft = self.connection.begin_service();
         Value::Map(map).walk(&mut draft.writer)?;
         let (id, end) = self.wait();
-        self.connection.finish_service(id, draft, false)?;
+        self.connection.finish_service(id, draft, service.overwrite)?;
         self.ended(id, end).await
     }
 

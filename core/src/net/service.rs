@@ -44,6 +44,7 @@ pub struct Service {
     pub(super) entries: Map,
     pub(super) config: Map,
     pub(super) functions: Vec<(String, Handler)>,
+    pub(super) overwrite: bool,
 }
 
 impl std::fmt::Debug for Service {
@@ -55,7 +56,19 @@ impl std::fmt::Debug for Service {
 impl Service {
     /// A service called `id`.
     pub fn new(id: &str) -> Self {
-        Self { entries: Map::from_iter([("id", id)]), config: Map::new(), functions: Vec::new() }
+        Self { entries: Map::from_iter([("id", id)]), ..Self::empty() }
+    }
+
+    fn empty() -> Self {
+        Self { entries: Map::new(), config: Map::new(), functions: Vec::new(), overwrite: false }
+    }
+
+    /// Takes the place of a service of the same id that this client has registered before; otherwise that is a
+    /// `conflict`.
+    #[must_use]
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
     }
 
     /// Sets an entry such as `type`, `name` or `description`, or a constant that callers may read.
@@ -75,7 +88,7 @@ impl Service {
     /// Adds a folder of functions, called as `name.function`.
     #[must_use]
     pub fn folder(mut self, name: &str, fill: impl FnOnce(Self) -> Self) -> Self {
-        let inner = fill(Self { entries: Map::new(), config: Map::new(), functions: Vec::new() });
+        let inner = fill(Self::empty());
         for (key, value) in inner.entries {
             self.entries.insert(format!("{name}.{key}"), value);
         }

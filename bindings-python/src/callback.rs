@@ -8,14 +8,12 @@ use polyfn_core::codec::Reader;
 use polyfn_core::session::{Invocation, RunId};
 use polyfn_core::{Error, ErrorKind};
 use pyo3::exceptions::PyException;
-use pyo3::prelude::*;
-use pyo3::types::{
-    PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple,
-};
 use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::convert::{Inbound, Outbound};
-use crate::error::{from_exception, raised};
+use crate::error::from_exception;
 use crate::interpreter::{Interpreter, call0, method1};
 use crate::link::Link;
 use crate::pump::Pump;
@@ -135,7 +133,8 @@ fn arguments<'py>(
             let set = keywords.set_item(intern!(py, "context"), context);
             set.map_err(|_| Error::new(ErrorKind::Internal, "cannot pass the context"))?;
         }
-        let args = PyTuple::new(py, args).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+        let args =
+            PyTuple::new(py, args).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
         Ok((args, keywords))
     })
 }
@@ -168,9 +167,4 @@ impl Finish {
         self.job.pump.drop_task(self.key);
         self.job.answer(py, task.call_method0(intern!(py, "result")))
     }
-}
-
-/// The error of a handler's machinery, as the exception that its caller would have seen.
-pub(crate) fn internal(py: Python<'_>, message: &str) -> PyErr {
-    raised(py, &Error::new(ErrorKind::Internal, message))
 }

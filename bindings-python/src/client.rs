@@ -15,7 +15,7 @@ use crate::function;
 use crate::inbox::Mailbox;
 use crate::interpreter::Interpreter;
 use crate::link::{self, Link};
-use crate::{pump, runtime};
+use crate::{event_loop, runtime};
 
 /// A connection that has joined a workspace.
 #[pyclass(frozen, module = "polyfn._native")]
@@ -35,7 +35,7 @@ pub(crate) fn connect<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let options = read_options(options)?;
     let interpreter = Interpreter::get(py)?;
-    let (pump, event_loop) = pump::current(py, interpreter)?;
+    let (pump, event_loop) = event_loop::current(py, interpreter)?;
     let number = link::next_number();
     let mailbox = Arc::new(Mailbox::new(number, pump.number, pump.inbox.clone()));
     let connection = Connection::open(options, mailbox.clone(), &runtime::handle()?);
@@ -124,7 +124,7 @@ impl Client {
         overwrite: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let connection = self.connection(py)?;
-        let (pump, event_loop) = pump::current(py, Interpreter::get(py)?)?;
+        let (pump, event_loop) = event_loop::current(py, Interpreter::get(py)?)?;
         pump.visit(&self.link);
         let mut draft = connection.begin_service();
         let walked = Outbound::service(py, &self.link).put(&mut draft.writer, service.as_any());
@@ -143,7 +143,7 @@ impl Client {
     /// Takes a service back; the future ends when the server knows.
     fn unregister_service<'py>(&self, py: Python<'py>, service_id: &str) -> PyResult<Bound<'py, PyAny>> {
         let connection = self.connection(py)?;
-        let (pump, event_loop) = pump::current(py, Interpreter::get(py)?)?;
+        let (pump, event_loop) = event_loop::current(py, Interpreter::get(py)?)?;
         pump.visit(&self.link);
         let (id, future) = pump.expect(&event_loop, &self.link)?;
         connection.unregister_service(id, service_id).map_err(|error| {
@@ -179,7 +179,7 @@ impl Client {
     /// How much is held, by name: everything is bounded, and everything should come down to zero again.
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let session = self.connection(py)?.statistics();
-        let (pump, _) = pump::current(py, Interpreter::get(py)?)?;
+        let (pump, _) = event_loop::current(py, Interpreter::get(py)?)?;
         let numbers = PyDict::new(py);
         numbers.set_item("calls", session.calls)?;
         numbers.set_item("runs", session.runs)?;
@@ -194,7 +194,8 @@ impl Client {
     }
 
     fn __repr__(&self) -> String {
-        let address = self.link.connection().map_or_else(|_| "of another process".to_owned(), Connection::address);
+        let address =
+            self.link.connection().map_or_else(|_| "of another process".to_owned(), Connection::address);
         format!("<connection {address}>")
     }
 }

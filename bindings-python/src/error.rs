@@ -38,12 +38,16 @@ pub(crate) fn raised(py: Python<'_>, error: &Error) -> PyErr {
     }
 }
 
+/// A fault of our own.
+pub(crate) fn internal(py: Python<'_>, message: &str) -> PyErr {
+    raised(py, &Error::new(ErrorKind::Internal, message))
+}
+
 /// The exception for an error of the core: the class goes by the kind.
 pub(crate) fn exception<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
     static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let make = MAKE.get_or_try_init(py, || {
-        Ok::<_, PyErr>(py.import("polyfn.errors")?.getattr("from_code")?.unbind())
-    })?;
+    let make = MAKE
+        .get_or_try_init(py, || Ok::<_, PyErr>(py.import("polyfn.errors")?.getattr("from_code")?.unbind()))?;
     make.bind(py).call1((error.kind().code(), error.message(), error.class(), error.trace()))
 }
 
@@ -81,17 +85,17 @@ fn kind_of(py: Python<'_>, error: &PyErr, is_ours: bool) -> ErrorKind {
     let kind = code.filter(|_| is_ours).and_then(|code| code.extract::<String>().ok()?.parse().ok());
     match kind {
         // A call that the function made itself timed out or lost its peer; the caller's own call did not.
-        Some(ErrorKind::Timeout | ErrorKind::PeerGone | ErrorKind::Cancelled | ErrorKind::Internal) | None => {
-            ErrorKind::Remote
-        }
+        Some(ErrorKind::Timeout | ErrorKind::PeerGone | ErrorKind::Cancelled | ErrorKind::Internal)
+        | None => ErrorKind::Remote,
         Some(kind) => kind,
     }
 }
 
 fn message_of(py: Python<'_>, error: &PyErr) -> String {
-    error.value(py).str().map_or_else(|_| "(its message cannot be read)".to_owned(), |text| {
-        text.to_string_lossy().into_owned()
-    })
+    error.value(py).str().map_or_else(
+        |_| "(its message cannot be read)".to_owned(),
+        |text| text.to_string_lossy().into_owned(),
+    )
 }
 
 fn traceback(py: Python<'_>, error: &PyErr) -> PyResult<String> {

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
+use polyfn_core::Result;
 use polyfn_core::codec::Stub;
 use polyfn_core::session::{CallDraft, CallSpec};
-use polyfn_core::Result;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::convert::{Outbound, build_value};
 use crate::error::raised;
-use crate::held;
 use crate::interpreter::Interpreter;
 use crate::link::Link;
-use crate::pump;
+use crate::{event_loop, held};
 
 // A function of a peer. Not a doc comment: the class would have it as `__doc__`, in front of each function's own.
 #[pyclass(frozen, weakref, module = "polyfn._native")]
@@ -86,7 +85,7 @@ pub(crate) fn call<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let connection = link.connection().map_err(|error| raised(py, &error))?;
     let interpreter = Interpreter::get(py)?;
-    let (pump, event_loop) = pump::current(py, interpreter)?;
+    let (pump, event_loop) = event_loop::current(py, interpreter)?;
     pump.visit(link);
     if held::must_wait(&pump, link) {
         return held::hold(&pump, &event_loop, link, stub, args, keywords);

@@ -107,8 +107,7 @@ pub(crate) fn method1<'py>(
     let end: *mut ffi::PyObject = std::ptr::null_mut();
     // SAFETY: as in `call2`.
     unsafe {
-        let result =
-            ffi::PyObject_CallMethodObjArgs(object.as_ptr(), name.as_ptr(), argument.as_ptr(), end);
+        let result = ffi::PyObject_CallMethodObjArgs(object.as_ptr(), name.as_ptr(), argument.as_ptr(), end);
         Bound::from_owned_ptr_or_err(object.py(), result)
     }
 }

@@ -3,13 +3,16 @@
 mod callback;
 mod client;
 mod convert;
+mod current_task;
 mod error;
+mod event_loop;
 mod function;
 mod held;
 mod inbox;
 mod interpreter;
 mod link;
 mod pump;
+mod resume;
 mod runtime;
 mod step;
 mod wake;
@@ -22,13 +25,13 @@ mod _native {
     #[pymodule_export]
     use crate::client::{Client, connect};
     #[pymodule_export]
+    use crate::current_task::CurrentTask;
+    #[pymodule_export]
     use crate::error::error_codes;
     #[pymodule_export]
     use crate::function::RemoteFunction;
     #[pymodule_export]
     use crate::runtime::{after_fork, at_exit};
-    #[pymodule_export]
-    use crate::step::CurrentTask;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

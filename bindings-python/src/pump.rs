@@ -1,20 +1,19 @@
-//! Batches into an event loop's own thread; the only place that wakes it. One pump for each loop.
+//! Batches into an event loop's own thread. One pump for each loop.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use polyfn_core::codec::Reader;
 use polyfn_core::session::{CallId, Event, Payload, State};
 use polyfn_core::{Error, ErrorKind};
-use pyo3::exceptions::{PyException, PyNotImplementedError, PyRuntimeError};
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyWeakrefReference;
-use pyo3::intern;
 
 use crate::callback::{self, Job};
 use crate::client::Client;
@@ -24,8 +23,8 @@ use crate::held::Held;
 use crate::inbox::{Inbox, Item, call_id};
 use crate::interpreter::{Interpreter, method0, method1};
 use crate::link::Link;
-use crate::runtime;
-use crate::wake::{Signal, Wake};
+use crate::wake::Wake;
+use crate::{event_loop, runtime};
 
 /// Items worked off before other callbacks of the loop get their turn.
 const TURN: usize = 256;
@@ -76,105 +75,11 @@ pub(crate) struct Pump {
     canceller: Py<PyAny>,
 }
 
-static PUMPS: Mutex<Vec<(usize, Arc<Pump>)>> = Mutex::new(Vec::new());
 static LAST: AtomicU64 = AtomicU64::new(0);
-/// The small threads of loops that cannot watch a descriptor.
-static THREADS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
-
-/// Ends the small threads, for the end of the interpreter.
-pub(crate) fn end_threads(py: Python<'_>) {
-    let pumps: Vec<_> = PUMPS.lock().iter().map(|(_, pump)| pump.clone()).collect();
-    pumps.iter().for_each(|pump| pump.inbox.wake.end());
-    let threads = std::mem::take(&mut *THREADS.lock());
-    py.detach(|| {
-        for thread in threads {
-            // A panic there has been reported already.
-            let _ = thread.join();
-        }
-    });
-}
-
-/// The pump of the loop that runs in this thread, and the loop.
-pub(crate) fn current<'py>(py: Python<'py>, interpreter: &Interpreter) -> PyResult<(Arc<Pump>, Bound<'py, PyAny>)> {
-    let event_loop = interpreter.current_loop(py)?;
-    let key = event_loop.as_ptr() as usize;
-    let generation = runtime::generation();
-    let found = PUMPS
-        .lock()
-        .iter()
-        .find(|(known, pump)| *known == key && pump.generation == generation)
-        .map(|(_, pump)| pump.clone());
-    match found {
-        // A loop that is gone may have left its place in memory to this one.
-        Some(pump) if pump.is_of(&event_loop) => Ok((pump, event_loop)),
-        Some(pump) => {
-            pump.end();
-            Ok((Pump::attach_to(py, &event_loop)?, event_loop))
-        }
-        None => Ok((Pump::attach_to(py, &event_loop)?, event_loop)),
-    }
-}
 
 impl Pump {
-    fn attach_to(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
-        let pump = match Self::watched(py, event_loop)? {
-            Some(pump) => pump,
-            None => Self::with_thread(py, event_loop)?,
-        };
-        PUMPS.lock().push((event_loop.as_ptr() as usize, pump.clone()));
-        Ok(pump)
-    }
-
-    #[cfg(unix)]
-    fn watched(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Self>>> {
-        let descriptor = crate::wake::descriptor::Descriptor::new()?;
-        let number = descriptor.number();
-        let pump = Self::new(py, event_loop, Wake::Descriptor(descriptor))?;
-        // The loop's reader is what keeps the drain alive, and with the loop it goes.
-        let drain = Drain { pump: pump.clone(), ends: true };
-        match event_loop.call_method1("add_reader", (number, Bound::new(py, drain)?)) {
-            Ok(_) => Ok(Some(pump)),
-            Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn watched(_py: Python<'_>, _event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Self>>> {
-        Ok(None)
-    }
-
-    /// For a loop without `add_reader`: a thread of its own waits and wakes it, so that the tokio thread never
-    /// waits for the GIL. It keeps its thread state between wake-ups.
-    fn with_thread(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
-        let signal = Arc::new(Signal::default());
-        let pump = Self::new(py, event_loop, Wake::Thread(signal.clone()))?;
-        let drain = Bound::new(py, Drain { pump: pump.clone(), ends: false })?.into_any().unbind();
-        let weak = pump.clone();
-        let waker = std::thread::Builder::new().name("polyfn-wake".to_owned()).spawn(move || {
-            Python::try_attach(|py| {
-                while py.detach(|| signal.wait()) {
-                    let woken = weak
-                        .event_loop(py)
-                        .and_then(|event_loop| event_loop.call_method1("call_soon_threadsafe", (&drain,)));
-                    if woken.is_err() {
-                        // The loop is closed, or gone.
-                        weak.end();
-                        break;
-                    }
-                }
-                drop(drain);
-            });
-        })?;
-        THREADS.lock().push(waker);
-        Ok(pump)
-    }
-
-    fn new(py: Python<'_>, event_loop: &Bound<'_, PyAny>, wake: Wake) -> PyResult<Arc<Self>> {
-        let gone = Bound::new(py, LoopGone { pump: Mutex::new(Weak::new()) })?;
-        let event_loop = PyWeakrefReference::new_with(event_loop, &gone)?.unbind();
-        let canceller = Bound::new(py, Canceller { pump: Mutex::new(Weak::new()) })?;
-        let pump = Arc::new(Self {
+    pub(crate) fn new(event_loop: Py<PyWeakrefReference>, canceller: Py<PyAny>, wake: Wake) -> Self {
+        Self {
             number: LAST.fetch_add(1, Ordering::Relaxed) + 1,
             generation: runtime::generation(),
             inbox: Arc::new(Inbox::new(wake)),
@@ -187,11 +92,12 @@ impl Pump {
             keys: Mutex::default(),
             tasks: Mutex::default(),
             held: Mutex::default(),
-            canceller: canceller.clone().into_any().unbind(),
-        });
-        *canceller.get().pump.lock() = Arc::downgrade(&pump);
-        *gone.get().pump.lock() = Arc::downgrade(&pump);
-        Ok(pump)
+            canceller,
+        }
+    }
+
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub(crate) fn event_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -202,7 +108,7 @@ impl Pump {
             .ok_or_else(|| PyRuntimeError::new_err("the event loop of this connection is gone"))
     }
 
-    fn is_of(&self, event_loop: &Bound<'_, PyAny>) -> bool {
+    pub(crate) fn is_of(&self, event_loop: &Bound<'_, PyAny>) -> bool {
         self.event_loop(event_loop.py()).is_ok_and(|own| own.is(event_loop))
     }
 
@@ -245,7 +151,11 @@ impl Pump {
         let pending = self.pending.lock().remove(&id);
         if let Some(pending) = pending {
             // Nobody has seen the future: there is nothing to tell.
-            let _ = method1(pending.future.bind(py), intern!(py, "remove_done_callback"), self.canceller.bind(py));
+            let _ = method1(
+                pending.future.bind(py),
+                intern!(py, "remove_done_callback"),
+                self.canceller.bind(py),
+            );
         }
     }
 
@@ -275,7 +185,7 @@ impl Pump {
         self.last.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    fn drain(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+    pub(crate) fn drain(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         if self.generation != runtime::generation() {
             // A forked child must not read the descriptor of its parent.
             return Ok(());
@@ -361,7 +271,7 @@ impl Pump {
                         return Ok(());
                     }
                     let client = Bound::new(py, Client::new(link.clone()))?;
-                    settle(py, opening.bind(py), Ok(client.into_any()))?;
+                    settle(py, opening.bind(py), &Ok(client.into_any()))?;
                 }
                 let mut reasons = Vec::with_capacity(failed.len());
                 for (service, error) in &failed {
@@ -370,12 +280,14 @@ impl Pump {
                 let kind = if first { "ready" } else { "reconnected" };
                 self.tell(py, link, kind, reasons.into_pyobject(py)?)
             }
-            State::Disconnected { reason } => self.tell(py, link, "disconnected", reason.into_pyobject(py)?.into_any()),
+            State::Disconnected { reason } => {
+                self.tell(py, link, "disconnected", reason.into_pyobject(py)?.into_any())
+            }
             State::Closed { error } => {
                 self.own.lock().remove(&link.number);
                 let opening = link.opening.lock().take();
                 let told = match opening {
-                    Some(opening) => settle(py, opening.bind(py), Err(exception(py, &error)?)),
+                    Some(opening) => settle(py, opening.bind(py), &Err(exception(py, &error)?)),
                     None => self.tell(py, link, "closed", exception(py, &error)?),
                 };
                 link.let_go();
@@ -400,8 +312,10 @@ impl Pump {
         let interpreter = Interpreter::get(py)?;
         let made = self.with_keys(|keys| value.first(&mut Inbound::new(py, interpreter, keys, &link)));
         match made {
-            Ok(object) => settle(py, future, Ok(object)),
-            Err(error) => settle(py, future, Err(raised(py, &error).into_value(py).into_bound(py).into_any())),
+            Ok(object) => settle(py, future, &Ok(object)),
+            Err(error) => {
+                settle(py, future, &Err(raised(py, &error).into_value(py).into_bound(py).into_any()))
+            }
         }
     }
 
@@ -410,7 +324,7 @@ impl Pump {
         let Some(Pending { future, link }) = pending else { return Ok(()) };
         let future = future.bind(py);
         method1(future, intern!(py, "remove_done_callback"), self.canceller.bind(py))?;
-        settle(py, future, Err(exception(py, error)?))?;
+        settle(py, future, &Err(exception(py, error)?))?;
         let is_farewell = link.is_closing() && error.kind() == ErrorKind::PeerGone;
         if is_farewell || error.kind() == ErrorKind::Cancelled {
             // The program closed the connection itself, or a function was cancelled, as at the end of a program:
@@ -428,8 +342,14 @@ impl Pump {
         value
     }
 
+    /// For the garbage collector: the futures that only this pump holds.
+    pub(crate) fn visit_futures(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Some(pending) = self.pending.try_lock() else { return Ok(()) };
+        pending.values().try_for_each(|call| visit.call(&call.future))
+    }
+
     /// A future was cancelled: the call need not be answered any longer.
-    fn forget(&self, future: &Bound<'_, PyAny>) {
+    pub(crate) fn forget(&self, future: &Bound<'_, PyAny>) {
         let found = {
             let mut pending = self.pending.lock();
             let id = pending.iter().find(|(_, pending)| pending.future.is(future)).map(|(id, _)| *id);
@@ -443,11 +363,11 @@ impl Pump {
     }
 
     /// The loop is closed: its connections end, nobody waits any longer.
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         if self.generation != runtime::generation() {
             return;
         }
-        PUMPS.lock().retain(|(_, pump)| pump.number != self.number);
+        event_loop::forget(self);
         self.inbox.end();
         let links = std::mem::take(&mut *self.own.lock());
         for link in links.values() {
@@ -464,85 +384,17 @@ impl Pump {
 }
 
 /// Ends a future. One that was cancelled meanwhile is left alone.
-fn settle(py: Python<'_>, future: &Bound<'_, PyAny>, end: Result<Bound<'_, PyAny>, Bound<'_, PyAny>>) -> PyResult<()> {
-    let settled = match &end {
+fn settle(
+    py: Python<'_>,
+    future: &Bound<'_, PyAny>,
+    end: &Result<Bound<'_, PyAny>, Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let settled = match end {
         Ok(value) => method1(future, intern!(py, "set_result"), value),
         Err(exception) => method1(future, intern!(py, "set_exception"), exception),
     };
     match settled {
         Err(error) if error.is_instance(py, Interpreter::get(py)?.invalid_state_error.bind(py)) => Ok(()),
         other => other.map(drop),
-    }
-}
-
-/// What the loop calls when something waits.
-#[pyclass(frozen, module = "polyfn._native")]
-pub(crate) struct Drain {
-    pump: Arc<Pump>,
-    /// The loop alone holds it, so its end is the loop's.
-    ends: bool,
-}
-
-#[pymethods]
-impl Drain {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        self.pump.drain(py)
-    }
-
-    /// Futures know their loop, and the loop knows this: without a word here a loop that is never closed stays.
-    #[expect(clippy::needless_pass_by_value, reason = "the signature is PyO3's")]
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Some(pending) = self.pump.pending.try_lock().filter(|_| self.ends) {
-            for call in pending.values() {
-                visit.call(&call.future)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn __clear__(&self) {
-        if self.ends {
-            self.pump.end();
-        }
-    }
-}
-
-impl Drop for Drain {
-    fn drop(&mut self) {
-        if self.ends {
-            self.pump.end();
-        }
-    }
-}
-
-/// Hears that a future was cancelled.
-#[pyclass(frozen, module = "polyfn._native")]
-pub(crate) struct Canceller {
-    pump: Mutex<Weak<Pump>>,
-}
-
-#[pymethods]
-impl Canceller {
-    fn __call__(&self, future: &Bound<'_, PyAny>) {
-        let pump = self.pump.lock().upgrade();
-        if let Some(pump) = pump {
-            pump.forget(future);
-        }
-    }
-}
-
-/// Hears that a loop is gone, also where no reader of its own could tell.
-#[pyclass(frozen, module = "polyfn._native")]
-struct LoopGone {
-    pump: Mutex<Weak<Pump>>,
-}
-
-#[pymethods]
-impl LoopGone {
-    fn __call__(&self, _reference: &Bound<'_, PyAny>) {
-        let pump = self.pump.lock().upgrade();
-        if let Some(pump) = pump {
-            pump.end();
-        }
     }
 }

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
-use crate::{link, pump};
+use crate::{event_loop, link};
 
 /// Counts forks on the way from the first process to this one: what was made under another number is not ours.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
@@ -47,7 +47,8 @@ pub(crate) fn handle() -> PyResult<Handle> {
     if let Some(runtime) = runtime.as_ref() {
         return Ok(runtime.handle.clone());
     }
-    let started = start().map_err(|error| PyRuntimeError::new_err(format!("cannot start a thread: {error}")))?;
+    let started =
+        start().map_err(|error| PyRuntimeError::new_err(format!("cannot start a thread: {error}")))?;
     let handle = started.handle.clone();
     *runtime = Some(started);
     Ok(handle)
@@ -90,7 +91,7 @@ pub(crate) fn after_fork() {
 pub(crate) fn at_exit(py: Python<'_>) {
     EXITED.store(true, Ordering::Release);
     link::close_all();
-    pump::end_threads(py);
+    event_loop::end_threads(py);
     let Some(runtime) = RUNTIME.lock().take() else { return };
     runtime.stop.notify_one();
     let ended = runtime.ended;

@@ -76,7 +76,7 @@ SAME = [
     {"a": {"b": [{"c": None}]}},
     {"": "empty key", "a.b": 1, "with space": 2},
     {str(number): number for number in range(20_000)},
-    {1: "a", 2.5: "b", True: "c", None: "d", b"k": "e"},
+    {1: "a", 2.5: "b", False: "c", None: "d", b"k": "e"},
     {"x": 1, 2: "mixed"},
     set(),
     {1, 2, 3},

@@ -29,7 +29,7 @@ def test_every_code_has_a_class():
     ],
 )
 def test_built_in_exceptions_catch_ours(kind, built_in):
-    with pytest.raises(built_in, match="^text$"):
+    with pytest.raises(built_in, match="text"):
         raise kind("text")
 
 
@@ -57,7 +57,13 @@ async def test_what_a_function_raises(offer):
 
 @pytest.mark.parametrize(
     "kind",
-    [polyfn.NotFoundError, polyfn.PermissionDeniedError, polyfn.InvalidError, polyfn.ConflictError, polyfn.OverloadedError],
+    [
+        polyfn.NotFoundError,
+        polyfn.PermissionDeniedError,
+        polyfn.InvalidError,
+        polyfn.ConflictError,
+        polyfn.OverloadedError,
+    ],
 )
 async def test_a_function_may_say_the_kind(offer, kind):
     def fail():
@@ -87,17 +93,17 @@ async def test_wrong_arguments(offer):
 
 
 async def test_exceptions_that_cannot_be_shown(offer):
-    class Odd(Exception):
+    class OddError(Exception):
         def __str__(self):
             raise RuntimeError("no text")
 
     def fail():
-        raise Odd
+        raise OddError
 
     service = await offer(fail=fail)
     with pytest.raises(polyfn.RemoteError) as caught:
         await service.fail()
-    assert caught.value.remote_type == "Odd"
+    assert caught.value.remote_type == "OddError"
 
 
 async def test_a_call_without_an_answer_times_out(server_url, owner):

@@ -42,7 +42,9 @@ async def test_once_off_and_order(owner):
 async def test_async_handlers_and_failures(owner):
     heard = asyncio.Event()
     reported = []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context["exception"]))
+    asyncio.get_running_loop().set_exception_handler(
+        lambda loop, context: reported.append(context["exception"])
+    )
 
     async def handler(message):
         await asyncio.sleep(0)
@@ -71,7 +73,9 @@ async def test_a_peer_cannot_fire_what_this_side_tells(owner, caller):
     assert [message.type for message in heard] == ["marker"]
 
 
-@pytest.mark.parametrize("message", [{"to": "*"}, {"type": "method", "to": "*"}, {"type": "x", "to": "*", "f": print}])
+@pytest.mark.parametrize(
+    "message", [{"to": "*"}, {"type": "method", "to": "*"}, {"type": "x", "to": "*", "f": print}]
+)
 async def test_messages_that_make_no_sense(owner, message):
     with pytest.raises((TypeError, ValueError)):
         owner.emit(message)

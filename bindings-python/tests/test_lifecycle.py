@@ -69,7 +69,9 @@ async def test_a_service_lives_without_the_connection_object(server_url):
 
     async def start():
         server = await polyfn.connect_to_server(server_url)
-        await server.register_service({"id": "kept", "config": {"visibility": "public"}, "answer": lambda: 42})
+        await server.register_service(
+            {"id": "kept", "config": {"visibility": "public"}, "answer": lambda: 42}
+        )
         return f"{server.workspace}/{server.client_id}:kept"
 
     name = await start()
@@ -159,7 +161,8 @@ def test_a_forked_child(program):
                         asyncio.set_event_loop(None)
                         asyncio.events._set_running_loop(None)
                         async def in_child():
-                            for call in (lambda: service.echo(1), lambda: server.emit({"type": "x", "to": "*"})):
+                            emit = lambda: server.emit({"type": "x", "to": "*"})
+                            for call in (lambda: service.echo(1), emit):
                                 try:
                                     await call()
                                 except polyfn.PeerGoneError as error:

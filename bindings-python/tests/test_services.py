@@ -103,9 +103,17 @@ async def test_what_is_known_of_a_function(offer):
         """Say something."""
         return a
 
-    described.__schema__ = {"name": "described", "description": "Say something.", "parameters": {"type": "object"}}
+    described.__schema__ = {
+        "name": "described",
+        "description": "Say something.",
+        "parameters": {"type": "object"},
+    }
     service = await offer(add=add, described=described)
-    assert (service.add.__name__, service.add.__doc__, service.add.__schema__) == ("add", "Add two numbers.", None)
+    assert (service.add.__name__, service.add.__doc__, service.add.__schema__) == (
+        "add",
+        "Add two numbers.",
+        None,
+    )
     assert service.described.__schema__["parameters"] == {"type": "object"}
     assert "services.offered.add" in repr(service.add)
     assert callable(service.add)
@@ -166,7 +174,9 @@ async def test_the_context(offer, caller):
 
 
 async def test_the_context_cannot_be_given_by_the_caller(offer):
-    service = await offer({"id": "who", "config": {"require_context": True}, "who": lambda context: context.ws})
+    service = await offer(
+        {"id": "who", "config": {"require_context": True}, "who": lambda context: context.ws}
+    )
     assert await service.who(context={"ws": "forged"}) != "forged"
 
 
@@ -193,7 +203,8 @@ async def test_unregister(owner, caller):
 
 
 @pytest.mark.parametrize(
-    "service", [{"add": add}, {"id": "a.b", "add": add}, {"id": 7}, {"id": "x", "config": {"visibility": "secret"}}]
+    "service",
+    [{"add": add}, {"id": "a.b", "add": add}, {"id": 7}, {"id": "x", "config": {"visibility": "secret"}}],
 )
 async def test_services_that_make_no_sense(owner, service):
     with pytest.raises(polyfn.InvalidError):
@@ -215,7 +226,9 @@ async def test_plain_functions_in_threads(offer):
     def where():
         return threading.current_thread() is threading.main_thread()
 
-    service = await offer({"id": "threads", "config": {"run_in_executor": True}, "where": where, "deep": {"w": where}})
+    service = await offer(
+        {"id": "threads", "config": {"run_in_executor": True}, "where": where, "deep": {"w": where}}
+    )
     assert await service.where() is False
     assert await service.deep.w() is False
 

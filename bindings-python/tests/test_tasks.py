@@ -1,8 +1,9 @@
-"""Functions that need a current task: what asyncio and anyio offer must work inside of them, from the first step on."""
+"""Functions that need a current task: asyncio and anyio must work inside of them, from the first step on."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import sys
@@ -11,7 +12,7 @@ import polyfn
 import pytest
 
 anyio = pytest.importorskip("anyio")
-SINCE_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout and TaskGroup came with 3.11")
+SINCE_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="timeout and TaskGroup came with 3.11")
 
 
 async def wait_a_little():
@@ -97,10 +98,8 @@ async def test_task_group_with_a_failure(offer):
 async def test_wait_for_and_gather(offer, pause):
     async def function():
         await asyncio.wait_for(pause(), 5)
-        try:
+        with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(asyncio.sleep(60), 0.01)
-        except asyncio.TimeoutError:
-            pass
         return await asyncio.gather(asyncio.sleep(0, "a"), asyncio.sleep(0, "b"))
 
     assert await (await offer(function=function)).function() == ["a", "b"]
@@ -237,7 +236,8 @@ async def test_each_call_has_a_context_of_its_own(offer):
 
     service = await offer(plain=plain, suspends=suspends)
     assert await asyncio.gather(*(service.plain(number) for number in range(3))) == ["unset"] * 3
-    assert await asyncio.gather(*(service.suspends(number) for number in range(3))) == [["unset", n] for n in range(3)]
+    pairs = await asyncio.gather(*(service.suspends(number) for number in range(3)))
+    assert pairs == [["unset", number] for number in range(3)]
     assert VARIABLE.get() == "unset"
 
 
@@ -247,7 +247,7 @@ async def test_tasks_live_while_they_wait(offer, owner):
 
     async def function():
         waits = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_later(0.05, lambda wait=asyncio.sleep: waits.done() or waits.set_result(1))
+        asyncio.get_running_loop().call_later(0.05, waits.set_result, 1)
         started.set()
         return await waits
 

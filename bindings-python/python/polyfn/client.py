@@ -38,9 +38,7 @@ class Server:
     async def _open(self, settings: dict[str, Any]) -> Server:
         self._client = await _native.connect(settings, self._on_event)
         try:
-            self._manager = await self._client.call(
-                _MANAGER, "services.built-in.get_service", ("default",)
-            )
+            self._manager = await self._client.call(_MANAGER, "services.built-in.get_service", ("default",))
         except BaseException:
             self._client.close()
             raise
@@ -181,7 +179,9 @@ class Server:
         """Take handlers back: all, all of one type, or one of them."""
         self._events.off(event, handler)
 
-    def emit(self, message: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> asyncio.Future[None]:
+    def emit(
+        self, message: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+    ) -> asyncio.Future[None]:
         """Send a message with a `type`: to a client (`to`), to everyone who subscribed (`to="*"`).
 
         Without `to` only the handlers of this object hear of it. There is no acknowledgement, so awaiting the

@@ -1,4 +1,7 @@
-"""Errors: one class for each kind, all under `RpcError`; each also is the built-in exception one would expect."""
+"""Errors: one class for each kind, all under `RpcError`.
+
+Each is also the built-in exception that one would expect.
+"""
 
 from __future__ import annotations
 

@@ -9,9 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 #: Entries of a service that describe it and are not called.
-DESCRIPTIVE = frozenset(
-    {"id", "name", "type", "description", "docs", "config", "app_id", "service_schema"}
-)
+DESCRIPTIVE = frozenset({"id", "name", "type", "description", "docs", "config", "app_id", "service_schema"})
 
 
 async def wait_for(awaitable: Awaitable[Any]) -> Any:
@@ -36,12 +34,14 @@ def service_map(service: Any) -> dict[str, Any]:
     entries = _members(service, seen=[])
     if not isinstance(service, Mapping):
         entries.setdefault("id", "default")
-        description = inspect.getdoc(type(service))
+        description = inspect.getdoc(cast("type[Any]", type(service)))
         if description:
             entries.setdefault("description", description)
     config = entries.get("config")
     if isinstance(config, Mapping) and cast("Mapping[str, Any]", config).get("run_in_executor"):
-        entries = {key: value if key in DESCRIPTIVE else _in_executor(value) for key, value in entries.items()}
+        entries = {
+            key: value if key in DESCRIPTIVE else _in_executor(value) for key, value in entries.items()
+        }
     return entries
 
 
@@ -75,7 +75,9 @@ def _is_instance_of_class(value: Any) -> bool:
         return False
     kind = cast("type[Any]", type(value))
     module: str = kind.__module__
-    has_functions = any(inspect.isfunction(getattr(kind, name, None)) for name in dir(kind) if not name.startswith("_"))
+    has_functions = any(
+        inspect.isfunction(getattr(kind, name, None)) for name in dir(kind) if not name.startswith("_")
+    )
     return module not in ("builtins", "datetime", "numpy", "polyfn._native") and has_functions
 
 

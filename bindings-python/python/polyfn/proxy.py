@@ -14,7 +14,8 @@ class ObjectProxy(dict[str, Any]):
     >>> user.name, user["name"]
     ('ann', 'ann')
 
-    A key wins over the method of the same name in maps that were received, and once it was set as an attribute:
+    A key wins over the method of the same name in maps that were received, and once it was set as an
+    attribute:
 
     >>> user.items = 4
     >>> user.items

@@ -53,7 +53,9 @@ fn loaded(py: Python<'_>) -> PyResult<Option<&Numpy>> {
     let modules = py.import("sys")?.getattr(intern!(py, "modules"))?;
     match modules.get_item("numpy") {
         // A module that is still being loaded may lack its classes.
-        Ok(module) if module.hasattr("frombuffer")? => NUMPY.get_or_try_init(py, || Numpy::of(&module)).map(Some),
+        Ok(module) if module.hasattr("frombuffer")? => {
+            NUMPY.get_or_try_init(py, || Numpy::of(&module)).map(Some)
+        }
         _ => Ok(None),
     }
 }
@@ -89,7 +91,9 @@ pub(super) fn build<'py>(
         Some(numpy) => numpy,
         None => match py.import("numpy") {
             Ok(module) => NUMPY.get_or_try_init(py, || Numpy::of(module.as_any()))?,
-            Err(error) if error.is_instance(py, &pyo3::exceptions::PyImportError::type_object(py)) => return Ok(None),
+            Err(error) if error.is_instance(py, &pyo3::exceptions::PyImportError::type_object(py)) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         },
     };

@@ -39,7 +39,11 @@ pub(crate) struct Entries<'py> {
 }
 
 /// A value of the core as a Python object.
-pub(crate) fn build_value<'py>(py: Python<'py>, link: &Arc<Link>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn build_value<'py>(
+    py: Python<'py>,
+    link: &Arc<Link>,
+    value: &Value,
+) -> PyResult<Bound<'py, PyAny>> {
     let made = value.to_msgpack().and_then(|bytes| {
         let interpreter = Interpreter::get(py).map_err(|error| internal(&error))?;
         Reader::new(&bytes.into()).build(&mut Inbound::new(py, interpreter, &mut Keys::default(), link))
@@ -187,7 +191,12 @@ impl<'py> Build for Inbound<'_, 'py> {
 }
 
 impl<'py> Inbound<'_, 'py> {
-    fn array(&mut self, data: &Bytes, shape: Option<Vec<u64>>, dtype: Option<String>) -> Result<Bound<'py, PyAny>> {
+    fn array(
+        &mut self,
+        data: &Bytes,
+        shape: Option<Vec<u64>>,
+        dtype: Option<String>,
+    ) -> Result<Bound<'py, PyAny>> {
         let py = self.py;
         let bytes = PyBytes::new(py, data);
         if let Some(dtype) = &dtype {
@@ -215,6 +224,16 @@ impl<'py> Inbound<'_, 'py> {
 fn is_method_of_dict(key: &str) -> bool {
     matches!(
         key,
-        "clear" | "copy" | "fromkeys" | "get" | "items" | "keys" | "pop" | "popitem" | "setdefault" | "update" | "values"
+        "clear"
+            | "copy"
+            | "fromkeys"
+            | "get"
+            | "items"
+            | "keys"
+            | "pop"
+            | "popitem"
+            | "setdefault"
+            | "update"
+            | "values"
     )
 }

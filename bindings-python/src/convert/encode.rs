@@ -256,20 +256,27 @@ impl<'a, 'py> Outbound<'a, 'py> {
     /// A function of this side: peers get its name and documentation, and call it by its number.
     fn function(&self, out: &mut Writer, function: &Bound<'py, PyAny>) -> Result<()> {
         let Some(link) = self.link else {
-            return Err(unsendable("a function cannot be sent here: only arguments, results and services carry them"));
+            return Err(unsendable(
+                "a function cannot be sent here: only arguments, results and services carry them",
+            ));
         };
         let about = About::of(function);
         let schema = match self.ask(function.getattr_opt(intern!(self.py, "__schema__")))? {
-            Some(schema) if !schema.is_none() => Some(value_of(&schema).map_err(|error| error.at(".__schema__"))?),
+            Some(schema) if !schema.is_none() => {
+                Some(value_of(&schema).map_err(|error| error.at(".__schema__"))?)
+            }
             _ => None,
         };
         let handle = link.add_handler(function.clone().unbind());
-        out.function(handle, &FunctionMeta {
-            name: &about.name,
-            doc: about.doc.as_deref(),
-            schema: schema.as_ref(),
-            is_async: self.is_service.then_some(about.is_async),
-        })
+        out.function(
+            handle,
+            &FunctionMeta {
+                name: &about.name,
+                doc: about.doc.as_deref(),
+                schema: schema.as_ref(),
+                is_async: self.is_service.then_some(about.is_async),
+            },
+        )
         .inspect_err(|_| link.release(handle))
     }
 
@@ -315,12 +322,15 @@ impl About {
             _ => function.getattr(intern!(py, "func")).unwrap_or_else(|_| function.clone()),
         };
         let text = |name: &Bound<'_, PyString>| inner.getattr(name).ok()?.extract::<String>().ok();
-        let flags = inner.getattr(intern!(py, "__code__")).and_then(|code| code.getattr(intern!(py, "co_flags")));
+        let flags =
+            inner.getattr(intern!(py, "__code__")).and_then(|code| code.getattr(intern!(py, "co_flags")));
         const CO_COROUTINE: u32 = 0x80;
         Self {
             name: text(intern!(py, "__name__")).unwrap_or_else(|| type_name(&inner)),
             doc: text(intern!(py, "__doc__")),
-            is_async: flags.and_then(|flags| flags.extract::<u32>()).is_ok_and(|flags| flags & CO_COROUTINE != 0),
+            is_async: flags
+                .and_then(|flags| flags.extract::<u32>())
+                .is_ok_and(|flags| flags & CO_COROUTINE != 0),
         }
     }
 }

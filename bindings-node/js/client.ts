@@ -70,7 +70,9 @@ export class Connection implements Listener, AsyncDisposable {
       await new Promise<void>((resolve, reject) => {
         this.#connecting = { resolve, reject };
         const told = core.native.open(this.#client, openOptions(options));
-        if (told !== null) reject(toldError(told));
+        if (told === null) return;
+        core.detach(this.#client);
+        reject(toldError(told));
       });
       await this.#attachManager();
     } catch (error) {
@@ -294,7 +296,7 @@ function shortId(id: string): string {
 function named(service: Record<string, unknown>): Service {
   const prototype = Object.getPrototypeOf(service);
   if (prototype === Object.prototype || prototype === null) {
-    throw new InvalidError("Service id not found: give the service an `id`", "invalid");
+    throw new InvalidError("Service id not found: give the service an `id`");
   }
   return withFields(service, { id: "default" });
 }

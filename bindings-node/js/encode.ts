@@ -50,10 +50,14 @@ export class Encoder {
   /** Begins a new tape. */
   begin(): void {
     this.at = 0;
-    this.beside = undefined;
     this.#depth = 0;
     this.#isService = false;
     if (this.handles.length > 0) this.handles = [];
+  }
+
+  /** Lets go of what was large, and of what is the user's. */
+  end(): void {
+    this.beside = undefined;
     if (this.bytes.length > SMALL_TAPE) this.#resize(SMALL_TAPE);
   }
 

@@ -34,6 +34,8 @@ export interface RemoteDetail {
  * }
  */
 export class RpcError extends Error {
+  /** The code of this class. */
+  static readonly code: ErrorCode = "remote";
   /** The kind of the error. */
   readonly code: ErrorCode;
   /** The class of the error as the side that failed calls it. */
@@ -41,59 +43,81 @@ export class RpcError extends Error {
   /** The traceback of the side that failed. */
   readonly remoteTraceback: string | undefined;
 
-  constructor(message: string, code: ErrorCode = "remote", detail: RemoteDetail = {}) {
+  constructor(message: string, detail: RemoteDetail & { code?: ErrorCode } = {}) {
     super(message, causeOf(message, detail));
-    this.code = code;
-    this.remoteType = detail.remoteType;
-    this.remoteTraceback = detail.remoteTraceback;
+    this.code = detail.code ?? new.target.code;
+    this.remoteType = detail.remoteType ?? undefined;
+    this.remoteTraceback = detail.remoteTraceback ?? undefined;
   }
 }
 
 /** The thing asked for does not exist, or the caller may not know that it does. */
-export class NotFoundError extends RpcError {}
+export class NotFoundError extends RpcError {
+  static override readonly code = "not_found";
+}
 /** The caller lacks a right. */
-export class PermissionDeniedError extends RpcError {}
+export class PermissionDeniedError extends RpcError {
+  static override readonly code = "permission_denied";
+}
 /** The deadline passed before the answer came. */
-export class RpcTimeoutError extends RpcError {}
+export class RpcTimeoutError extends RpcError {
+  static override readonly code = "timeout";
+}
 /** The other side disconnected, or was never there. */
-export class PeerGoneError extends RpcError {}
+export class PeerGoneError extends RpcError {
+  static override readonly code = "peer_gone";
+}
 /** A limit on size, depth or count was passed. */
-export class TooLargeError extends RpcError {}
+export class TooLargeError extends RpcError {
+  static override readonly code = "too_large";
+}
 /** The input does not have the form it must have. */
-export class InvalidError extends RpcError {}
+export class InvalidError extends RpcError {
+  static override readonly code = "invalid";
+}
 /** The thing exists already, or the state does not allow the operation. */
-export class ConflictError extends RpcError {}
+export class ConflictError extends RpcError {
+  static override readonly code = "conflict";
+}
 /** Too much is under way: try again later. */
-export class OverloadedError extends RpcError {}
+export class OverloadedError extends RpcError {
+  static override readonly code = "overloaded";
+}
 /** The caller gave up. */
-export class CancelledError extends RpcError {}
+export class CancelledError extends RpcError {
+  static override readonly code = "cancelled";
+}
 /** The function itself failed. */
-export class RemoteError extends RpcError {}
+export class RemoteError extends RpcError {
+  static override readonly code = "remote";
+}
 /** A fault of polyfn's own. */
-export class InternalError extends RpcError {}
+export class InternalError extends RpcError {
+  static override readonly code = "internal";
+}
 
-const CLASSES: Record<ErrorCode, typeof RpcError> = {
-  not_found: NotFoundError,
-  permission_denied: PermissionDeniedError,
-  timeout: RpcTimeoutError,
-  peer_gone: PeerGoneError,
-  too_large: TooLargeError,
-  invalid: InvalidError,
-  conflict: ConflictError,
-  overloaded: OverloadedError,
-  cancelled: CancelledError,
-  remote: RemoteError,
-  internal: InternalError,
-};
+const CLASSES: (typeof RpcError)[] = [
+  NotFoundError,
+  PermissionDeniedError,
+  RpcTimeoutError,
+  PeerGoneError,
+  TooLargeError,
+  InvalidError,
+  ConflictError,
+  OverloadedError,
+  CancelledError,
+  RemoteError,
+  InternalError,
+];
+const BY_CODE = new Map<string, typeof RpcError>(CLASSES.map((kind) => [kind.code, kind]));
 
-for (const kind of [RpcError, ...Object.values(CLASSES)]) {
+for (const kind of [RpcError, ...CLASSES]) {
   Object.defineProperty(kind.prototype, "name", { value: kind.name, configurable: true, writable: true });
 }
 
-/** The error of a code. */
+/** The error of a code; of one that we do not know, the one for failures of functions. */
 export function errorOf(code: string, message: string, detail?: RemoteDetail): RpcError {
-  const known = Object.hasOwn(CLASSES, code) ? (code as ErrorCode) : "remote";
-  return new CLASSES[known](message, known, detail);
+  return new (BY_CODE.get(code) ?? RemoteError)(message, detail);
 }
 
 /** The error that a native call told, `code` and `message` in one text. */

@@ -164,6 +164,6 @@ export function withoutContext(served: Served, keywords: Record<string, unknown>
 /** What was registered as a service must be an object with an id. */
 export function checkService(service: unknown): asserts service is Record<string, unknown> {
   if (typeof service !== "object" || service === null || Array.isArray(service)) {
-    throw new InvalidError("a service must be an object or an instance of a class", "invalid");
+    throw new InvalidError("a service must be an object or an instance of a class");
   }
 }

@@ -81,7 +81,7 @@ export function openOptions(given: ConnectOptions): OpenOptions {
     if (value != null && NAMES.has(known as keyof OpenOptions)) options[known] = value;
   }
   if (typeof options.serverUrl !== "string") {
-    throw new InvalidError("server_url is required, for example http://localhost:9527", "invalid");
+    throw new InvalidError("server_url is required, for example http://localhost:9527");
   }
   return options as unknown as OpenOptions;
 }

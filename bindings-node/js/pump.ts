@@ -121,6 +121,7 @@ class Pump {
   }
 
   giveBack(encoder: Encoder): void {
+    encoder.end();
     this.#spare.push(encoder);
   }
 

@@ -75,7 +75,7 @@ const members = {
   },
   failText: () => Promise.reject("only text"),
   failKnown() {
-    throw new NotFoundError("nothing there", "not_found");
+    throw new NotFoundError("nothing there");
   },
   failResult: () => ({ items: [Symbol("s")] }),
   hang: () => new Promise(() => undefined),
@@ -360,7 +360,7 @@ test("connecting says what is wrong", async () => {
   await assert.rejects(connectToServer({}), /server_url is required/);
   await assert.rejects(connectToServer({ server_url: "localhost" }), { code: "invalid" });
   await assert.rejects(connectToServer({ server_url: server.url, token: "nonsense" }), RpcError);
-  assert.equal(new RpcTimeoutError("x", "timeout").name, "RpcTimeoutError");
+  assert.equal(new RpcTimeoutError("x").name, "RpcTimeoutError");
 });
 
 test("after disconnect calls fail, and disconnecting again is harmless", async () => {

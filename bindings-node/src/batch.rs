@@ -39,7 +39,13 @@ pub(crate) struct Told {
 
 impl Told {
     /// Records an event. A value that cannot be read ends its call or run with the error.
-    pub(crate) fn record(&mut self, recorder: &mut Recorder, client: u32, event: &Event, connection: Option<&Connection>) {
+    pub(crate) fn record(
+        &mut self,
+        recorder: &mut Recorder,
+        client: u32,
+        event: &Event,
+        connection: Option<&Connection>,
+    ) {
         self.steps.clear();
         self.beside.clear();
         recorder.clear();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi::bindgen_prelude::{Array, ArrayBuffer, BufferSlice, Function, Int32ArraySlice, Uint8ArraySlice};
+use napi::threadsafe_function::UnknownReturnValue;
 use napi::{Env, Status};
 use napi_derive::napi;
 use parking_lot::Mutex;
@@ -14,8 +15,8 @@ use polyfn_core::net::{ClientOptions, Connection};
 use polyfn_core::session::{CallSpec, Event, State};
 use polyfn_core::{Error, ErrorKind, Result};
 
-use crate::callback;
 use crate::batch::Told;
+use crate::callback;
 use crate::convert::{Extra, Player, Recorder};
 use crate::error::{of_function, told};
 use crate::pump::{Inbox, Intake, Wake};
@@ -106,7 +107,7 @@ struct Batch {
 impl Core {
     /// The native side of this environment; `wake` is called when there is something to take.
     #[napi(constructor)]
-    pub fn new(env: Env, wake: Function<'_, (), napi::threadsafe_function::UnknownReturnValue>) -> napi::Result<Self> {
+    pub fn new(env: Env, wake: Function<'_, (), UnknownReturnValue>) -> napi::Result<Self> {
         let wake: Wake = wake
             .build_threadsafe_function::<()>()
             .callee_handled::<false>()
@@ -210,7 +211,13 @@ impl Core {
 
     /// Makes the call on the tape. Its end comes as an event with this number.
     #[napi]
-    pub fn call(&self, client: u32, call: f64, tape: &[u8], beside: Option<Vec<Uint8ArraySlice<'_>>>) -> Option<String> {
+    pub fn call(
+        &self,
+        client: u32,
+        call: f64,
+        tape: &[u8],
+        beside: Option<Vec<Uint8ArraySlice<'_>>>,
+    ) -> Option<String> {
         self.try_call(client, call, tape, &beside.unwrap_or_default()).err().map(|error| told(&error))
     }
 
@@ -244,10 +251,16 @@ impl Core {
     /// Sends `count` answers, each the client, the run, and the value with its length. Only the last may have
     /// anything beside the tape. Gives the numbers of those that were not sent.
     #[napi]
-    pub fn answer(&self, count: u32, tape: &[u8], beside: Option<Vec<Uint8ArraySlice<'_>>>) -> Option<Vec<u32>> {
+    pub fn answer(
+        &self,
+        count: u32,
+        tape: &[u8],
+        beside: Option<Vec<Uint8ArraySlice<'_>>>,
+    ) -> Option<Vec<u32>> {
         let beside = beside.unwrap_or_default();
         let mut tape = Player::new(tape, &beside);
-        let refused: Vec<u32> = (0..count).filter(|_| !self.answer_next(&mut tape).unwrap_or(false)).collect();
+        let refused: Vec<u32> =
+            (0..count).filter(|_| !self.answer_next(&mut tape).unwrap_or(false)).collect();
         (!refused.is_empty()).then_some(refused)
     }
 

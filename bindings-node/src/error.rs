@@ -8,7 +8,12 @@ pub(crate) fn told(error: &Error) -> String {
 }
 
 /// The error of a function that failed.
-pub(crate) fn of_function(code: &str, message: String, class: Option<String>, trace: Option<String>) -> Error {
+pub(crate) fn of_function(
+    code: &str,
+    message: String,
+    class: Option<String>,
+    trace: Option<String>,
+) -> Error {
     let error = Error::new(code.parse().unwrap_or(ErrorKind::Remote), message);
     let error = class.into_iter().fold(error, Error::with_class);
     trace.into_iter().fold(error, Error::with_trace)

@@ -2,6 +2,7 @@
 
 mod batch;
 mod callback;
+#[expect(clippy::needless_pass_by_value, reason = "N-API hands arguments over by value")]
 mod client;
 mod convert;
 mod error;

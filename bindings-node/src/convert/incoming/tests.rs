@@ -19,8 +19,15 @@ const fn one(step: i32, argument: i32) -> i32 {
 fn members_come_before_what_holds_them() {
     // [1, {"a": "é", "b": null}]
     let (steps, text, extras) = tape_of(b"\x92\x01\x82\xa1a\xa2\xc3\xa9\xa1b\xc0");
-    let expected =
-        [one(step::INT, 1), one(step::TEXT, 1), one(step::NIL, 0), one(step::DICTIONARY, 2), 1, 1, one(step::LIST, 2)];
+    let expected = [
+        one(step::INT, 1),
+        one(step::TEXT, 1),
+        one(step::NIL, 0),
+        one(step::DICTIONARY, 2),
+        1,
+        1,
+        one(step::LIST, 2),
+    ];
     assert_eq!((steps.as_slice(), text.as_str(), extras), (expected.as_slice(), "éab", vec![]));
 }
 
@@ -54,7 +61,8 @@ fn a_map_begun_anew_leaves_nothing_behind() {
     let mut recorder = Recorder::default();
     recorder.value(&mut Reader::new(&bytes)).unwrap();
     // The inner map was met twice: the second time it is a shape.
-    let expected = [one(step::INT, 1), one(step::MAP, 0), one(step::SET, 1), one(step::TEXT, 4), one(step::LIST, 2)];
+    let expected =
+        [one(step::INT, 1), one(step::MAP, 0), one(step::SET, 1), one(step::TEXT, 4), one(step::LIST, 2)];
     assert_eq!((recorder.steps.as_slice(), recorder.text.as_str()), (expected.as_slice(), "kept"));
     assert_eq!(recorder.fresh, [(0, vec![1], "k".to_owned())]);
 }
@@ -89,7 +97,10 @@ fn numbers_by_size() {
 #[test]
 fn timestamps_in_their_three_forms() {
     assert_eq!(milliseconds(&5_u32.to_be_bytes()), Some(5000.0));
-    assert_eq!(milliseconds(&(678_000_000_u64 << 34 | 1_704_164_645).to_be_bytes()), Some(1_704_164_645_678.0));
+    assert_eq!(
+        milliseconds(&(678_000_000_u64 << 34 | 1_704_164_645).to_be_bytes()),
+        Some(1_704_164_645_678.0)
+    );
     let mut long = [0; 12];
     long[..4].copy_from_slice(&500_000_000_u32.to_be_bytes());
     long[4..].copy_from_slice(&(-1_i64).to_be_bytes());

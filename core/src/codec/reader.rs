@@ -122,9 +122,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// `invalid` for truncated or malformed input, `too_large` past a limit.
     pub fn token(&mut self) -> Result<Token<'a>> {
-        self.items = self.items.checked_sub(1).ok_or_else(|| {
-            Error::too_large(format!("a message may hold {} values at most", self.limits.items))
-        })?;
+        self.items = self.items.checked_sub(1).ok_or_else(|| self.too_many())?;
         let marker = self.take(1)?[0];
         Ok(match marker {
             0x00..=0x7f => Token::Int(i64::from(marker)),
@@ -176,7 +174,7 @@ impl<'a> Reader<'a> {
     /// Skips one value, checking its form, and gives its bytes.
     pub fn skip(&mut self) -> Result<&'a [u8]> {
         let start = self.at;
-        self.skip_at_depth(0)?;
+        self.skip_at_depth(self.limits.depth - self.depth)?;
         Ok(&self.frame[start..self.at])
     }
 
@@ -335,7 +333,7 @@ impl<'a> Reader<'a> {
                     if reader.list()? != 2 {
                         return Err(Error::invalid("an entry of an ordered map must be a pair"));
                     }
-                    Ok((reader.build(builder)?, reader.build(builder)?))
+                    reader.nested(|reader| Ok((reader.build(builder)?, reader.build(builder)?)))
                 })?;
                 builder.tagged(Tagged::Pairs(pairs))
             }
@@ -357,11 +355,8 @@ impl<'a> Reader<'a> {
         for _ in 0..len {
             if self.text()? == "_rvalue" && items.is_none() {
                 let count = self.list()?;
-                let mut read = Vec::with_capacity(count);
-                for _ in 0..count {
-                    read.push(self.nested(&mut item)?);
-                }
-                items = Some(read);
+                items =
+                    Some(self.nested(|reader| (0..count).map(|_| item(reader)).collect::<Result<Vec<T>>>())?);
             } else {
                 self.skip()?;
             }
@@ -441,14 +436,9 @@ impl<'a> Reader<'a> {
                 }
                 "_rshape" => {
                     let count = self.list()?;
-                    let mut lengths = Vec::with_capacity(count);
-                    for _ in 0..count {
-                        match self.token()? {
-                            Token::Int(length) if length >= 0 => lengths.push(length.unsigned_abs()),
-                            other => return Err(Error::invalid(format!("bad array length {other:?}"))),
-                        }
-                    }
-                    shape = Some(lengths);
+                    shape = Some(
+                        self.nested(|reader| (0..count).map(|_| reader.length()).collect::<Result<_>>())?,
+                    );
                 }
                 "_rdtype" => dtype = self.optional()?,
                 _ => {
@@ -464,6 +454,13 @@ impl<'a> Reader<'a> {
         })
     }
 
+    fn length(&mut self) -> Result<u64> {
+        match self.token()? {
+            Token::Int(length) if length >= 0 => Ok(length.unsigned_abs()),
+            other => Err(Error::invalid(format!("bad array length {other:?}"))),
+        }
+    }
+
     fn optional(&mut self) -> Result<Option<String>> {
         let text = if let Token::Text(text) = self.scalar()? { Some(text.to_owned()) } else { None };
         Ok(text)
@@ -474,6 +471,10 @@ impl<'a> Reader<'a> {
         let value = inner(self)?;
         self.depth += 1;
         Ok(value)
+    }
+
+    fn too_many(&self) -> Error {
+        Error::too_large(format!("a message may hold {} values at most", self.limits.items))
     }
 
     fn too_deep(&self) -> Error {
@@ -488,11 +489,15 @@ impl<'a> Reader<'a> {
         self.room_for(len.saturating_mul(2)).map(|()| Token::Map(len))
     }
 
-    /// Every member takes at least one byte, so a head that promises more than is there is a lie.
+    /// Every member takes at least one byte, so a head that promises more than is there is a lie. One that
+    /// promises more than a message may hold is refused here, before anyone makes room for it.
     fn room_for(&self, members: usize) -> Result<()> {
         let left = self.frame.len() - self.at;
         if members > left {
             return Err(Error::invalid(format!("{members} members announced where {left} bytes are left")));
+        }
+        if members > self.items {
+            return Err(self.too_many());
         }
         Ok(())
     }

@@ -317,6 +317,12 @@ fn a_message_holds_a_million_values_and_no_more() {
         let frame = Bytes::from(frame);
         assert_eq!(Reader::new(&frame).value().is_ok(), is_taken);
         assert_eq!(Reader::new(&frame).skip().is_ok(), is_taken);
+        let head = Reader::new(&frame).token().map(drop).map_err(|error| error.kind());
+        assert_eq!(
+            head,
+            if is_taken { Ok(()) } else { Err(ErrorKind::TooLarge) },
+            "told by the head already"
+        );
     }
 }
 
@@ -346,6 +352,38 @@ fn nested_forms_cost_no_more_than_the_limit_of_items() {
     match Reader::new(&frame).value() {
         Ok(_) => {}
         Err(error) => assert_eq!(error.kind(), ErrorKind::TooLarge),
+    }
+}
+
+#[test]
+fn reading_and_skipping_count_depth_alike() {
+    let mut forms: Vec<Value> = vec![
+        Value::List(vec![]),
+        Value::Tagged(Box::new(Tagged::Set(vec![]))),
+        Value::Tagged(Box::new(Tagged::Pairs(vec![(1.into(), 2.into())]))),
+        Value::Tagged(Box::new(Tagged::Array { data: Bytes::new(), shape: Some(vec![]), dtype: None })),
+        Value::Map(Map::from_iter([
+            ("_rtype", Value::from("set")),
+            ("more", vec![vec![Value::Nil].into()].into()),
+            ("_rvalue", Value::List(vec![])),
+        ])),
+    ];
+    let stub: [(&str, Value); 3] = [
+        ("_rtype", "method".into()),
+        ("_rmethod", "S.1".into()),
+        ("_rpromise", vec![vec![Value::Nil].into()].into()),
+    ];
+    forms.push(Value::Map(Map::from_iter(stub)));
+    for form in forms {
+        // Written by hand: the writer refuses what is too deep.
+        let inner = form.to_msgpack().unwrap();
+        for depth in 55..70 {
+            let mut frame = vec![0x91; depth];
+            frame.extend_from_slice(&inner);
+            let frame = Bytes::from(frame);
+            let (read, skipped) = (Reader::new(&frame).value(), Reader::new(&frame).skip());
+            assert_eq!(read.is_ok(), skipped.is_ok(), "{form:?} in {depth} lists");
+        }
     }
 }
 

@@ -100,10 +100,15 @@ impl HandshakeError {
     /// The message cut to what a close frame can carry.
     #[must_use]
     pub fn close_reason(&self) -> &str {
-        let mut ends = (0..=CLOSE_REASON_MAX.min(self.message.len())).rev();
-        let end = ends.find(|end| self.message.is_char_boundary(*end)).unwrap_or_default();
-        &self.message[..end]
+        close_reason(&self.message)
     }
+}
+
+/// As much of `text` as the reason of a close frame can hold.
+pub(crate) fn close_reason(text: &str) -> &str {
+    let mut ends = (0..=CLOSE_REASON_MAX.min(text.len())).rev();
+    let end = ends.find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    &text[..end]
 }
 
 impl From<TokenError> for HandshakeError {

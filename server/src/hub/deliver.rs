@@ -110,12 +110,16 @@ impl Hub {
             )));
         }
         if workspace != peer.workspace() {
-            return Err(denied(format!("a message to everybody stays in its workspace, found `{}`", relayed.to)));
+            return Err(denied(format!(
+                "a message to everybody stays in its workspace, found `{}`",
+                relayed.to
+            )));
         }
         if relayed.kind == "method" {
             return Err(Error::invalid("a call needs one target, found everybody"));
         }
-        let subscribers = self.registry.workspace(workspace).map(|workspace| workspace.subscribers(&relayed.kind));
+        let subscribers =
+            self.registry.workspace(workspace).map(|workspace| workspace.subscribers(&relayed.kind));
         for target in subscribers.into_iter().flatten() {
             hand_over(peer, &target, relayed.frame.clone()).await;
         }
@@ -148,8 +152,11 @@ impl Hub {
         if header.user.is_some() {
             return Some(frame.clone());
         }
-        let sender =
-            Sender { workspace: workspace.to_owned(), address: header.from.to_owned(), user: self.root.clone() };
+        let sender = Sender {
+            workspace: workspace.to_owned(),
+            address: header.from.to_owned(),
+            user: self.root.clone(),
+        };
         rewrite(frame, &sender, workspace).ok().map(|relayed| relayed.frame)
     }
 }
@@ -163,7 +170,10 @@ fn check_event(peer: &Peer, kind: &str, workspace: &str) -> Result<(), Error> {
         return Err(denied(format!("messages of type `{kind}` are sent by the server only")));
     }
     if workspace != peer.workspace() && workspace != "*" {
-        return Err(denied(format!("messages of type `{kind}` stay in their workspace, `{}`", peer.workspace())));
+        return Err(denied(format!(
+            "messages of type `{kind}` stay in their workspace, `{}`",
+            peer.workspace()
+        )));
     }
     Ok(())
 }

@@ -42,7 +42,10 @@ pub struct CallRequest<'a, W> {
 
 impl<W> fmt::Debug for CallRequest<'_, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallRequest").field("target", &self.target).field("method", &self.method).finish_non_exhaustive()
+        f.debug_struct("CallRequest")
+            .field("target", &self.target)
+            .field("method", &self.method)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,7 +118,10 @@ impl Gateway {
     where
         W: FnOnce(&mut Writer) -> Result<()>,
     {
-        let target = request.target.split_once('/').and_then(|(workspace, client)| hub.registry.client(workspace, client));
+        let target = request
+            .target
+            .split_once('/')
+            .and_then(|(workspace, client)| hub.registry.client(workspace, client));
         let Some(target) = target else { return Err(gone(request.target)) };
         if target.queue.is_full() {
             target.queue.room().await;

@@ -94,7 +94,9 @@ impl Hub {
         Self {
             registry: Arc::new(Registry::new(&settings.limits)),
             gateway: Gateway::new(&settings),
-            handshakes: Arc::new(Semaphore::new(settings.limits.max_concurrent_connections.clamp(1, Semaphore::MAX_PERMITS))),
+            handshakes: Arc::new(Semaphore::new(
+                settings.limits.max_concurrent_connections.clamp(1, Semaphore::MAX_PERMITS),
+            )),
             limits: settings.limits,
             metrics: settings.metrics,
             root: encode_user(&UserInfo::root("*")),
@@ -114,7 +116,10 @@ impl Hub {
     /// # Errors
     /// `internal` before [`Hub::set_manager`].
     pub fn manager(&self) -> Result<Arc<dyn Management>> {
-        self.manager.get().cloned().ok_or_else(|| Error::new(ErrorKind::Internal, "the server has no manager yet"))
+        self.manager
+            .get()
+            .cloned()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "the server has no manager yet"))
     }
 
     /// Lets time pass for as long as the hub is there, and closes all connections when `signal` says so.

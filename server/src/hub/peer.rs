@@ -169,6 +169,10 @@ impl Caller {
 
 impl From<&Arc<Peer>> for Caller {
     fn from(peer: &Arc<Peer>) -> Self {
-        Self { user: Arc::clone(&peer.user), workspace: peer.workspace().to_owned(), peer: Some(Arc::clone(peer)) }
+        Self {
+            user: Arc::clone(&peer.user),
+            workspace: peer.workspace().to_owned(),
+            peer: Some(Arc::clone(peer)),
+        }
     }
 }

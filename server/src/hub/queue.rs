@@ -147,7 +147,9 @@ impl Queue {
         if waiting.end.is_some() {
             return Err(Refused::Closed);
         }
-        if waiting.items.len() >= self.max_items * room || waiting.bytes >= self.max_bytes.saturating_mul(room) {
+        if waiting.items.len() >= self.max_items * room
+            || waiting.bytes >= self.max_bytes.saturating_mul(room)
+        {
             waiting.senders_wait = true;
             return Err(Refused::Full(item));
         }

@@ -175,7 +175,8 @@ impl Registry {
         let name = peer.workspace();
         let owner = (peer.user.own_workspace() == name).then_some(peer.user.id.as_str());
         let workspace = table.workspaces.get(name).cloned();
-        let workspace = workspace.unwrap_or_else(|| Arc::new(Workspace::new(WorkspaceInfo::joined(name, owner))));
+        let workspace =
+            workspace.unwrap_or_else(|| Arc::new(Workspace::new(WorkspaceInfo::joined(name, owner))));
         let replaced = workspace.attach(peer, supersede, self.max_clients)?;
         table.workspaces.entry(name.to_owned()).or_insert(workspace);
         *table.connections.entry(peer.user.id.clone()).or_default() += 1;
@@ -264,7 +265,12 @@ impl Workspace {
         self.members.read().clients.is_empty() && !self.info.read().persistent
     }
 
-    fn attach(&self, peer: &Arc<Peer>, supersede: bool, max: usize) -> Result<Option<Arc<Peer>>, HandshakeError> {
+    fn attach(
+        &self,
+        peer: &Arc<Peer>,
+        supersede: bool,
+        max: usize,
+    ) -> Result<Option<Arc<Peer>>, HandshakeError> {
         let mut members = self.members.write();
         match members.clients.get(&peer.client_id) {
             Some(_) if !supersede => Err(HandshakeError::establish(format_args!(
@@ -304,7 +310,8 @@ impl Workspace {
         let count = members.counts.get(&service.client).copied().unwrap_or_default();
         let Members { services, counts, .. } = &mut *members;
         let own = |other: &Arc<Service>| other.client == service.client;
-        let announced = services.get("built-in").is_some_and(|list| list.iter().any(|s| s.client == service.client));
+        let announced =
+            services.get("built-in").is_some_and(|list| list.iter().any(|s| s.client == service.client));
         if !announced && !service.is_built_in() {
             return Err(AddError::NotAnnounced);
         }

@@ -145,7 +145,9 @@ mod tests {
     #[test]
     fn exactly_one_must_be_there() {
         let error = chosen(&["a", "b"], "exact").unwrap_err();
-        assert!(error.message().starts_with("AssertionError: Multiple services found for lab/*:calc, e.g. ["));
+        assert!(
+            error.message().starts_with("AssertionError: Multiple services found for lab/*:calc, e.g. [")
+        );
         assert_eq!(error.kind(), ErrorKind::Conflict);
         let error = chosen(&[], "exact").unwrap_err();
         assert_eq!(error.message(), "KeyError: 'Service not found: lab/*:calc@*'");

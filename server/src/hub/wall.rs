@@ -107,7 +107,9 @@ impl Hub {
     /// Tells those in other workspaces who talked with `peer` that it is gone, as their calls would wait in vain.
     pub(super) fn part(&self, peer: &Peer, event: &Bytes) {
         for address in peer.acquainted.take() {
-            let other = address.split_once('/').and_then(|(workspace, client)| self.registry.client(workspace, client));
+            let other = address
+                .split_once('/')
+                .and_then(|(workspace, client)| self.registry.client(workspace, client));
             let Some(other) = other else { continue };
             other.acquainted.forget(peer.address());
             if other.wants("client_disconnected") {

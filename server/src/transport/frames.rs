@@ -18,6 +18,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
+use crate::auth::handshake::close_reason;
 use crate::hub::Item;
 
 /// Bytes read at once. An idle connection holds this much, so it is small; a long frame is read in more pieces.
@@ -26,8 +27,6 @@ const READ_BUFFER: usize = 2 << 10;
 const COPIED: usize = 16 << 10;
 /// How long the other side has to answer a close frame.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// Bytes that a close frame has left for its reason.
-const REASON_MAX: usize = 123;
 
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
@@ -89,8 +88,7 @@ impl Writer {
             let text = serde_json::json!({"type": "error", "message": reason}).to_string();
             put(&mut out, TEXT, text.as_bytes());
         }
-        let cut = &reason[..reason.floor_char_boundary(REASON_MAX)];
-        let payload = [&code.to_be_bytes(), cut.as_bytes()].concat();
+        let payload = [&code.to_be_bytes(), close_reason(reason).as_bytes()].concat();
         put(&mut out, CLOSE, &payload);
         self.0.write_all(&out).await
     }
@@ -139,7 +137,11 @@ fn put(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
 struct ReadOnly(OwnedReadHalf);
 
 impl AsyncRead for ReadOnly {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }

@@ -44,7 +44,9 @@ async fn write(writer: &mut Writer, peer: &Peer) -> io::Result<()> {
         match peer.queue.next().await {
             Next::Batch(items) => writer.write(items).await?,
             Next::End(Ending::Cut) => return Err(io::ErrorKind::ConnectionAborted.into()),
-            Next::End(Ending::Close { code, reason, told }) => return writer.close(code, &reason, told).await,
+            Next::End(Ending::Close { code, reason, told }) => {
+                return writer.close(code, &reason, told).await;
+            }
         }
     }
 }
@@ -95,7 +97,7 @@ async fn read(state: &Arc<State>, reader: &mut Reader, peer: &Arc<Peer>) {
 /// Ends the connection from our side; the writer does it, and the reader must not be done before.
 async fn end(peer: &Peer, code: u16, reason: &str) {
     peer.queue.close(Ending::told(code, reason));
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[derive(Deserialize)]

@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message, error::Capac
 
 use crate::auth::{AuthMessage, HandshakeError, Identity};
 use crate::clock;
-use crate::hub::Peer;
 use crate::http::problem;
+use crate::hub::Peer;
 use crate::state::{State, VERSION};
 use crate::transport::frames::{self, Reader, Writer};
 use crate::transport::session::{self, LAST_WORDS};
@@ -123,7 +123,9 @@ async fn first_text(socket: &mut Reader, max: usize) -> Result<String, Handshake
         return match socket.next().await {
             Some(Ok(Message::Text(text))) if text.len() <= max => Ok(text.as_str().to_owned()),
             Some(Ok(Message::Text(text))) => Err(too_long(text.len(), max)),
-            Some(Err(SocketError::Capacity(CapacityError::MessageTooLong { size, .. }))) => Err(too_long(size, max)),
+            Some(Err(SocketError::Capacity(CapacityError::MessageTooLong { size, .. }))) => {
+                Err(too_long(size, max))
+            }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             _ => Err(HandshakeError::undecodable()),
         };

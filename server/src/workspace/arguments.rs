@@ -37,7 +37,8 @@ impl Arguments {
                 )));
             }
         }
-        let missing = parameters.iter().zip(&bound).find(|(p, value)| p.need == Need::Required && value.is_none());
+        let missing =
+            parameters.iter().zip(&bound).find(|(p, value)| p.need == Need::Required && value.is_none());
         match missing {
             Some((parameter, _)) => {
                 Err(invalid(format!("TypeError: Missing required argument: '{}'", parameter.name)))

@@ -42,7 +42,8 @@ pub(super) fn ping(mut call: Call) -> BoxFuture<'static, Result<Value>> {
                 .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
                 .ok_or_else(|| invalid("TypeError: argument 'timeout' must be a positive number"))?,
         };
-        let address = if client.contains('/') { client } else { format!("{}/{client}", call.caller.workspace) };
+        let address =
+            if client.contains('/') { client } else { format!("{}/{client}", call.caller.workspace) };
         let workspace = address.split('/').next().unwrap_or_default();
         call.need(Permission::Read, workspace)?;
         let user = call.hub.root_user();

@@ -62,7 +62,10 @@ impl Call {
     /// # Errors
     /// `invalid` for callers without one: what they ask for belongs to a connection.
     pub(super) fn peer(&self) -> Result<Arc<Peer>> {
-        self.caller.peer.clone().ok_or_else(|| Error::invalid("only connected clients can do this: connect first"))
+        self.caller
+            .peer
+            .clone()
+            .ok_or_else(|| Error::invalid("only connected clients can do this: connect first"))
     }
 
     /// # Errors
@@ -260,7 +263,10 @@ fn no_method(name: &str) -> Error {
 }
 
 fn config() -> Value {
-    Value::Map(Map::from_iter([("visibility", Value::from("public")), ("require_context", Value::Bool(true))]))
+    Value::Map(Map::from_iter([
+        ("visibility", Value::from("public")),
+        ("require_context", Value::Bool(true)),
+    ]))
 }
 
 fn service(function: impl Fn(usize, &Method) -> Value) -> Map {

@@ -79,7 +79,9 @@ fn refusal(error: AddError, name: &str, call: &Call) -> Error {
         AddError::Gone => Error::new(ErrorKind::PeerGone, "the connection has ended"),
         AddError::NotAnnounced => Error::new(
             ErrorKind::Conflict,
-            format!("RuntimeError: service '{name}' needs the client's `built-in` service: register that first"),
+            format!(
+                "RuntimeError: service '{name}' needs the client's `built-in` service: register that first"
+            ),
         ),
         AddError::Singleton => Error::new(
             ErrorKind::Conflict,
@@ -103,8 +105,13 @@ pub(super) fn unregister(call: &mut Call) -> Result<Value> {
     let peer = call.peer()?;
     let id = call.arguments.text(0, "service_id")?;
     let name = id.rsplit_once(':').map_or(id.as_str(), |(_, name)| name);
-    let prefixes = [format!("{}:{name}", peer.address()), format!("{}:{name}", peer.client_id), name.to_owned()];
-    let star = [format!("*:{name}"), format!("{}/*:{name}", peer.workspace()), format!("{}/{name}", peer.workspace())];
+    let prefixes =
+        [format!("{}:{name}", peer.address()), format!("{}:{name}", peer.client_id), name.to_owned()];
+    let star = [
+        format!("*:{name}"),
+        format!("{}/*:{name}", peer.workspace()),
+        format!("{}/{name}", peer.workspace()),
+    ];
     let plain = id.split('@').next().unwrap_or_default();
     let uri = ServiceUri {
         workspace: peer.workspace().to_owned(),
@@ -114,9 +121,8 @@ pub(super) fn unregister(call: &mut Call) -> Result<Value> {
     };
     let own = prefixes.iter().chain(&star).any(|form| form.split('@').next() == Some(plain));
     if !own {
-        let exists = ServiceUri::parse(&id, peer.workspace()).is_ok_and(|uri| {
-            uri.workspace == peer.workspace() && !call.hub.registry.find(&uri).is_empty()
-        });
+        let exists = ServiceUri::parse(&id, peer.workspace())
+            .is_ok_and(|uri| uri.workspace == peer.workspace() && !call.hub.registry.find(&uri).is_empty());
         if exists {
             return Err(denied(format!(
                 "PermissionError: Service '{id}' belongs to another client: only its owner may unregister it"
@@ -124,7 +130,8 @@ pub(super) fn unregister(call: &mut Call) -> Result<Value> {
         }
         return Err(not_found(&id, peer.workspace()));
     }
-    let service = call.hub.registry.find(&uri).into_iter().next().ok_or_else(|| not_found(&id, peer.workspace()))?;
+    let service =
+        call.hub.registry.find(&uri).into_iter().next().ok_or_else(|| not_found(&id, peer.workspace()))?;
     let workspace = call.hub.registry.workspace(peer.workspace());
     if !workspace.is_some_and(|workspace| workspace.remove_service(&service)) {
         return Err(not_found(&id, peer.workspace()));
@@ -264,7 +271,8 @@ fn complete(described: Value, service: &Service, base: &str) -> Result<Value> {
         _ => Map::new(),
     };
     config.insert("workspace", service.workspace.as_str());
-    config.insert("url", format!("{base}/{}/services/{}:{}", service.workspace, service.client, service.name));
+    config
+        .insert("url", format!("{base}/{}/services/{}:{}", service.workspace, service.client, service.name));
     let mut out = Map::from_iter([("config", Value::Map(config)), ("id", Value::from(service.id()))]);
     for (key, value) in described {
         if key != "id" {

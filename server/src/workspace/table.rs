@@ -83,7 +83,11 @@ pub(super) static METHODS: [Method; 15] = [
         description: "Makes a service of this client known in its workspace.",
         right: Permission::ReadWrite,
         parameters: &[
-            required("service", "object", "the description of the service; `id` is `workspace/client:service`"),
+            required(
+                "service",
+                "object",
+                "the description of the service; `id` is `workspace/client:service`",
+            ),
             optional("config", "object", "options of the registration"),
         ],
         handler: Handler::Now(services::register),
@@ -100,7 +104,11 @@ pub(super) static METHODS: [Method; 15] = [
         description: "Describes the services that the query asks for and the caller may see.",
         right: Permission::None,
         parameters: &[
-            optional("query", "", "a workspace, a service id with `*` for anything, or an object of such parts"),
+            optional(
+                "query",
+                "",
+                "a workspace, a service id with `*` for anything, or an object of such parts",
+            ),
             optional("include_unlisted", "boolean", "unlisted services of the own workspace, too"),
             optional("include_app_services", "boolean", "accepted for compatibility"),
             optional("prioritize_running_services", "boolean", "accepted for compatibility"),
@@ -166,7 +174,11 @@ pub(super) static METHODS: [Method; 15] = [
         description: "Creates a workspace that the caller owns.",
         right: Permission::None,
         parameters: &[
-            required("config", "object", "`id` (lower case letters, digits and hyphens), `name`, `description` ..."),
+            required(
+                "config",
+                "object",
+                "`id` (lower case letters, digits and hyphens), `name`, `description` ...",
+            ),
             optional("overwrite", "boolean", "replace one of the caller's own"),
         ],
         handler: Handler::Now(workspaces::create),

@@ -14,10 +14,11 @@ pub(super) fn generate(call: &mut Call) -> Result<Value> {
     let current = &call.caller.workspace;
     let workspace = request.workspace.as_deref().unwrap_or(current);
     let owner = call.hub.registry.workspace(workspace).is_some_and(|w| w.is_owned_by(&call.caller.user.id));
-    let user = grant(&call.caller.user, current, owner, &request, names::random()).map_err(|error| match error {
-        GrantError::Denied(text) => denied(format!("PermissionError: {text}")),
-        GrantError::Invalid(text) => invalid(format!("ValueError: {text}")),
-    })?;
+    let user =
+        grant(&call.caller.user, current, owner, &request, names::random()).map_err(|error| match error {
+            GrantError::Denied(text) => denied(format!("PermissionError: {text}")),
+            GrantError::Invalid(text) => invalid(format!("ValueError: {text}")),
+        })?;
     let token = call.manager.tokens.issue(&user, request.expires_in, clock::now());
     token.map(Value::from).map_err(|error| Error::new(polyfn_core::ErrorKind::Internal, error.to_string()))
 }
@@ -37,8 +38,9 @@ fn read(config: &Map) -> Result<TokenRequest> {
     };
     let expires_in = match config.get("expires_in") {
         None | Some(Value::Nil) => default.expires_in,
-        Some(value) => seconds(value)
-            .ok_or_else(|| invalid("ValueError: 'expires_in' must be a positive number of seconds".to_owned()))?,
+        Some(value) => seconds(value).ok_or_else(|| {
+            invalid("ValueError: 'expires_in' must be a positive number of seconds".to_owned())
+        })?,
     };
     let extra_scopes = match config.get("extra_scopes") {
         None | Some(Value::Nil) => Vec::new(),

@@ -62,7 +62,10 @@ fn check_free(call: &Call, id: &str, overwrite: bool) -> Result<()> {
     let owned = |workspace: &crate::hub::Workspace| workspace.is_owned_by(&user.id);
     if let Some(known) = call.hub.registry.workspace(id) {
         if !overwrite {
-            return Err(Error::new(ErrorKind::Conflict, format!("RuntimeError: Workspace already exists: {id}")));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("RuntimeError: Workspace already exists: {id}"),
+            ));
         }
         if !owned(&known) && !user.has_role("admin") {
             return Err(denied(format!(

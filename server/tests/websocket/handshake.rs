@@ -9,7 +9,7 @@ use crate::{start, token, token_until};
 
 fn told(code: u16, message: &str) -> Ended {
     let text = json!({"type": "error", "message": message}).to_string();
-    let reason = message[..message.floor_char_boundary(123)].to_owned();
+    let reason = message[..message.len().min(123)].to_owned();
     Ended { texts: vec![text], close: Some((code, reason)) }
 }
 
@@ -162,7 +162,10 @@ async fn a_reconnection_token_supersedes_and_keeps_what_is_registered() {
     assert_eq!(found.as_map().unwrap().text("id"), Some("lab-one/one:kept"));
     new.leave().await;
     let event = watcher.frame().await;
-    assert_eq!((event.kind.as_str(), event.argument.as_map().unwrap().text("id")), ("client_disconnected", Some("one")));
+    assert_eq!(
+        (event.kind.as_str(), event.argument.as_map().unwrap().text("id")),
+        ("client_disconnected", Some("one"))
+    );
     assert!(watcher.manager("get_service_info", vec!["kept".into()]).await.is_err());
 }
 

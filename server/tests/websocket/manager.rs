@@ -148,15 +148,20 @@ async fn a_service_needs_its_client_to_be_known_first() {
 #[tokio::test]
 async fn several_of_one_name_are_told_apart() {
     let running = start(Config::default()).await;
-    let (mut ann, mut bob) = (ann(&running).await, Peer::named(&running, "bob", &token(&running, "b", LAB)).await);
+    let (mut ann, mut bob) =
+        (ann(&running).await, Peer::named(&running, "bob", &token(&running, "b", LAB)).await);
     for peer in [&mut ann, &mut bob] {
         let service = peer.service("calc", &[]);
         peer.manager("register_service", vec![service]).await.unwrap();
     }
     let refused = ann.manager("get_service_info", vec!["calc".into()]).await.unwrap_err();
-    assert!(refused.starts_with("AssertionError: Multiple services found for lab-one/*:calc, e.g. ["), "{refused}");
+    assert!(
+        refused.starts_with("AssertionError: Multiple services found for lab-one/*:calc, e.g. ["),
+        "{refused}"
+    );
     for (mode, id) in [("first", "lab-one/ann:calc"), ("last", "lab-one/bob:calc")] {
-        let found = ann.manager("get_service_info", vec!["calc".into(), options(&[("mode", mode)])]).await.unwrap();
+        let found =
+            ann.manager("get_service_info", vec!["calc".into(), options(&[("mode", mode)])]).await.unwrap();
         assert_eq!(found.as_map().unwrap().text("id"), Some(id));
     }
     let single = Value::Map(Map::from_iter([

@@ -199,7 +199,8 @@ impl Peer {
     /// Answers a call with one value.
     pub(crate) async fn answer(&mut self, call: &Frame, value: Value) {
         let method = format!("{}.resolve", call.session.as_deref().unwrap());
-        let head = Map::from_iter([("type", "method"), ("to", &*call.from), ("from", ""), ("method", &*method)]);
+        let head =
+            Map::from_iter([("type", "method"), ("to", &*call.from), ("from", ""), ("method", &*method)]);
         let body = Map::from_iter([("args", Value::List(vec![value]))]);
         self.send(&Value::Map(head), Some(&Value::Map(body))).await;
     }

@@ -29,7 +29,10 @@ async fn a_frame_is_signed_by_the_server() {
     ]);
     ann.send(&Value::Map(forged), None).await;
     let call = bob.frame().await;
-    assert_eq!((call.from.as_str(), call.to.as_str(), call.ws.as_str()), ("lab-one/ann", "lab-one/bob", "lab-one"));
+    assert_eq!(
+        (call.from.as_str(), call.to.as_str(), call.ws.as_str()),
+        ("lab-one/ann", "lab-one/bob", "lab-one")
+    );
     let user = call.head.get("user").and_then(Value::as_map).unwrap();
     assert_eq!(user.text("id"), Some("ann"));
     assert!(!call.head.contains("ctx") && !call.head.contains("evil"), "{:?}", call.head);
@@ -138,7 +141,10 @@ async fn events_stay_in_their_workspace_and_system_events_are_the_servers() {
 
     ann.send(&event("news", "*"), None).await;
     let news = bob.frame().await;
-    assert_eq!((news.kind.as_str(), news.from.as_str(), news.to.as_str()), ("news", "lab-one/ann", "lab-one/*"));
+    assert_eq!(
+        (news.kind.as_str(), news.from.as_str(), news.to.as_str()),
+        ("news", "lab-one/ann", "lab-one/*")
+    );
     bob.manager("unsubscribe", vec!["news".into()]).await.unwrap();
     ann.send(&event("news", "*"), None).await;
     assert!(ann.is_quiet().await && bob.is_quiet().await);

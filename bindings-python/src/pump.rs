@@ -246,11 +246,12 @@ impl Pump {
                 link.release(handle);
                 Ok(())
             }
-            Event::Signal { kind, message, .. } => {
+            Event::Signal { kind, message, origin } => {
                 let interpreter = Interpreter::get(py)?;
                 let message = self
                     .with_keys(|keys| {
-                        Reader::new(&message).build(&mut Inbound::new(py, interpreter, keys, link))
+                        let mut inbound = Inbound::new(py, interpreter, keys, link);
+                        Reader::new(&message).from_peer(&origin).build(&mut inbound)
                     })
                     .map_err(|error| raised(py, &error))?;
                 self.tell(py, link, &format!("message:{kind}"), message)
@@ -284,7 +285,8 @@ impl Pump {
                 self.tell(py, link, "disconnected", reason.into_pyobject(py)?.into_any())
             }
             State::Closed { error } => {
-                self.own.lock().remove(&link.number);
+                let own = self.own.lock().remove(&link.number);
+                drop(own);
                 let opening = link.opening.lock().take();
                 let told = match opening {
                     Some(opening) => settle(py, opening.bind(py), &Err(exception(py, &error)?)),
@@ -356,10 +358,19 @@ impl Pump {
             id.and_then(|id| pending.remove(&id).map(|pending| (id, pending)))
         };
         let Some((id, pending)) = found else { return };
-        self.held.lock().retain(|held| held.id != id);
+        self.drop_held(id);
         if let Ok(connection) = pending.link.connection() {
             connection.forget_call(id);
         }
+    }
+
+    fn drop_held(&self, id: CallId) {
+        let held = {
+            let mut held = self.held.lock();
+            held.iter().position(|held| held.id == id).and_then(|at| held.remove(at))
+        };
+        // Without the lock: arguments may run code when they go.
+        drop(held);
     }
 
     /// The loop is closed: its connections end, nobody waits any longer.

@@ -34,6 +34,7 @@ class Server:
         self._closed = asyncio.Event()
         self._end: BaseException | None = None
         self._is_leaving = False
+        self._config: ObjectProxy | None = None
 
     async def _open(self, settings: dict[str, Any]) -> Server:
         self._client = await _native.connect(settings, self._on_event)
@@ -56,11 +57,14 @@ class Server:
 
         `workspace`, `client_id`, `user`, `public_base_url` and more.
         """
+        if self._config is not None:
+            return self._config
         about = self._manager.get("config")
         info = cast("ObjectProxy", self._native_client.connection_info)
         merged = ObjectProxy(cast("Mapping[str, Any]", about) if isinstance(about, Mapping) else {})
         merged.update(info)
         merged.setdefault("client_id", self.client_id)
+        self._config = merged
         return merged
 
     @property
@@ -268,7 +272,8 @@ class Server:
             self._events.fire("disconnected", str(data))
 
     def _reconnected(self) -> None:
-        """The server forgets subscriptions with the connection."""
+        """The server forgets subscriptions with the connection, and may say other things of itself."""
+        self._config = None
         if self._subscriptions:
             again = self._native_client.call(
                 _MANAGER, "services.default.subscribe", (sorted(self._subscriptions),)

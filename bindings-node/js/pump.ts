@@ -65,6 +65,12 @@ class Pump {
     if (this.#held === 0) this.#keeper.unref();
   }
 
+  /** How much is held; nothing of it may grow without end. */
+  counts(): { calls: number; served: number; connections: number; held: number } {
+    const [calls, served, connections] = [this.#calls.size, this.#served.size, this.#listeners.size];
+    return { calls, served, connections, held: this.#held };
+  }
+
   /** A number for a new connection. */
   attach(listener: Listener): number {
     this.#last += 1;

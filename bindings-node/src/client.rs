@@ -76,7 +76,7 @@ impl Shared {
             held.connection.close();
         }
         if let Some(runtime) = self.runtime.lock().take() {
-            runtime.stop(self.inbox.is_idle());
+            runtime.stop();
         }
     }
 }
@@ -132,7 +132,7 @@ impl Core {
         let mut runtime = self.shared.runtime.lock();
         let runtime = match &mut *runtime {
             Some(runtime) => runtime,
-            empty => empty.insert(Runtime::start(self.shared.inbox.idle.clone())?),
+            empty => empty.insert(Runtime::start(self.shared.inbox.open())?),
         };
         let intake = Arc::new(Intake::new(client, self.shared.inbox.clone()));
         // Held before it is opened, so that its first event finds it.

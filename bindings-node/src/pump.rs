@@ -12,7 +12,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode, 
 use parking_lot::Mutex;
 use polyfn_core::net::Sink;
 use polyfn_core::session::{Event, State};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// Wakes one environment. Weak: what keeps the process alive is decided in JavaScript, by what is open.
 pub(crate) type Wake = ThreadsafeFunction<(), UnknownReturnValue, (), Status, false, true>;
@@ -27,11 +27,10 @@ pub(crate) struct Inbox {
     queue: Mutex<VecDeque<(u32, Event)>>,
     events: AtomicUsize,
     bytes: AtomicUsize,
-    open: AtomicUsize,
+    /// Connections that are not closed yet.
+    open: watch::Sender<usize>,
     is_closed: AtomicBool,
     wake: Wake,
-    /// Told when the last connection is closed.
-    pub(crate) idle: Arc<Notify>,
 }
 
 impl Inbox {
@@ -40,10 +39,9 @@ impl Inbox {
             queue: Mutex::default(),
             events: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            open: AtomicUsize::new(0),
+            open: watch::Sender::new(0),
             is_closed: AtomicBool::new(false),
             wake,
-            idle: Arc::default(),
         }
     }
 
@@ -86,8 +84,9 @@ impl Inbox {
         self.events.load(Ordering::SeqCst) > MAX_EVENTS || self.bytes.load(Ordering::SeqCst) > MAX_BYTES
     }
 
-    pub(crate) fn is_idle(&self) -> bool {
-        self.open.load(Ordering::SeqCst) == 0
+    /// How many connections are not closed yet.
+    pub(crate) fn open(&self) -> watch::Receiver<usize> {
+        self.open.subscribe()
     }
 
     /// The environment ends: nothing is queued and nobody woken any longer.
@@ -116,7 +115,7 @@ pub(crate) struct Intake {
 
 impl Intake {
     pub(crate) fn new(client: u32, inbox: Arc<Inbox>) -> Self {
-        inbox.open.fetch_add(1, Ordering::SeqCst);
+        inbox.open.send_modify(|open| *open += 1);
         Self { client, inbox, is_paused: AtomicBool::new(false) }
     }
 
@@ -127,9 +126,7 @@ impl Intake {
 
     /// The connection never came to be.
     pub(crate) fn withdraw(&self) {
-        if self.inbox.open.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.inbox.idle.notify_one();
-        }
+        self.inbox.open.send_modify(|open| *open -= 1);
     }
 }
 

@@ -3,14 +3,13 @@
 //! One tokio runtime on one thread of its own, started at first use. It belongs to the environment, never to the
 //! process: a worker thread that ends takes its own connections along and nobody else's.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use polyfn_core::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{oneshot, watch};
 
 /// How long connections may take to say goodbye when the environment ends.
 const FAREWELL: Duration = Duration::from_millis(250);
@@ -23,8 +22,8 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    /// Starts the thread; `idle` is told when the last connection is closed.
-    pub(crate) fn start(idle: Arc<Notify>) -> Result<Self> {
+    /// Starts the thread; `open` says how many connections are not closed yet.
+    pub(crate) fn start(mut open: watch::Receiver<usize>) -> Result<Self> {
         let failed = |error: std::io::Error| {
             Error::new(ErrorKind::Internal, format!("the thread for connections did not start: {error}"))
         };
@@ -36,9 +35,8 @@ impl Runtime {
             .name("polyfn".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
-                    if stopped.await.is_ok() {
-                        let _ = tokio::time::timeout(FAREWELL, idle.notified()).await;
-                    }
+                    let _ = stopped.await;
+                    let _ = tokio::time::timeout(FAREWELL, open.wait_for(|open| *open == 0)).await;
                 });
                 runtime.shutdown_background();
                 drop(ending);
@@ -52,14 +50,10 @@ impl Runtime {
         &self.handle
     }
 
-    /// Ends the thread: at once when nothing is connected, else when everybody has said goodbye or time is up.
-    pub(crate) fn stop(self, is_idle: bool) {
+    /// Ends the thread when every connection has said goodbye, or time is up.
+    pub(crate) fn stop(self) {
         let Self { stop, ended, .. } = self;
-        if is_idle {
-            drop(stop);
-        } else {
-            let _ = stop.send(());
-        }
+        let _ = stop.send(());
         let end = ended.recv_timeout(FAREWELL * 2);
         debug_assert_ne!(end, Err(RecvTimeoutError::Timeout), "the thread for connections did not end");
     }

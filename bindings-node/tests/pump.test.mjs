@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connectToServer } from "../lib/index.js";
+import { pump } from "../lib/pump.js";
 import { COMMON_JS, PACKAGE, runProgram, serverForFile, startServer } from "./server.mjs";
 
 const server = await serverForFile();
@@ -134,6 +135,43 @@ test("more events than one turn takes, and a value larger than the tape", async 
   const bytes = Buffer.alloc(5_000_000, "polyfn");
   assert.ok(bytes.equals(await echo(bytes)));
   await api.disconnect();
+});
+
+test("events that pile up make the connection wait, and none is lost", async () => {
+  const api = await connectToServer({ server_url: server.url });
+  await api.registerService({ id: "s", echo: (value) => value });
+  const { echo } = await api.getService("s");
+  const calls = Array.from({ length: 30_000 }, (_, number) => echo(number));
+  // This thread stands still while answers arrive: more than may wait in memory.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  const sum = (await Promise.all(calls)).reduce((total, number) => total + number, 0);
+  assert.equal(sum, (30_000 * 29_999) / 2);
+  await api.disconnect();
+});
+
+test("what is not needed any longer is let go", async () => {
+  const api = await connectToServer({ server_url: server.url });
+  const callback = (number) => number + 1;
+  await api.registerService({
+    id: "s",
+    call: (fn) => fn(1),
+    make: () => () => 2,
+    fail: () => Promise.reject(new Error("x")),
+  });
+  const service = await api.getService("s");
+  assert.equal(await service.call(callback), 2);
+  const before = pump().counts();
+  for (let round = 0; round < 50; round += 1) {
+    assert.equal(await service.call(callback), 2);
+    await assert.rejects(service.call(Symbol("s"), callback));
+    await assert.rejects(service.fail(callback));
+  }
+  await api.echo("the last release has arrived before this answer");
+  assert.deepEqual(pump().counts(), before);
+  await api.unregisterService("s");
+  await api.disconnect();
+  const { calls, served, connections, held } = pump().counts();
+  assert.deepEqual({ calls, served, connections, held }, { calls: 0, served: 0, connections: 0, held: 0 });
 });
 
 test("a client comes back after the server, and its services with it", async () => {

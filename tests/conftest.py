@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import signal
 
 import pytest
 from runner import known, peers, servers, tokens
+
+
+def pytest_configure() -> None:
+    """Ended from outside, the run still stops the servers that it has started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

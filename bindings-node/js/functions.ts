@@ -100,7 +100,8 @@ export function bindKeywords(served: Served, args: unknown[], keywords: Record<s
   served.parameters ??= parametersOf(served.call);
   const { names } = served.parameters;
   const name = served.call.name || "the function";
-  const left: Record<string, unknown> = {};
+  // Without a prototype, so that no key of a peer's means more than a key.
+  const left: Record<string, unknown> = Object.create(null);
   const positional = args.length;
   for (const [key, value] of Object.entries(keywords)) {
     const at = names.indexOf(key);

@@ -216,7 +216,7 @@ class Pump {
   ) {
     try {
       const [value] = this.#decoder.run(call.client, tape, at, text, beside, first);
-      if (isResolved) call.resolve(value);
+      if (isResolved) call.resolve(withoutThen(value));
       else call.reject(value);
     } catch (error) {
       call.reject(error);
@@ -258,6 +258,17 @@ class Pump {
         throw errorOf("internal", `a batch of events is torn: unknown kind ${kind}`);
     }
   }
+}
+
+/** A member `then` would make a promise of the whole value, which never ends: it is reached as `then_`. */
+function withoutThen(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const open = value as { then?: unknown; then_?: unknown };
+  if (typeof open.then === "function") {
+    open.then_ = open.then;
+    delete open.then;
+  }
+  return value;
 }
 
 function parse(json: unknown): Record<string, unknown> {

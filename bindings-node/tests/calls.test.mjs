@@ -172,6 +172,13 @@ test("remote functions say what they are", async () => {
   assert.deepEqual(fn.__schema__, { name: "fn", parameters: { type: "object" } });
 });
 
+test("a member named `then` does not make a promise of its service", async () => {
+  await api.registerService({ id: "thenable", then: (value) => `then ${value}`, other: () => "other" });
+  const found = await api.getService("thenable");
+  assert.equal(await found.other(), "other");
+  assert.equal(await found.then_(1), "then 1");
+});
+
 test("callbacks run while the call does", async () => {
   const seen = [];
   assert.deepEqual(await service.repeat((number) => seen.push(number), 3), [1, 2, 3]);

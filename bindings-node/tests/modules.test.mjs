@@ -81,7 +81,7 @@ test("keywords without a parameter go to one that is taken apart", () => {
     a: 2,
     b: 3,
   });
-  assert.deepEqual(args, [1, { a: 2, b: 3 }]);
+  assert.deepEqual(JSON.stringify(args), '[1,{"a":2,"b":3}]');
 });
 
 test("names in both cases", () => {

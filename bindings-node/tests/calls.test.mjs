@@ -173,6 +173,7 @@ test("remote functions say what they are", async () => {
 });
 
 test("a member named `then` does not make a promise of its service", async () => {
+  // biome-ignore lint/suspicious/noThenProperty: such a member is what this is about
   await api.registerService({ id: "thenable", then: (value) => `then ${value}`, other: () => "other" });
   const found = await api.getService("thenable");
   assert.equal(await found.other(), "other");

@@ -7,7 +7,7 @@ use crate::build;
 use crate::child;
 use crate::failure::Outcome;
 use crate::layout::{Layout, Profile};
-use crate::step::{Summary, command, run as run_step};
+use crate::step::Summary;
 use crate::tools;
 
 const PARTS: [&str; 6] = ["rust", "python", "node", "types", "wasm", "fuzz"];
@@ -85,9 +85,6 @@ fn set_up(layout: &Layout) -> Outcome<String> {
 fn build_packages(layout: &Layout) -> Outcome<String> {
     build::compile(layout, Profile::Dev, &["polyfn-server", "polyfn-python", "polyfn-node"])?;
     build::examples(layout)?;
-    // the client program and the examples in Rust, which the shared tests start
-    let arguments = ["build", "--package", "polyfn-core", "--features", "net", "--examples"];
-    run_step(command(&layout.root, "cargo", &arguments))?;
     build::in_place(layout, Profile::Dev)?;
     Ok(String::new())
 }

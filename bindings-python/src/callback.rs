@@ -165,6 +165,8 @@ impl Finish {
     fn __call__(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = task.py();
         self.job.pump.drop_task(self.key);
-        self.job.answer(py, task.call_method0(intern!(py, "result")))
+        // What must not be caught the loop has seen already, from the task itself.
+        let _ = self.job.answer(py, task.call_method0(intern!(py, "result")));
+        Ok(())
     }
 }

@@ -139,6 +139,7 @@ impl Resume {
         let coroutine = self.parts.lock().as_ref().map(|parts| parts.coroutine.clone_ref(py));
         match coroutine {
             Some(coroutine) => coroutine.bind(py).getattr(name),
+            None if matches!(name, "__name__" | "__qualname__") => Ok("ended".into_pyobject(py)?.into_any()),
             None => Err(PyAttributeError::new_err(name.to_owned())),
         }
     }

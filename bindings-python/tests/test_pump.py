@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
+import time
 import weakref
 
 import polyfn
@@ -281,3 +282,32 @@ async def test_calls_without_a_loop(offer):
             service.echo(1)
 
     await asyncio.to_thread(outside)
+
+
+def test_heartbeats_go_on_while_python_computes(server_url):
+    """The tokio thread needs neither the loop nor the GIL to tell the caller that its function still runs."""
+
+    def compute(seconds):
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            pass
+        return "done"
+
+    async def call(address, token, answers):
+        async with polyfn.connect_to_server(
+            server_url, workspace=address[0], token=token, method_timeout=0.4
+        ) as caller:
+            service = await caller.get_service(f"{address[0]}/{address[1]}:busy")
+            answers.append(await service.compute(1.2))
+
+    async def main():
+        answers = []
+        async with polyfn.connect_to_server(server_url) as owner:
+            await owner.register_service({"id": "busy", "compute": compute})
+            arguments = ((owner.workspace, owner.client_id), await owner.generate_token(), answers)
+            thread = threading.Thread(target=lambda: asyncio.run(call(*arguments)))
+            thread.start()
+            await asyncio.to_thread(thread.join)
+        assert answers == ["done"]
+
+    asyncio.run(main())

@@ -25,7 +25,7 @@ fn function(handle: u64) -> Value {
 }
 
 /// The server's message that a client has gone.
-fn gone(from: Option<&str>, id: &str) -> bytes::Bytes {
+pub(crate) fn gone(from: Option<&str>, id: &str) -> bytes::Bytes {
     let data = Map::from_iter([("id", id), ("workspace", "lab")]);
     let mut message = Map::from_iter([("type", Value::from("client_disconnected")), ("to", "*".into())]);
     if let Some(from) = from {

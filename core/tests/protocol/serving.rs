@@ -8,7 +8,7 @@ use polyfn_core::session::{Event, Invocation, Options, Session};
 use polyfn_core::wire::Route;
 use polyfn_core::{Error, ErrorKind, Function, Map, Value};
 
-use crate::calling::rejection;
+use crate::calling::{gone, rejection};
 use crate::joining::{events, offer, service};
 use crate::manager::{MANAGER, body, delivered, header, joined};
 
@@ -275,6 +275,24 @@ fn functions_in_results_stay_for_their_receiver_until_unused() {
 }
 
 #[test]
+fn functions_in_results_go_with_their_receiver() {
+    let mut session = session(&[public("calc", 1, &["make"])]);
+    for (caller, handle) in [("lab/other", 70), ("lab/another", 71)] {
+        session.receive(&called(caller, "services.calc.make", &[], &star()), NOW).unwrap();
+        let run = invoked(&mut session).run.unwrap();
+        let mut draft = session.begin_reply(run).unwrap();
+        Value::Function(Function { handle, ..Function::default() }).walk(&mut draft.writer).unwrap();
+        session.finish_reply(draft, NOW);
+    }
+    session.receive(&called("lab/other", "services.calc.make", &[], &star()), NOW).unwrap();
+    let run = invoked(&mut session).run.unwrap();
+    session.receive(&gone(None, "other"), NOW).unwrap();
+    assert!(matches!(&events(&mut session)[..], [Event::Released(70), Event::Signal { .. }]));
+    assert!(session.begin_reply(run).is_none(), "nobody waits for it");
+    assert_eq!((session.statistics().kept, session.statistics().runs), (1, 0));
+}
+
+#[test]
 fn too_many_runs_and_kept_functions_are_refused() {
     let options = Options { max_runs: 1, max_kept: 1, ..Options::default() };
     let mut session = with_options(&[public("calc", 1, &["make"])], options);
@@ -317,9 +335,14 @@ fn the_built_in_service_answers_by_itself() {
 
 #[test]
 fn a_message_in_parts_is_taken_from_its_sender_only() {
-    let mut session = session(&[public("calc", 1, &["add"])]);
+    let mut session = session(&[service(
+        "calc",
+        &[("visibility", "public".into()), ("require_context", true.into())],
+        1,
+        &["add"],
+    )]);
     // Its own first segment claims another sender; what counts is who brought the parts.
-    let long = called("lab/root", "services.calc.add", &[Value::from("x".repeat(5000))], &star());
+    let long = called("elsewhere/root", "services.calc.add", &[Value::from("x".repeat(5000))], &star());
     let (first, second) = (long.slice(..3000), long.slice(3000..));
     let mut part = |from: &str, name: &str, args: &[Value]| {
         let method = format!("services.built-in.message_cache.{name}");
@@ -349,6 +372,13 @@ fn a_message_in_parts_is_taken_from_its_sender_only() {
         let (ends, calls) = part("lab/other", "process", std::slice::from_ref(&key));
         assert_eq!(ends, [end]);
         let callers: Vec<&str> = calls.iter().map(|call| call.payload.origin.from.as_str()).collect();
+        for call in &calls {
+            let context = Reader::new(call.context.as_ref().unwrap()).value().unwrap();
+            let context = context.as_map().unwrap();
+            assert_eq!((context.text("from"), context.text("ws")), (Some("lab/other"), Some("lab")));
+            let user = context.get("user").and_then(Value::as_map).and_then(|user| user.text("id"));
+            assert_eq!(user, Some("user of lab/other"));
+        }
         assert_eq!(callers, if end == "S.resolve" { vec!["lab/other"] } else { vec![] });
     }
     let heartbeat = [Value::from("C"), true.into()];

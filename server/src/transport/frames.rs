@@ -41,13 +41,22 @@ pub(super) struct Reader(WebSocketStream<ReadOnly>);
 pub(super) struct Writer(OwnedWriteHalf);
 
 /// The two halves of `stream`, of which `read` was read already.
-pub(super) async fn split(stream: TcpStream, read: Vec<u8>, max_frame: usize) -> (Reader, Writer) {
+///
+/// Until [`Reader::trust`] no more than `first` bytes are taken in.
+pub(super) async fn split(
+    stream: TcpStream,
+    read: Vec<u8>,
+    first: usize,
+    max_frame: usize,
+) -> (Reader, Writer) {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_frame_size(Some(max_frame))
         .max_message_size(Some(max_frame));
     let (reader, writer) = stream.into_split();
-    let socket = WebSocketStream::from_partially_read(ReadOnly(reader), read, Role::Server, Some(config));
+    let left = Some(first.saturating_sub(read.len()));
+    let source = ReadOnly { socket: reader, left };
+    let socket = WebSocketStream::from_partially_read(source, read, Role::Server, Some(config));
     (Reader(socket.await), Writer(writer))
 }
 
@@ -58,6 +67,11 @@ impl Reader {
     /// Nothing is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> Option<Result<Message, SocketError>> {
         self.0.next().await
+    }
+
+    /// Lets frames of any allowed length come: it is known now who sends them.
+    pub(super) fn trust(&mut self) {
+        self.0.get_mut().left = None;
     }
 }
 
@@ -97,7 +111,7 @@ impl Writer {
 /// Lets the other side hear our last words: what is closed with unread bytes is torn down at once, and what was on
 /// its way with it. So we read on, for a moment, whatever comes.
 pub(super) async fn drain(reader: Reader, mut writer: Writer) {
-    let mut stream = reader.0.into_inner().0;
+    let mut stream = reader.0.into_inner().socket;
     _ = timeout(GOODBYE, async {
         _ = writer.0.shutdown().await;
         let mut scrap = vec![0; 64 << 10];
@@ -134,7 +148,11 @@ fn put(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
 
 /// The socket as tungstenite sees it. What it writes by itself (pongs, answers to a close) goes nowhere: our writer
 /// does that.
-struct ReadOnly(OwnedReadHalf);
+struct ReadOnly {
+    socket: OwnedReadHalf,
+    /// Bytes that may still come from somebody unknown.
+    left: Option<usize>,
+}
 
 impl AsyncRead for ReadOnly {
     fn poll_read(
@@ -142,7 +160,16 @@ impl AsyncRead for ReadOnly {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        let count = buf.filled().len() - before;
+        if let Some(left) = &mut self.left {
+            match left.checked_sub(count) {
+                Some(rest) => *left = rest,
+                None => return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into())),
+            }
+        }
+        read
     }
 }
 

@@ -1,5 +1,6 @@
 //! `GET /ws`: the upgrade, and the first message by which a client says who it is.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -12,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::{Error as SocketError, Message, error::CapacityError};
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use crate::auth::{AuthMessage, HandshakeError, Identity};
 use crate::clock;
@@ -22,6 +23,8 @@ use crate::state::{State, VERSION};
 use crate::transport::frames::{self, Reader, Writer};
 use crate::transport::session::{self, LAST_WORDS};
 
+/// Bytes around the first message: its head, and a ping or two before it.
+const FRAME_HEADS: usize = 1 << 10;
 /// What belongs into the first message and not into a URL, where it would end up in logs.
 const MISPLACED: [&str; 4] = ["workspace", "client_id", "token", "reconnection_token"];
 
@@ -76,10 +79,13 @@ fn has_credentials(query: &str) -> bool {
 async fn serve(state: Arc<State>, stream: TcpStream, read: Vec<u8>, misplaced: bool) {
     let _open = state.metrics.connections.hold();
     let signal = state.shutdown.for_session();
-    let (mut reader, writer) = frames::split(stream, read, state.config.limits.max_frame_size).await;
+    let limits = &state.config.limits;
+    let (first, any) = (limits.max_auth_size.saturating_add(FRAME_HEADS), limits.max_frame_size);
+    let (mut reader, writer) = frames::split(stream, read, first, any).await;
     let joined = if misplaced { Err(HandshakeError::legacy()) } else { join(&state, &mut reader).await };
     match joined {
         Ok(peer) => {
+            reader.trust();
             session::run(&state, reader, writer, &peer).await;
             state.metrics.clients.decrement();
             tracing::debug!(client = peer.address(), "disconnected");
@@ -122,9 +128,10 @@ async fn first_text(socket: &mut Reader, max: usize) -> Result<String, Handshake
     loop {
         return match socket.next().await {
             Some(Ok(Message::Text(text))) if text.len() <= max => Ok(text.as_str().to_owned()),
-            Some(Ok(Message::Text(text))) => Err(too_long(text.len(), max)),
-            Some(Err(SocketError::Capacity(CapacityError::MessageTooLong { size, .. }))) => {
-                Err(too_long(size, max))
+            Some(Ok(Message::Text(_))) => Err(too_long(max)),
+            Some(Err(SocketError::Capacity(_))) => Err(too_long(max)),
+            Some(Err(SocketError::Io(error))) if error.kind() == io::ErrorKind::FileTooLarge => {
+                Err(too_long(max))
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             _ => Err(HandshakeError::undecodable()),
@@ -132,8 +139,8 @@ async fn first_text(socket: &mut Reader, max: usize) -> Result<String, Handshake
     }
 }
 
-fn too_long(found: usize, max: usize) -> HandshakeError {
-    HandshakeError::refused(format!("Authentication message too long: {found} bytes, {max} are allowed"))
+fn too_long(max: usize) -> HandshakeError {
+    HandshakeError::refused(format!("Authentication message too long: {max} bytes are allowed"))
 }
 
 /// `connection_info`, with its fields in the order of the protocol.

@@ -8,7 +8,7 @@ use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::Permission;
-use crate::hub::{AddError, CallRequest, Caller, Hub, Service};
+use crate::hub::{AddError, CallRequest, Caller, Hub, Peer, Service};
 use crate::workspace::arguments::{denied, invalid};
 use crate::workspace::manager::Call;
 use crate::workspace::query::Query;
@@ -104,34 +104,7 @@ fn refusal(error: AddError, name: &str, call: &Call) -> Error {
 pub(super) fn unregister(call: &mut Call) -> Result<Value> {
     let peer = call.peer()?;
     let id = call.arguments.text(0, "service_id")?;
-    let name = id.rsplit_once(':').map_or(id.as_str(), |(_, name)| name);
-    let prefixes =
-        [format!("{}:{name}", peer.address()), format!("{}:{name}", peer.client_id), name.to_owned()];
-    let star = [
-        format!("*:{name}"),
-        format!("{}/*:{name}", peer.workspace()),
-        format!("{}/{name}", peer.workspace()),
-    ];
-    let plain = id.split('@').next().unwrap_or_default();
-    let uri = ServiceUri {
-        workspace: peer.workspace().to_owned(),
-        client: peer.client_id.clone(),
-        service: name.split('@').next().unwrap_or_default().to_owned(),
-        app: "*".to_owned(),
-    };
-    let own = prefixes.iter().chain(&star).any(|form| form.split('@').next() == Some(plain));
-    if !own {
-        let exists = ServiceUri::parse(&id, peer.workspace())
-            .is_ok_and(|uri| uri.workspace == peer.workspace() && !call.hub.registry.find(&uri).is_empty());
-        if exists {
-            return Err(denied(format!(
-                "PermissionError: Service '{id}' belongs to another client: only its owner may unregister it"
-            )));
-        }
-        return Err(not_found(&id, peer.workspace()));
-    }
-    let service =
-        call.hub.registry.find(&uri).into_iter().next().ok_or_else(|| not_found(&id, peer.workspace()))?;
+    let service = own_service(call, &peer, &id)?;
     let workspace = call.hub.registry.workspace(peer.workspace());
     if !workspace.is_some_and(|workspace| workspace.remove_service(&service)) {
         return Err(not_found(&id, peer.workspace()));
@@ -144,6 +117,37 @@ pub(super) fn unregister(call: &mut Call) -> Result<Value> {
         call.hub.emit(peer.workspace(), "service_removed", Value::Map(service.info.clone()));
     }
     Ok(Value::Nil)
+}
+
+/// The service of `peer` that `id` means.
+fn own_service(call: &Call, peer: &Peer, id: &str) -> Result<Arc<Service>> {
+    let own = own_name(id, peer).map(|name| ServiceUri {
+        workspace: peer.workspace().to_owned(),
+        client: peer.client_id.clone(),
+        service: name.to_owned(),
+        app: "*".to_owned(),
+    });
+    if let Some(service) = own.and_then(|uri| call.hub.registry.find(&uri).into_iter().next()) {
+        return Ok(service);
+    }
+    let uri = ServiceUri::parse(id, peer.workspace()).ok();
+    let of_others =
+        uri.filter(|uri| uri.workspace == peer.workspace()).map(|uri| call.hub.registry.find(&uri));
+    if of_others.is_some_and(|found| !found.is_empty()) {
+        return Err(denied(format!(
+            "PermissionError: Service '{id}' belongs to another client: only its owner may unregister it"
+        )));
+    }
+    Err(not_found(id, peer.workspace()))
+}
+
+/// The service's own name in an id that may mean a service of `peer`.
+fn own_name<'a>(id: &'a str, peer: &Peer) -> Option<&'a str> {
+    let id = id.split('@').next().unwrap_or_default();
+    let rest = id.strip_prefix(peer.workspace()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(id);
+    let named = [peer.client_id.as_str(), "*"];
+    let name = named.iter().find_map(|client| rest.strip_prefix(client)?.strip_prefix(':'));
+    name.or_else(|| (!rest.contains(['/', ':'])).then_some(rest)).filter(|name| *name != "*")
 }
 
 fn not_found(id: &str, workspace: &str) -> Error {

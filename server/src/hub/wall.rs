@@ -75,7 +75,9 @@ impl Hub {
     ) -> Result<(), Error> {
         let target = target.ok_or_else(|| refused(relayed))?;
         let header = Header::parse(&relayed.frame)?;
-        let Some(path) = header.method.strip_prefix("services.") else {
+        // objects given away as interfaces are services only in name: they belong to the two who talk
+        let service = header.method.strip_prefix("services.").filter(|path| !path.starts_with("_rintf_"));
+        let Some(path) = service else {
             let known = target.acquainted.knows(peer.address());
             return if known { Ok(()) } else { Err(refused(relayed)) };
         };

@@ -84,7 +84,7 @@ export class OverloadedError extends RpcError {
   static override readonly code = "overloaded";
 }
 /** The caller gave up. */
-export class CancelledError extends RpcError {
+export class CallCancelledError extends RpcError {
   static override readonly code = "cancelled";
 }
 /** The function itself failed. */
@@ -105,7 +105,7 @@ const CLASSES: (typeof RpcError)[] = [
   InvalidError,
   ConflictError,
   OverloadedError,
-  CancelledError,
+  CallCancelledError,
   RemoteError,
   InternalError,
 ];

@@ -24,7 +24,7 @@ export {
 } from "./client.js";
 export { Extension } from "./decode.js";
 export {
-  CancelledError,
+  CallCancelledError,
   ConflictError,
   type ErrorCode,
   InternalError,

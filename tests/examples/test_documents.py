@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import subprocess
 import sys
 import urllib.request
@@ -82,3 +83,20 @@ async def test_the_service_of_the_contract_answers(polyfn_server):
 
         assert await asyncio.to_thread(text, "/") == "Welcome"
         assert await asyncio.to_thread(text, "/api/v1/users") == '{"users":["alice","bob"]}'
+
+
+def test_the_table_of_errors_names_every_class_of_both_packages():
+    table = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    written = {row[0]: (row[3], row[4]) for row in rows if len(row) == 5 and row[3].endswith("Error")}
+
+    in_python = {kind.code: kind.__name__ for kind in polyfn.RpcError.__subclasses__()}
+    code = (
+        "import * as polyfn from 'polyfn';"
+        "const kinds = Object.values(polyfn).filter((value) => value.prototype instanceof polyfn.RpcError);"
+        "console.log(JSON.stringify(kinds.map((kind) => [new kind('x').code, kind.name])));"
+    )
+    command = ["node", "--input-type=module", "-e", code]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {code: name for code, (name, _) in written.items()} == in_python
+    assert {code: name for code, (_, name) in written.items()} == dict(json.loads(printed))

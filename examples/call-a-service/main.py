@@ -18,7 +18,9 @@ async def greet(name, greeting="Hello"):
 
 async def main():
     async with connect_to_server({"server_url": SERVER}) as owner:
-        await owner.register_service({"id": "tools", "config": {"visibility": "public"}, "add": add, "greet": greet})
+        await owner.register_service(
+            {"id": "tools", "config": {"visibility": "public"}, "add": add, "greet": greet}
+        )
         async with connect_to_server({"server_url": SERVER}) as caller:
             tools = await caller.get_service(f"{owner.config.workspace}/tools")
             print(await tools.add(1, 2))

@@ -15,7 +15,12 @@ await server.registerService({
 });
 
 const base = `${url}/${server.config.workspace}/apps/shop`;
-for (const [path, method] of [["/", "GET"], ["/greet?ann", "GET"], ["/items", "POST"], ["/elsewhere", "GET"]]) {
+for (const [path, method] of [
+  ["/", "GET"],
+  ["/greet?ann", "GET"],
+  ["/items", "POST"],
+  ["/elsewhere", "GET"],
+]) {
   const response = await fetch(base + path, { method });
   console.log(response.status, await response.text());
 }

@@ -83,7 +83,12 @@ impl State {
             manager_id: manager_id.clone(),
             public_base_url: public_base_url.clone(),
         }));
-        hub.set_manager(Arc::new(Manager::new(Arc::clone(&tokens), &config.limits, &manager_id, &public_base_url)?));
+        hub.set_manager(Arc::new(Manager::new(
+            Arc::clone(&tokens),
+            &config.limits,
+            &manager_id,
+            &public_base_url,
+        )?));
         let anonymous = UserInfo::anonymous_http();
         Ok(Self {
             manager_id,

@@ -93,13 +93,17 @@ impl Run {
         let from = header.from;
         let derived = |end: &str| ReplyTo { to: from.to_owned(), method: format!("{session}.{end}") };
         let workspace = from.split('/').next().unwrap_or_default();
-        let written =
-            |stub: &Stub| ReplyTo { to: absolute(&stub.target, workspace), method: stub.method.clone() };
+        // A reply goes back to its caller and nowhere else: we would speak to a third peer with our own rights.
+        let written = |stub: &Stub| {
+            let to = absolute(&stub.target, workspace);
+            let is_reply = to == from && !stub.method.starts_with("services.");
+            is_reply.then(|| ReplyTo { to, method: stub.method.clone() })
+        };
         let (resolve, reject, heartbeat) = match &body.reply {
             Reply::None => return None,
             Reply::Session => (derived("resolve"), derived("reject"), Some(derived("heartbeat"))),
             Reply::Methods { resolve, reject, heartbeat } => {
-                (written(resolve), written(reject), heartbeat.as_deref().map(written))
+                (written(resolve)?, written(reject)?, heartbeat.as_deref().and_then(written))
             }
         };
         let seconds = body.interval.filter(|seconds| seconds.is_finite() && *seconds > 0.0);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use polyfn_core::codec::{Reader, Walk};
+use polyfn_core::codec::{Reader, Stub, Walk};
 use polyfn_core::session::{Event, Invocation, Options, Session};
 use polyfn_core::wire::Route;
 use polyfn_core::{Error, ErrorKind, Function, Map, Value};
@@ -400,4 +400,30 @@ fn parts_that_nobody_completes_are_forgotten_in_time() {
     }
     assert_eq!(left.last(), Some(&0));
     assert!(left.contains(&1), "the newer one stayed longer: {left:?}");
+}
+
+#[test]
+fn a_written_promise_leads_back_to_its_caller_only() {
+    let calc = public("calc", 1, &["add"]);
+    let stub = |target: &str, method: &str| {
+        Value::from(Stub { target: target.to_owned(), method: method.to_owned(), ..Stub::default() })
+    };
+    for (target, method, answers) in [
+        ("other", "S.resolve", true),
+        ("lab/other", "S.resolve", true),
+        ("victim", "services.secret.delete", false),
+        ("elsewhere/victim", "S.resolve", false),
+        ("other", "services.secret.delete", false),
+    ] {
+        let mut session = session(std::slice::from_ref(&calc));
+        let promise =
+            Map::from_iter([("resolve", stub(target, method)), ("reject", stub("other", "S.reject"))]);
+        let more = [("promise", Value::Map(promise))];
+        session.receive(&called("lab/other", "services.calc.add", &[], &more), NOW).unwrap();
+        assert_eq!(invoked(&mut session).run.is_some(), answers, "{target} {method}");
+        let ping = called("lab/other", "services.built-in.ping", &["ping".into()], &more);
+        session.receive(&ping, NOW).unwrap();
+        let sent = session.poll_send().map(|sent| sent.to);
+        assert_eq!(sent.as_deref(), answers.then_some("lab/other"), "{target} {method}");
+    }
 }

@@ -55,12 +55,13 @@ impl Session {
         header: &Header<'_>,
         payload: &Payload,
         run: Option<&Run>,
+        frame_len: usize,
         now: Time,
     ) {
         let answer = match number {
             PING => ping(payload),
             GET_SERVICE => self.describe_service(header, payload),
-            _ => self.cache_part(number, header, payload, now),
+            _ => self.cache_part(number, header, payload, frame_len, now),
         };
         let Some(run) = run else { return };
         match answer {
@@ -82,6 +83,7 @@ impl Session {
         number: Handle,
         header: &Header<'_>,
         payload: &Payload,
+        frame_len: usize,
         now: Time,
     ) -> Result<Bytes> {
         let names: &[&str] = match number {
@@ -102,14 +104,14 @@ impl Session {
         let from = header.from;
         match number {
             CREATE => self.chunks.create(from, &key, arguments.flag(2), now)?,
-            APPEND => self.chunks.set(from, &key, None, arguments.data(1)?, now)?,
+            APPEND => self.chunks.set(from, &key, None, arguments.part(1, frame_len)?, now)?,
             SET => {
                 let index = match arguments.0.get(1) {
                     Some(Value::Int(index)) => usize::try_from(*index).ok(),
                     _ => None,
                 };
                 let index = index.ok_or_else(|| Error::invalid("`index` must be a number from 0 on"))?;
-                self.chunks.set(from, &key, Some(index), arguments.data(2)?, now)?;
+                self.chunks.set(from, &key, Some(index), arguments.part(2, frame_len)?, now)?;
             }
             PROCESS => {
                 let joined = self.chunks.join(from, &key)?;
@@ -152,8 +154,11 @@ impl Arguments {
         self.0.get(at).and_then(Value::as_bool).unwrap_or(false)
     }
 
-    fn data(&self, at: usize) -> Result<Bytes> {
+    /// The bytes of a part that came in a frame of `frame_len` bytes.
+    fn part(&self, at: usize, frame_len: usize) -> Result<Bytes> {
         match self.0.get(at) {
+            // to keep a little of a long frame would keep all of it
+            Some(Value::Bytes(data)) if data.len() < frame_len / 2 => Ok(Bytes::copy_from_slice(data)),
             Some(Value::Bytes(data)) => Ok(data.clone()),
             _ => Err(Error::invalid("`data` must be bytes").with_class("TypeError")),
         }

@@ -109,7 +109,7 @@ impl Session {
                 let body = Body::parse(frame, header.end)?;
                 let run = Run::of(header, &body, now);
                 let payload = payload(header, body);
-                self.run_built_in(number, header, &payload, run.as_ref(), now);
+                self.run_built_in(number, header, &payload, run.as_ref(), frame.len(), now);
                 Ok(())
             }
             Err(Refused::NotFound) => {

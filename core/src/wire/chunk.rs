@@ -7,6 +7,11 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{Error, ErrorKind, Result};
 
+/// Bytes of the key of a message.
+const KEY_MAX: usize = 1024;
+/// Messages with as many parts as are allowed that there may be at once: places for parts take memory even when empty.
+const FULL_MESSAGES: usize = 16;
+
 /// Limits of the cache of parts of one receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkLimits {
@@ -40,6 +45,8 @@ pub struct ChunkStore {
     limits: ChunkLimits,
     entries: HashMap<(String, String), Entry>,
     bytes: usize,
+    /// Places for parts, over all messages.
+    places: usize,
     /// No message was touched last before this.
     oldest: Option<Duration>,
 }
@@ -65,6 +72,12 @@ impl ChunkStore {
     /// # Errors
     /// `conflict` when it exists and may not be replaced, `overloaded` with too many under way.
     pub fn create(&mut self, from: &str, key: &str, overwrite: bool, now: Duration) -> Result<()> {
+        if key.len() > KEY_MAX {
+            return Err(Error::too_large(format!(
+                "the key of a message may have {KEY_MAX} bytes, found {}",
+                key.len()
+            )));
+        }
         let id = (from.to_owned(), key.to_owned());
         if self.entries.contains_key(&id) {
             if !overwrite {
@@ -100,7 +113,7 @@ impl ChunkStore {
         data: Bytes,
         now: Duration,
     ) -> Result<()> {
-        let (limits, held) = (self.limits, self.bytes);
+        let (limits, held, places) = (self.limits, self.bytes, self.places);
         let entry = self.entry(from, key)?;
         let index = index.unwrap_or(entry.parts.len());
         if index >= limits.parts {
@@ -115,14 +128,17 @@ impl ChunkStore {
                 limits.bytes
             )));
         }
-        if entry.parts.len() <= index {
-            entry.parts.resize(index + 1, None);
+        let more = (index + 1).saturating_sub(entry.parts.len());
+        if places.saturating_add(more) > limits.parts.saturating_mul(FULL_MESSAGES) {
+            return Err(Error::too_large("the long messages under way have too many parts in all"));
         }
+        entry.parts.resize(entry.parts.len() + more, None);
         let added = data.len();
         let replaced = entry.parts[index].replace(data).map_or(0, |old| old.len());
         entry.bytes = entry.bytes + added - replaced;
         entry.touched = now;
         self.bytes = held + added - replaced;
+        self.places = places + more;
         Ok(())
     }
 
@@ -188,6 +204,7 @@ impl ChunkStore {
     fn take(&mut self, from: &str, key: &str) -> Result<Entry> {
         let entry = self.entries.remove(&(from.to_owned(), key.to_owned())).ok_or_else(|| unknown(key))?;
         self.bytes -= entry.bytes;
+        self.places -= entry.parts.len();
         Ok(entry)
     }
 }
@@ -216,6 +233,26 @@ mod tests {
         assert_eq!(store.join("a", "k").unwrap(), "abcdef");
         assert!(store.is_empty());
         assert_eq!(store.bytes, 0);
+    }
+
+    #[test]
+    fn empty_places_and_long_keys_are_limited_too() {
+        let limits = ChunkLimits { messages: 100, parts: 4, ..ChunkLimits::default() };
+        let mut store = ChunkStore::new(limits);
+        let far = |store: &mut ChunkStore, key: &str| {
+            store.create("a", key, false, NOW)?;
+            store.set("a", key, Some(3), Bytes::new(), NOW)
+        };
+        for key in 0..16 {
+            far(&mut store, &key.to_string()).unwrap();
+        }
+        assert_eq!(far(&mut store, "one too many").unwrap_err().kind(), ErrorKind::TooLarge);
+        store.remove("a", "0").unwrap();
+        far(&mut store, "room again").unwrap();
+        store.forget("a");
+        assert_eq!(store.places, 0);
+        let long = "k".repeat(KEY_MAX + 1);
+        assert_eq!(store.create("a", &long, false, NOW).unwrap_err().kind(), ErrorKind::TooLarge);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use super::options::websocket_url;
 use super::transport::{Connect, Message, Transport};
 use crate::{Error, ErrorKind, Result};
 
+/// Bytes of one frame from the server.
+const FRAME_MAX: usize = 64 << 20;
+
 /// Connects by websocket; TLS by rustls for `https` and `wss`.
 pub(super) struct WebSocket {
     url: String,
@@ -24,7 +27,9 @@ impl WebSocket {
     }
 
     async fn open(&self) -> Result<Transport> {
-        let config = WebSocketConfig::default();
+        // The server adds who speaks to a frame that may already be as long as it takes: the default of 16 MiB
+        // would let a peer break our connection with one such frame.
+        let config = WebSocketConfig::default().max_frame_size(Some(FRAME_MAX)).max_message_size(Some(FRAME_MAX));
         let connector = if self.url.starts_with("wss") { None } else { Some(Connector::Plain) };
         install_crypto();
         // Requests are small and answers are waited for: no delay for the sake of fuller packets.

@@ -29,7 +29,8 @@ impl WebSocket {
     async fn open(&self) -> Result<Transport> {
         // The server adds who speaks to a frame that may already be as long as it takes: the default of 16 MiB
         // would let a peer break our connection with one such frame.
-        let config = WebSocketConfig::default().max_frame_size(Some(FRAME_MAX)).max_message_size(Some(FRAME_MAX));
+        let config =
+            WebSocketConfig::default().max_frame_size(Some(FRAME_MAX)).max_message_size(Some(FRAME_MAX));
         let connector = if self.url.starts_with("wss") { None } else { Some(Connector::Plain) };
         install_crypto();
         // Requests are small and answers are waited for: no delay for the sake of fuller packets.

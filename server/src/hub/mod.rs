@@ -17,6 +17,7 @@ mod wall;
 
 pub use gateway::{CallRequest, Gateway};
 pub use hub::{Hub, Management, Settings};
+pub(crate) use peer::OPEN_CALLS_MAX;
 pub use peer::{Caller, Peer, encode_user};
 pub use queue::{Ending, Item, Next, Queue, Refused};
 pub use registry::{AddError, Registry, Workspace, WorkspaceInfo};

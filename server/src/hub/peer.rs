@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,9 @@ use crate::auth::{Identity, Permission, UserInfo};
 use crate::hub::queue::Queue;
 use crate::hub::wall::Acquainted;
 use crate::limits::Limits;
+
+/// Calls to the manager that may wait for other clients at once, of one client.
+pub(crate) const OPEN_CALLS_MAX: u32 = 256;
 
 /// A user as the relay puts it into frames.
 #[must_use]
@@ -50,6 +53,8 @@ pub struct Peer {
     active: AtomicU64,
     /// Its reader waits for a slow receiver, so that nothing can be heard from it.
     waiting: AtomicBool,
+    /// Calls to the manager for which it waits.
+    open_calls: AtomicU32,
 }
 
 impl Peer {
@@ -69,6 +74,7 @@ impl Peer {
             heard: AtomicU64::new(0),
             active: AtomicU64::new(milliseconds(now)),
             waiting: AtomicBool::new(false),
+            open_calls: AtomicU32::new(0),
         }
     }
 
@@ -114,6 +120,15 @@ impl Peer {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// Notes that a call to the manager waits for another client; `None` when too many do already.
+    ///
+    /// Such calls take places that all clients share, so that no client may have more than its part.
+    pub(crate) fn open_call(self: &Arc<Self>) -> Option<OpenCall> {
+        let open = self.open_calls.fetch_add(1, Ordering::Relaxed);
+        let call = OpenCall(Arc::clone(self));
+        (open < OPEN_CALLS_MAX).then_some(call)
+    }
+
     /// Wants to hear of events of these types; refuses, changing nothing, when they are too many.
     pub fn subscribe<'a>(&self, kinds: impl Iterator<Item = &'a str>, max: usize) -> bool {
         let mut subscriptions = self.subscriptions.lock();
@@ -135,6 +150,16 @@ impl Peer {
     #[must_use]
     pub fn wants(&self, kind: &str) -> bool {
         self.subscriptions.lock().contains(kind)
+    }
+}
+
+/// A call to the manager that waits for another client.
+#[derive(Debug)]
+pub(crate) struct OpenCall(Arc<Peer>);
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.0.open_calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

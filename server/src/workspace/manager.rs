@@ -13,7 +13,7 @@ use polyfn_core::{Error, ErrorKind, Function, Map, Result, Value};
 
 use crate::auth::{Permission, Tokens};
 use crate::config::ConfigError;
-use crate::hub::{Caller, Hub, Management, Peer};
+use crate::hub::{Caller, Hub, Management, OPEN_CALLS_MAX, Peer};
 use crate::limits::Limits;
 use crate::workspace::arguments::{Arguments, denied};
 use crate::workspace::table::{self, Handler, METHODS, Method};
@@ -150,13 +150,22 @@ impl Manager {
             (_, Err(error)) => Started::Done(Err(error)),
             (None, _) => Started::Done(Err(Error::new(ErrorKind::NotFound, "no such method"))),
         };
+        let ended = match ended {
+            Started::Done(result) => Ok(result),
+            // a future that was not begun has done nothing yet
+            Started::Open(future) => match peer.open_call() {
+                Some(place) => Err((future, place)),
+                None => Ok(Err(crowded())),
+            },
+        };
         match (ended, run) {
-            (Started::Done(result), Some(run)) => self.answer(hub, peer, run, result),
-            (Started::Done(_), None) => {}
-            (Started::Open(future), run) => {
+            (Ok(result), Some(run)) => self.answer(hub, peer, run, result),
+            (Ok(_), None) => {}
+            (Err((future, place)), run) => {
                 let (manager, hub, peer) = (Arc::clone(self), Arc::clone(hub), Arc::clone(peer));
                 tokio::spawn(async move {
                     let result = future.await;
+                    drop(place);
                     if let Some(run) = run {
                         manager.answer(&hub, &peer, run, result);
                     }
@@ -255,6 +264,13 @@ impl Management for Manager {
             self.drive(hub, None, |session| session.tick(now));
         }
     }
+}
+
+fn crowded() -> Error {
+    let text = format!(
+        "a client may have {OPEN_CALLS_MAX} calls to the manager that wait for others: wait for some"
+    );
+    Error::new(ErrorKind::Overloaded, text)
 }
 
 fn no_method(name: &str) -> Error {

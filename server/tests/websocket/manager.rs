@@ -1,5 +1,6 @@
 //! The manager's methods: rights, ids, events.
 
+use polyfn_core::codec::Stub;
 use polyfn_core::{Map, Value};
 use polyfn_server::{Config, Running};
 use serde_json::json;
@@ -253,4 +254,44 @@ async fn a_ping_says_why_it_failed() {
     assert_eq!(answer, text.into());
     let listed = ann.manager("list_clients", vec![]).await.unwrap();
     assert_eq!(listed.as_list().unwrap()[0].as_map().unwrap().text("id"), Some("lab-one/ann"));
+}
+
+#[tokio::test]
+async fn the_manager_speaks_to_nobody_in_the_name_of_another() {
+    let running = start(Config::default()).await;
+    let mut ann = ann(&running).await;
+    let mut stranger = Peer::join(&running, &json!({"client_id": "stranger"})).await;
+    let head = Map::from_iter([
+        ("type", "method"),
+        ("to", "*/manager"),
+        ("method", "services.default.echo"),
+        ("session", "S"),
+    ]);
+    let stub = |target: &str| {
+        let method = "services.secret.delete".to_owned();
+        Value::from(Stub { target: target.to_owned(), method, ..Stub::default() })
+    };
+    let address = ann.address();
+    let promise = Map::from_iter([("resolve", stub(&address)), ("reject", stub(&address))]);
+    let args = Value::List(vec!["all".into()]);
+    let body = Map::from_iter([("args", args), ("promise", Value::Map(promise))]);
+    stranger.send(&Value::Map(head), Some(&Value::Map(body))).await;
+    assert_eq!(stranger.manager("echo", vec![1.into()]).await, Ok(1.into()));
+    assert!(ann.is_quiet().await, "the manager passed on what a stranger said");
+}
+
+#[tokio::test]
+async fn a_client_cannot_take_all_places_of_the_manager() {
+    let running = start(Config::default()).await;
+    let mut silent = ann(&running).await;
+    let built_in = silent.service("built-in", &[]);
+    silent.manager("register_service", vec![built_in]).await.unwrap();
+    let address = silent.address();
+    let mut greedy = Peer::named(&running, "greedy", &token(&running, "greedy", LAB)).await;
+    for _ in 0..256 {
+        greedy.call("*/manager", "services.default.ping_client", vec![address.as_str().into()]).await;
+    }
+    let refused = greedy.manager("ping_client", vec![address.as_str().into()]).await.unwrap_err();
+    assert!(refused.contains("256 calls to the manager"), "{refused}");
+    assert_eq!(greedy.manager("echo", vec![1.into()]).await, Ok(1.into()));
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use polyfn_core::codec::{Promise, Writer};
 use polyfn_core::session::{CallId, CallSpec, ConnectionInfo, Event, Options, Outgoing, Payload, Session};
+use polyfn_core::wire::ChunkLimits;
 use polyfn_core::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
@@ -19,6 +20,9 @@ use crate::hub::deliver::send_later;
 use crate::hub::hub::{Hub, Settings, reject};
 use crate::hub::peer::Peer;
 use crate::hub::queue::{Item, Refused};
+
+/// Bytes of long results on their way, over all clients.
+const CHUNK_BYTES: usize = 512 << 20;
 
 /// A call to be made on somebody's behalf.
 pub struct CallRequest<'a, W> {
@@ -88,6 +92,7 @@ impl Gateway {
         let options = Options {
             seed: fastrand::u64(..),
             max_calls: settings.limits.max_http_calls.saturating_add(4096),
+            chunks: ChunkLimits { messages: 4096, bytes: CHUNK_BYTES, ..ChunkLimits::default() },
             ..Options::default()
         };
         let info = ConnectionInfo {

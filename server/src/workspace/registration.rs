@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use polyfn_core::session::Visibility;
-use polyfn_core::{Map, Result, Value};
+use polyfn_core::{Error, Map, Result, Value};
 
 use crate::hub::{Peer, Service};
 use crate::workspace::arguments::{denied, invalid};
@@ -12,6 +12,8 @@ use crate::workspace::arguments::{denied, invalid};
 const DESCRIPTION_MAX: usize = 1024;
 /// Bytes of a service's name.
 const NAME_MAX: usize = 255;
+/// Bytes of all that is told of a service, encoded: it stays in memory as long as its client.
+const SIZE_MAX: usize = 1 << 20;
 /// Settings that the server sets, in the order in which they are shown.
 const SHOWN: [&str; 8] = [
     "visibility",
@@ -51,6 +53,7 @@ pub(super) fn read(mut info: Map, peer: &Peer) -> Result<Option<Service>> {
     let kind = text_or(&info, "type", "generic");
     let singleton = given.get("singleton").and_then(Value::as_bool).unwrap_or(false);
     let info = shown(&name, info, &given, peer);
+    check_size(&info)?;
     let mut service = Service {
         workspace: peer.workspace().to_owned(),
         client: peer.client_id.clone(),
@@ -103,6 +106,16 @@ fn check_name(name: &str) -> Result<()> {
         return Err(invalid(format!(
             "ValueError: Invalid service id: '{shown}', it may not be empty, longer than {NAME_MAX} bytes or hold \
              any of / : @ *"
+        )));
+    }
+    Ok(())
+}
+
+fn check_size(info: &Map) -> Result<()> {
+    let size = Value::Map(info.clone()).to_msgpack()?.len();
+    if size > SIZE_MAX {
+        return Err(Error::too_large(format!(
+            "ValueError: the description of a service may have {SIZE_MAX} bytes with its schema, found {size}"
         )));
     }
     Ok(())

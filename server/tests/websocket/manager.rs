@@ -295,3 +295,13 @@ async fn a_client_cannot_take_all_places_of_the_manager() {
     assert!(refused.contains("256 calls to the manager"), "{refused}");
     assert_eq!(greedy.manager("echo", vec![1.into()]).await, Ok(1.into()));
 }
+
+#[tokio::test]
+async fn the_description_of_a_service_has_a_limit() {
+    let running = start(Config::default()).await;
+    let mut ann = ann(&running).await;
+    let Value::Map(mut service) = ann.service("built-in", &[]) else { panic!("a service is a map") };
+    service.insert("docs", "x".repeat(1 << 20));
+    let refused = ann.manager("register_service", vec![Value::Map(service)]).await.unwrap_err();
+    assert!(refused.contains("may have 1048576 bytes"), "{refused}");
+}

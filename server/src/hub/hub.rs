@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use polyfn_core::codec::Writer;
+use polyfn_core::session::Visibility;
 use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 use tokio::sync::Semaphore;
 
-use crate::auth::{HandshakeError, Identity, UserInfo};
+use crate::auth::{HandshakeError, Identity, Permission, UserInfo};
 use crate::hub::gateway::Gateway;
 use crate::hub::peer::{Caller, Peer, encode_user};
 use crate::hub::queue::{Ending, Item};
@@ -335,7 +336,11 @@ impl Hub {
         if found.is_empty() {
             return Err(select::not_found(uri));
         }
-        found.retain(|service| service.admits(caller));
+        // who may not look into the workspace must know the name of an unlisted service
+        let by_name = uri.service != "*" || caller.permission(&uri.workspace) >= Permission::Read;
+        found.retain(|service| {
+            service.admits(caller) && (by_name || service.visibility != Visibility::Unlisted)
+        });
         if found.is_empty() {
             let text = format!(
                 "PermissionError: Permission denied for non-public service in workspace {}",

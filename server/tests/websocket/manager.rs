@@ -305,3 +305,19 @@ async fn the_description_of_a_service_has_a_limit() {
     let refused = ann.manager("register_service", vec![Value::Map(service)]).await.unwrap_err();
     assert!(refused.contains("may have 1048576 bytes"), "{refused}");
 }
+
+#[tokio::test]
+async fn strangers_do_not_find_unlisted_services_by_a_star() {
+    let running = start(Config::default()).await;
+    let mut ann = ann(&running).await;
+    for (id, visibility) in [("built-in", "protected"), ("hidden", "unlisted")] {
+        let service = ann.service(id, &[("visibility", visibility)]);
+        ann.manager("register_service", vec![service]).await.unwrap();
+    }
+    let mut stranger = Peer::join(&running, &json!({"client_id": "stranger"})).await;
+    let named = stranger.manager("get_service_info", vec!["lab-one/*:hidden".into()]).await;
+    assert!(named.is_ok(), "{named:?}");
+    let any = options(&[("mode", "random")]);
+    let found = stranger.manager("get_service_info", vec!["lab-one/*:*".into(), any]).await;
+    assert!(found.as_ref().is_err_and(|error| error.contains("Permission denied")), "{found:?}");
+}

@@ -75,8 +75,9 @@ fn check_free(call: &Call, id: &str, overwrite: bool) -> Result<()> {
         }
         return Ok(());
     }
-    // a workspace named after a user is that user's, whether it exists now or not
-    if id.starts_with("ws-user-") && id != user.own_workspace() && !user.has_role("admin") {
+    // a workspace named after a user is that user's, whether it exists now or not; so is that of all strangers
+    let taken = id == "ws-anonymous" || (id.starts_with("ws-user-") && id != user.own_workspace());
+    if taken && !user.has_role("admin") {
         return Err(denied(format!("PermissionError: Permission denied for workspace {id}")));
     }
     let max = call.manager.limits.max_workspaces_per_user;

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::driver::{self, Driver};
 use super::options::ClientOptions;
+use super::transport::Direct;
 use crate::codec::{Walk, Writer};
 use crate::session::{
     CallDraft, CallId, CallSpec, ConnectionInfo, Event, ReplyDraft, RunId, ServiceDraft, Session, Statistics,
@@ -42,6 +43,10 @@ pub(super) struct Shared {
     pub(super) closing: Notify,
     pub(super) is_closing: AtomicBool,
     pub(super) is_abandoned: AtomicBool,
+    /// The way past the driver, while there is a connection that has one.
+    pub(super) direct: Mutex<Option<Arc<dyn Direct>>>,
+    /// The driver has frames in its hands, which nothing may overtake. Changed under the session's lock.
+    pub(super) is_writing: AtomicBool,
     /// When the driver looks at the time next.
     pub(super) alarm: Mutex<Time>,
 }
@@ -61,7 +66,7 @@ impl Shared {
         while let Some(event) = session.poll_event() {
             events.push(event);
         }
-        let wakes = idle && session.has_frames();
+        let wakes = idle && session.has_frames() && !self.send_lone(&mut session);
         let is_sooner = session.next_tick().is_some_and(|next| next < *self.alarm.lock());
         drop(session);
         if wakes {
@@ -74,6 +79,23 @@ impl Shared {
             self.sink.deliver(&mut events);
         }
         value
+    }
+}
+
+impl Shared {
+    /// Sends the only frame there is on this thread, when nothing else is under way; whether it is gone for good.
+    fn send_lone(&self, session: &mut Session) -> bool {
+        if self.is_writing.load(Ordering::Relaxed) || !session.is_quiet() {
+            return false;
+        }
+        let direct = self.direct.lock();
+        let Some(direct) = direct.as_ref() else { return false };
+        let Some(outgoing) = session.poll_send() else { return false };
+        if session.has_frames() || !direct.send_now(&outgoing.frame) {
+            session.put_back(outgoing);
+            return false;
+        }
+        !direct.has_unsent()
     }
 }
 
@@ -115,6 +137,8 @@ impl Connection {
             closing: Notify::new(),
             is_closing: AtomicBool::new(false),
             is_abandoned: AtomicBool::new(false),
+            direct: Mutex::new(None),
+            is_writing: AtomicBool::new(false),
             alarm: Mutex::new(Time::ZERO),
         });
         runtime.spawn(Driver::new(shared.clone(), options, connector).run());

@@ -176,7 +176,8 @@ impl Driver {
     /// Serves an open connection; `Ok` when it was closed by us, else why it ended.
     async fn serve(&mut self, transport: Transport) -> Result<()> {
         let shared = self.shared.clone();
-        let Transport { mut incoming, mut outgoing } = transport;
+        let Transport { mut incoming, mut outgoing, direct } = transport;
+        *shared.direct.lock() = direct;
         let heard = parking_lot::Mutex::new(Instant::now());
         let control = tokio::sync::Notify::new();
         let fresh = parking_lot::Mutex::new(None);
@@ -193,6 +194,8 @@ impl Driver {
                 error = clock => Err(error),
             }
         };
+        *shared.direct.lock() = None;
+        shared.is_writing.store(false, Ordering::Relaxed);
         if let Some(token) = fresh.into_inner() {
             self.reconnection = Some(token);
         }
@@ -278,7 +281,9 @@ async fn read(
             return end;
         }
         while shared.sink.is_full() {
-            shared.resumed.notified().await;
+            // We do not listen, so the server cannot be blamed for silence.
+            let _ = timeout(Duration::from_secs(1), shared.resumed.notified()).await;
+            *heard.lock() = Instant::now();
         }
     }
 }
@@ -308,6 +313,7 @@ async fn write(
     loop {
         {
             let mut session = shared.session.lock();
+            frames.extend(pings.lock().drain(..).map(Message::Text));
             let mut bytes = 0;
             while bytes < WRITE_BATCH
                 && let Some(next) = session.poll_send()
@@ -315,9 +321,9 @@ async fn write(
                 bytes += next.frame.len();
                 frames.push(Message::Binary(next.frame));
             }
+            shared.is_writing.store(!frames.is_empty(), Ordering::Relaxed);
         }
-        frames.extend(pings.lock().drain(..).map(Message::Text));
-        if frames.is_empty() {
+        if frames.is_empty() && !has_unsent(shared) {
             tokio::select! {
                 () = shared.wake.notified() => {}
                 () = control.notified() => {}
@@ -354,6 +360,11 @@ async fn keep_time(shared: &Shared) -> Error {
             () = shared.sooner.notified() => {}
         }
     }
+}
+
+/// Whether a frame that was sent past the driver has not left as a whole.
+fn has_unsent(shared: &Shared) -> bool {
+    shared.direct.lock().as_ref().is_some_and(|direct| direct.has_unsent())
 }
 
 /// Asks whether the server is there, and fetches fresh tokens.

@@ -9,6 +9,7 @@ mod driver;
 mod memory;
 mod options;
 mod service;
+mod socket;
 mod transport;
 mod websocket;
 
@@ -18,4 +19,4 @@ pub use connection::{Connection, Sink};
 pub use memory::memory_pair;
 pub use options::ClientOptions;
 pub use service::{Call, Service};
-pub use transport::{Connect, Message, Transport};
+pub use transport::{Connect, Direct, Message, Transport};

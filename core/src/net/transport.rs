@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
@@ -19,12 +20,23 @@ pub enum Message {
     Close(String),
 }
 
+/// Sends frames past the driver, from any thread.
+pub trait Direct: Send + Sync {
+    /// Sends a frame at once if nothing waits before it; never waits. `false`: the driver is to send it.
+    fn send_now(&self, frame: &Bytes) -> bool;
+
+    /// Whether a part of what was sent is still to leave, by a flush of the driver's.
+    fn has_unsent(&self) -> bool;
+}
+
 /// An open transport: what comes in, and where to put what goes out.
 pub struct Transport {
     /// Messages from the other side; ends when the connection does.
     pub incoming: Pin<Box<dyn Stream<Item = Result<Message>> + Send>>,
     /// Messages to the other side.
     pub outgoing: Pin<Box<dyn Sink<Message, Error = Error> + Send>>,
+    /// The way past the driver, where there is one.
+    pub direct: Option<Arc<dyn Direct>>,
 }
 
 impl std::fmt::Debug for Transport {

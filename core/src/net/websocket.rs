@@ -2,15 +2,20 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio_tungstenite::Connector;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
 use tokio_tungstenite::tungstenite::{self, Message as Frame};
 
 use super::options::websocket_url;
-use super::transport::{Connect, Message, Transport};
+use super::socket::SharedSocket;
+use super::transport::{Connect, Direct, Message, Transport};
 use crate::{Error, ErrorKind, Result};
 
 /// Bytes of one frame from the server.
@@ -31,27 +36,56 @@ impl WebSocket {
         // would let a peer break our connection with one such frame.
         let config =
             WebSocketConfig::default().max_frame_size(Some(FRAME_MAX)).max_message_size(Some(FRAME_MAX));
-        let connector = if self.url.starts_with("wss") { None } else { Some(Connector::Plain) };
+        if self.url.starts_with("ws:") {
+            self.open_plain(config).await
+        } else {
+            self.open_secure(config).await
+        }
+    }
+
+    async fn open_secure(&self, config: WebSocketConfig) -> Result<Transport> {
         install_crypto();
-        // Requests are small and answers are waited for: no delay for the sake of fuller packets.
         let opened =
-            tokio_tungstenite::connect_async_tls_with_config(&self.url, Some(config), true, connector).await;
-        let (socket, _) = opened.map_err(|error| {
-            Error::new(ErrorKind::PeerGone, format!("cannot connect to {}: {error}", self.url))
-        })?;
-        let (outgoing, incoming) = socket.split();
-        Ok(Transport {
-            incoming: Box::pin(incoming.filter_map(|frame| std::future::ready(received(frame)))),
-            outgoing: Box::pin(outgoing.sink_map_err(|error| broken(&error)).with(|message| {
-                std::future::ready(Ok::<_, Error>(match message {
-                    Message::Text(text) => Frame::text(text),
-                    Message::Binary(frame) => Frame::Binary(frame),
-                    Message::Close(reason) => {
-                        Frame::Close(Some(CloseFrame { code: CloseCode::Normal, reason: reason.into() }))
-                    }
-                }))
-            })),
-        })
+            tokio_tungstenite::connect_async_tls_with_config(&self.url, Some(config), true, None).await;
+        let (socket, _) = opened.map_err(|error| self.unreachable(&error))?;
+        Ok(transport(socket, None))
+    }
+
+    async fn open_plain(&self, config: WebSocketConfig) -> Result<Transport> {
+        let request = self.url.as_str().into_client_request().map_err(|error| self.unreachable(&error))?;
+        let host = request.uri().host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = request.uri().port_u16().unwrap_or(80);
+        let tcp = TcpStream::connect((host, port)).await.map_err(|error| self.unreachable(&error))?;
+        // Requests are small and answers are waited for: no delay for the sake of fuller packets.
+        tcp.set_nodelay(true).map_err(|error| self.unreachable(&error))?;
+        let shared = SharedSocket::new(tcp);
+        let opened = tokio_tungstenite::client_async_with_config(request, shared.clone(), Some(config)).await;
+        let (socket, _) = opened.map_err(|error| self.unreachable(&error))?;
+        Ok(transport(socket, Some(Arc::new(shared))))
+    }
+
+    fn unreachable(&self, error: &dyn std::fmt::Display) -> Error {
+        Error::new(ErrorKind::PeerGone, format!("cannot connect to {}: {error}", self.url))
+    }
+}
+
+fn transport<S>(socket: WebSocketStream<S>, direct: Option<Arc<dyn Direct>>) -> Transport
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (outgoing, incoming) = socket.split();
+    Transport {
+        direct,
+        incoming: Box::pin(incoming.filter_map(|frame| std::future::ready(received(frame)))),
+        outgoing: Box::pin(outgoing.sink_map_err(|error| broken(&error)).with(|message| {
+            std::future::ready(Ok::<_, Error>(match message {
+                Message::Text(text) => Frame::text(text),
+                Message::Binary(frame) => Frame::Binary(frame),
+                Message::Close(reason) => {
+                    Frame::Close(Some(CloseFrame { code: CloseCode::Normal, reason: reason.into() }))
+                }
+            }))
+        })),
     }
 }
 

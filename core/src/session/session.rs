@@ -134,6 +134,18 @@ impl Session {
         Some(next)
     }
 
+    /// Puts a frame back that could not be sent, before all others.
+    pub fn put_back(&mut self, outgoing: Outgoing) {
+        self.outgoing_bytes += outgoing.frame.len();
+        self.sending.push_front(outgoing);
+    }
+
+    /// Whether so little is under way that there is nothing to gain from sending frames together.
+    pub fn is_quiet(&self) -> bool {
+        const FEW: usize = 2;
+        self.calls.len() <= FEW && self.runs.len() <= FEW
+    }
+
     /// Whether frames wait to be sent.
     pub fn has_frames(&self) -> bool {
         !self.sending.is_empty()

@@ -80,10 +80,7 @@ fn show(error: &clap::Error) -> u8 {
 }
 
 fn serve(flags: &ServeFlags) -> u8 {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if flags.workers > 0 {
-        builder.worker_threads(flags.workers);
-    }
+    let mut builder = runtime(flags.workers);
     let runtime = match builder.enable_all().thread_name("polyfn").build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILED, &format!("cannot start the runtime: {error}")),
@@ -92,6 +89,19 @@ fn serve(flags: &ServeFlags) -> u8 {
     // what did not end in time must not keep the process
     runtime.shutdown_background();
     code
+}
+
+/// One thread needs no hand-over between threads; more than one share the connections.
+fn runtime(workers: usize) -> tokio::runtime::Builder {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // Whoever calls and whoever serves often run on the same machine: half of it is theirs.
+    let workers = if workers == 0 { processors.div_ceil(2) } else { workers };
+    if workers == 1 {
+        return tokio::runtime::Builder::new_current_thread();
+    }
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(workers);
+    builder
 }
 
 async fn serve_until_signal(flags: &ServeFlags) -> u8 {

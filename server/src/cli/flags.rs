@@ -55,7 +55,7 @@ pub struct ServeFlags {
     /// Seconds a stopping server waits for what still runs.
     #[arg(long, default_value_t = Seconds::new(10), value_name = "SECONDS")]
     pub shutdown_timeout: Seconds,
-    /// Threads that serve; 0 for one per processor.
+    /// Threads that serve; 0 for one per two processors.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub workers: usize,
     /// Show remote tracebacks to strangers.

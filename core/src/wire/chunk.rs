@@ -12,12 +12,15 @@ const KEY_MAX: usize = 1024;
 /// Messages with as many parts as are allowed that there may be at once: places for parts take memory even when empty.
 const FULL_MESSAGES: usize = 16;
 
+/// One sender may hold the limit divided by this, so that it cannot shut all others out.
+const SENDER_SHARE: usize = 2;
+
 /// Limits of the cache of parts of one receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkLimits {
-    /// Messages under way at once. Default 256.
+    /// Messages under way at once, half of them of one sender. Default 256.
     pub messages: usize,
-    /// Bytes held at once, over all messages. Default 4 GiB on 64-bit machines, 1 GiB elsewhere.
+    /// Bytes held at once, half of them of one sender. Default 2 GiB on 64-bit machines, 512 MiB elsewhere.
     pub bytes: usize,
     /// Parts of one message. Default 65,536.
     pub parts: usize,
@@ -27,7 +30,7 @@ pub struct ChunkLimits {
 
 impl Default for ChunkLimits {
     fn default() -> Self {
-        let bytes = if usize::BITS >= 64 { 4 << 30 } else { 1 << 30 };
+        let bytes = if usize::BITS >= 64 { 2 << 30 } else { 512 << 20 };
         Self { messages: 256, bytes, parts: 65_536, age: Duration::from_secs(300) }
     }
 }
@@ -39,11 +42,19 @@ struct Entry {
     touched: Duration,
 }
 
+/// What one sender holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Share {
+    messages: usize,
+    bytes: usize,
+}
+
 /// Parts of messages that are not complete yet, kept apart by sender: nobody can touch another's.
 #[derive(Debug, Default)]
 pub struct ChunkStore {
     limits: ChunkLimits,
     entries: HashMap<(String, String), Entry>,
+    shares: HashMap<String, Share>,
     bytes: usize,
     /// Places for parts, over all messages.
     places: usize,
@@ -90,13 +101,18 @@ impl ChunkStore {
             }
             self.remove(from, key)?;
         }
-        if self.entries.len() >= self.limits.messages {
+        let own = self.share(from).messages;
+        if self.entries.len() >= self.limits.messages || own >= self.limits.messages.div_ceil(SENDER_SHARE) {
             return Err(Error::new(
                 ErrorKind::Overloaded,
-                format!("{} long messages are under way already, try again later", self.limits.messages),
+                format!(
+                    "{} long messages are under way already, {own} of them yours: try again later",
+                    self.entries.len()
+                ),
             ));
         }
         self.oldest.get_or_insert(now);
+        self.shares.entry(from.to_owned()).or_default().messages += 1;
         self.entries.insert(id, Entry { parts: Vec::new(), bytes: 0, touched: now });
         Ok(())
     }
@@ -114,6 +130,7 @@ impl ChunkStore {
         now: Duration,
     ) -> Result<()> {
         let (limits, held, places) = (self.limits, self.bytes, self.places);
+        let own = self.share(from).bytes;
         let entry = self.entry(from, key)?;
         let index = index.unwrap_or(entry.parts.len());
         if index >= limits.parts {
@@ -122,9 +139,10 @@ impl ChunkStore {
                 limits.parts
             )));
         }
-        if held.saturating_add(data.len()) > limits.bytes {
+        let is_over = |held: usize, limit: usize| held.saturating_add(data.len()) > limit;
+        if is_over(held, limits.bytes) || is_over(own, limits.bytes / SENDER_SHARE) {
             return Err(Error::too_large(format!(
-                "long messages under way may hold {} bytes in all",
+                "long messages under way may hold {} bytes in all, half of them of one sender",
                 limits.bytes
             )));
         }
@@ -138,6 +156,9 @@ impl ChunkStore {
         entry.bytes = entry.bytes + added - replaced;
         entry.touched = now;
         self.bytes = held + added - replaced;
+        if let Some(share) = self.shares.get_mut(from) {
+            share.bytes = own + added - replaced;
+        }
         self.places = places + more;
         Ok(())
     }
@@ -205,7 +226,18 @@ impl ChunkStore {
         let entry = self.entries.remove(&(from.to_owned(), key.to_owned())).ok_or_else(|| unknown(key))?;
         self.bytes -= entry.bytes;
         self.places -= entry.parts.len();
+        if let Some(share) = self.shares.get_mut(from) {
+            share.messages -= 1;
+            share.bytes -= entry.bytes;
+            if share.messages == 0 {
+                self.shares.remove(from);
+            }
+        }
         Ok(entry)
+    }
+
+    fn share(&self, from: &str) -> Share {
+        self.shares.get(from).copied().unwrap_or_default()
     }
 }
 
@@ -220,7 +252,7 @@ mod tests {
     const NOW: Duration = Duration::ZERO;
 
     fn store() -> ChunkStore {
-        ChunkStore::new(ChunkLimits { messages: 2, bytes: 10, parts: 4, ..ChunkLimits::default() })
+        ChunkStore::new(ChunkLimits { messages: 2, bytes: 20, parts: 4, ..ChunkLimits::default() })
     }
 
     #[test]
@@ -233,11 +265,12 @@ mod tests {
         assert_eq!(store.join("a", "k").unwrap(), "abcdef");
         assert!(store.is_empty());
         assert_eq!(store.bytes, 0);
+        assert!(store.shares.is_empty());
     }
 
     #[test]
     fn empty_places_and_long_keys_are_limited_too() {
-        let limits = ChunkLimits { messages: 100, parts: 4, ..ChunkLimits::default() };
+        let limits = ChunkLimits { messages: 200, parts: 4, ..ChunkLimits::default() };
         let mut store = ChunkStore::new(limits);
         let far = |store: &mut ChunkStore, key: &str| {
             store.create("a", key, false, NOW)?;
@@ -276,5 +309,17 @@ mod tests {
         assert_eq!(store.create("c", "k", false, NOW).unwrap_err().kind(), ErrorKind::Overloaded);
         store.sweep(Duration::from_secs(301));
         assert!(store.is_empty());
+    }
+
+    #[test]
+    fn one_sender_leaves_room_for_the_others() {
+        let mut store = store();
+        store.create("a", "k", false, NOW).unwrap();
+        assert_eq!(store.create("a", "l", false, NOW).unwrap_err().kind(), ErrorKind::Overloaded);
+        store.set("a", "k", None, Bytes::from_static(b"0123456789"), NOW).unwrap();
+        let one = Bytes::from_static(b"x");
+        assert_eq!(store.set("a", "k", None, one.clone(), NOW).unwrap_err().kind(), ErrorKind::TooLarge);
+        store.create("b", "k", false, NOW).unwrap();
+        store.set("b", "k", None, one, NOW).unwrap();
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::draft::ReplyDraft;
 use super::event::{RunId, Time};
 use super::session::Session;
+use super::transfer::Waiter;
 use crate::codec::{Promise, Stub, Writer};
 use crate::wire::{Body, Header, Reply, Route, absolute, begin_body, end_body};
 use crate::{Error, ErrorKind, Result};
@@ -87,6 +88,15 @@ impl Runs {
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
 
 impl Run {
+    /// Whether its caller is due a sign of life; the next one is due an interval later.
+    pub(super) fn take_beat(&mut self, now: Time) -> bool {
+        let is_due = self.next_beat <= now;
+        if is_due {
+            self.next_beat = now + self.interval;
+        }
+        is_due
+    }
+
     /// Reads from a message where its reply is to go; `None` when no reply is wanted.
     pub(super) fn of(header: &Header<'_>, body: &Body, now: Time) -> Option<Self> {
         let session = header.session?;
@@ -150,10 +160,12 @@ impl Session {
         let Some(run) = self.runs.by_id.remove(&draft.run) else {
             return self.release(objects);
         };
-        if let Err(objects) = self.objects.keep(draft.session, run.caller, objects, now, &self.options) {
+        let caller = run.caller.clone();
+        if let Err(objects) = self.objects.keep(draft.session, caller, objects, now, &self.options) {
             self.release(objects);
         }
-        self.send_long(&draft.to, Bytes::from(draft.writer.into_bytes()), None, None, now);
+        let frame = Bytes::from(draft.writer.into_bytes());
+        self.send_long(&draft.to, frame, Waiter::Caller(Box::new(run)), None, now);
     }
 
     /// Ends a run with an error.
@@ -170,7 +182,7 @@ impl Session {
             Ok(writer.into_bytes())
         });
         if let Ok(frame) = written {
-            self.send_long(&run.reject.to.clone(), Bytes::from(frame), None, None, now);
+            self.send_long(&run.reject.to.clone(), Bytes::from(frame), Waiter::Nobody, None, now);
         }
     }
 
@@ -182,7 +194,7 @@ impl Session {
             Ok(writer.into_bytes())
         });
         if let Ok(frame) = written {
-            self.send_long(&run.resolve.to.clone(), Bytes::from(frame), None, None, now);
+            self.send_long(&run.resolve.to.clone(), Bytes::from(frame), Waiter::Nobody, None, now);
         }
     }
 

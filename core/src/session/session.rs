@@ -12,7 +12,7 @@ use super::objects::Objects;
 use super::options::{ConnectionInfo, Options};
 use super::runs::Runs;
 use super::services::Services;
-use super::transfer::Transfers;
+use super::transfer::{Transfers, Waiter};
 use crate::codec::{Exports, Handle, Promise, Writer};
 use crate::wire::{ChunkStore, Route, absolute, begin_body, end_body};
 use crate::{Error, ErrorKind, Result};
@@ -283,14 +283,14 @@ impl Session {
         }
         let frame = Bytes::from(draft.writer.into_bytes());
         let Some(session) = draft.session else {
-            self.send_long(&draft.target, frame, None, draft.speaker, now);
+            self.send_long(&draft.target, frame, Waiter::Nobody, draft.speaker, now);
             self.finish_unanswered(&owner);
             return Ok(());
         };
         if matches!(owner, Owner::Join(_)) {
             self.send_first(&draft.target, frame);
         } else {
-            self.send_long(&draft.target, frame, Some(session.clone()), draft.speaker, now);
+            self.send_long(&draft.target, frame, Waiter::Call(session.clone()), draft.speaker, now);
         }
         let expires = now + draft.timeout;
         let call = Call {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::calls::Owner;
 use super::draft::{CallSpec, Speaker};
 use super::event::Time;
+use super::runs::Run;
 use super::session::Session;
 use crate::codec::{Promise, Writer};
 use crate::{Error, Result};
@@ -24,12 +25,21 @@ enum Stage {
     Processing,
 }
 
+/// Who wants to know how a transfer goes.
+#[derive(Debug)]
+pub(super) enum Waiter {
+    Nobody,
+    /// The call of ours, by session, that this is the request of.
+    Call(String),
+    /// The peer that this is the reply to.
+    Caller(Box<Run>),
+}
+
 #[derive(Debug)]
 pub(super) struct Transfer {
     to: String,
     package: Bytes,
-    /// The call that this is the request of.
-    call: Option<String>,
+    waiter: Waiter,
     speaker: Option<Speaker>,
     key: String,
     stage: Stage,
@@ -56,7 +66,7 @@ impl Session {
         &mut self,
         to: &str,
         frame: Bytes,
-        call: Option<String>,
+        waiter: Waiter,
         speaker: Option<Speaker>,
         now: Time,
     ) {
@@ -69,7 +79,7 @@ impl Session {
         let transfer = Transfer {
             to: to.to_owned(),
             package: frame,
-            call,
+            waiter,
             speaker,
             key,
             stage: Stage::Creating,
@@ -86,11 +96,18 @@ impl Session {
         }
         let Some(transfer) = self.transfers.by_id.get_mut(&id) else { return };
         transfer.open -= 1;
-        if let Some(call) = transfer.call.clone() {
-            self.calls.touch(&call, now);
+        let stage = transfer.stage;
+        match &mut transfer.waiter {
+            Waiter::Nobody => {}
+            Waiter::Call(session) => self.calls.touch(session, now),
+            Waiter::Caller(run) => {
+                if run.take_beat(now) {
+                    let run = run.clone();
+                    self.send_heartbeat(&run);
+                }
+            }
         }
-        let Some(transfer) = self.transfers.by_id.get(&id) else { return };
-        match transfer.stage {
+        match stage {
             Stage::Creating => {
                 self.set_stage(id, Stage::Parts);
                 self.fill_window(id, now);
@@ -156,16 +173,17 @@ impl Session {
 
     fn transfer_failed(&mut self, id: u64, error: &Error, now: Time) {
         let Some(transfer) = self.transfers.by_id.remove(&id) else { return };
-        if let Some(call) = transfer.call.and_then(|session| self.calls.take(&session)) {
-            let error = Error::new(
-                error.kind(),
-                format!(
-                    "a message of {} bytes could not be sent: {}",
-                    transfer.package.len(),
-                    error.message()
-                ),
-            );
-            self.end_call(call, Err(error), now);
+        let text =
+            format!("a message of {} bytes could not be sent: {}", transfer.package.len(), error.message());
+        let error = Error::new(error.kind(), text);
+        match transfer.waiter {
+            Waiter::Nobody => {}
+            Waiter::Call(session) => {
+                if let Some(call) = self.calls.take(&session) {
+                    self.end_call(call, Err(error), now);
+                }
+            }
+            Waiter::Caller(run) => self.send_reject(&run, &error, now),
         }
     }
 }

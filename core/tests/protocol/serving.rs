@@ -427,3 +427,25 @@ fn a_written_promise_leads_back_to_its_caller_only() {
         assert_eq!(sent.as_deref(), answers.then_some("lab/other"), "{target} {method}");
     }
 }
+
+#[test]
+fn a_long_result_that_its_caller_cannot_take_is_an_error_there() {
+    let options = Options { chunk_size: 1000, ..Options::default() };
+    let mut session = with_options(&[public("calc", 1, &["add"])], options);
+    session.receive(&called("lab/other", "services.calc.add", &[], &star()), NOW).unwrap();
+    let run = invoked(&mut session).run.unwrap();
+    let mut draft = session.begin_reply(run).unwrap();
+    Value::from("x".repeat(5000)).walk(&mut draft.writer).unwrap();
+    session.finish_reply(draft, NOW);
+
+    let create = session.poll_send().unwrap().frame;
+    assert_eq!(header(&create).text("method"), Some("services.built-in.message_cache.create"));
+    let reject = format!("{}.reject", header(&create).text("session").unwrap());
+    let route = Route { from: "lab/other", to: ME, method: &reject, ..Route::default() };
+    let full = Error::new(ErrorKind::Overloaded, "the cache is full");
+    let args = Value::List(vec![Value::Tagged(Box::new(polyfn_core::codec::Tagged::Error(full)))]);
+    session.receive(&delivered(&route, &Value::Map(Map::from_iter([("args", args)]))), NOW).unwrap();
+
+    assert!(rejection(&mut session).ends_with("could not be sent: the cache is full"));
+    assert_eq!(session.statistics(), Default::default());
+}

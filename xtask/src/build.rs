@@ -17,6 +17,9 @@ pub(crate) struct Packages {
     pub(crate) node: PathBuf,
 }
 
+/// The compiled module, as Python looks for it.
+const PYTHON_LIBRARY: &str = if cfg!(windows) { "_native.pyd" } else { "_native.abi3.so" };
+
 /// `cargo xtask build [--release]`: everything in place, for single tests by hand.
 pub(crate) fn run(layout: &Layout, arguments: &[String]) -> Outcome {
     let profile = match arguments {
@@ -47,6 +50,16 @@ pub(crate) fn examples(layout: &Layout) -> Outcome {
     run_step(command(&layout.root, "cargo", &core))
 }
 
+/// The compiled module of the Python package inside the source tree, built if it is not there yet.
+pub(crate) fn python_module(layout: &Layout) -> Outcome {
+    let python = layout.at("bindings-python/python");
+    if python.join("polyfn").join(PYTHON_LIBRARY).exists() {
+        return Ok(());
+    }
+    compile(layout, Profile::Dev, &["polyfn-python"])?;
+    place_python_library(layout, Profile::Dev, &python)
+}
+
 /// The packages inside the source tree, as the tests load them.
 pub(crate) fn in_place(layout: &Layout, profile: Profile) -> Outcome<Packages> {
     let python = layout.at("bindings-python/python");
@@ -66,8 +79,7 @@ pub(crate) fn apart(layout: &Layout, profile: Profile) -> Outcome<Packages> {
 }
 
 fn place_python_library(layout: &Layout, profile: Profile, source: &Path) -> Outcome {
-    let name = if cfg!(windows) { "_native.pyd" } else { "_native.abi3.so" };
-    place(&layout.library(profile, "polyfn_python"), &source.join("polyfn").join(name))
+    place(&layout.library(profile, "polyfn_python"), &source.join("polyfn").join(PYTHON_LIBRARY))
 }
 
 fn node_package(layout: &Layout, profile: Profile, out: &Path) -> Outcome<PathBuf> {

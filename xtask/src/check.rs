@@ -6,6 +6,7 @@ mod sources;
 
 use std::process::Command;
 
+use crate::build;
 use crate::child;
 use crate::failure::{Failure, Outcome};
 use crate::layout::Layout;
@@ -25,6 +26,8 @@ pub(crate) fn run(layout: &Layout, arguments: &[String]) -> Outcome {
     summary.part("set-up", || {
         tools::test_environment(layout)?;
         tools::packages(layout)?;
+        // pyright looks for the module that the stub describes
+        build::python_module(layout)?;
         Ok(String::new())
     });
     rust(layout, &mut summary);

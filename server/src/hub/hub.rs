@@ -188,7 +188,9 @@ impl Hub {
     /// Says with which code and text the client is refused.
     pub async fn join(&self, identity: Identity, welcome: String) -> Result<Arc<Peer>, HandshakeError> {
         check_workspace(&identity.workspace)?;
-        let supersede = identity.reconnecting;
+        // A token names a client, but only the user who was that client may take its place.
+        let live = self.registry.client(&identity.workspace, &identity.client_id);
+        let supersede = identity.reconnecting && live.is_none_or(|live| live.user.id == identity.user.id);
         if !supersede {
             self.clear_name(&identity.workspace, &identity.client_id).await?;
         }

@@ -170,6 +170,31 @@ async fn a_reconnection_token_supersedes_and_keeps_what_is_registered() {
 }
 
 #[tokio::test]
+async fn another_user_does_not_take_the_place_of_a_live_client() {
+    let running = start(Config::default()).await;
+    let ann = token(&running, "ann", "ws:lab-one#a wid:lab-one");
+    let mut live = Peer::named(&running, "one", &ann).await;
+    let service = live.service("kept", &[]);
+    live.manager("register_service", vec![service]).await.unwrap();
+    let bob = token(&running, "bob", "ws:lab-one#rw wid:lab-one cid:one");
+    let first = json!({"client_id": "one", "reconnection_token": bob}).to_string();
+    let reading = tokio::spawn(async move {
+        let call = live.frame().await;
+        live.answer(&call, "alive".into()).await;
+        live
+    });
+    let ended = Peer::refused(&running, Message::text(first)).await;
+    assert_eq!(
+        ended,
+        told(1001, "Failed to establish connection: Client already exists and is active: lab-one/one")
+    );
+    let mut other = Peer::named(&running, "two", &ann).await;
+    let session = other.call("one", "services.any.thing", vec![]).await;
+    assert_eq!(other.end(&session).await, Ok("alive".into()));
+    drop(reading.await.unwrap());
+}
+
+#[tokio::test]
 async fn stopping_says_so_and_ends_in_time() {
     let running = start(Config::default()).await;
     let mut peer = Peer::join(&running, &json!({"client_id": "a"})).await;

@@ -105,10 +105,12 @@ async fn join(state: &Arc<State>, socket: &mut Reader) -> Result<Arc<Peer>, Hand
     let hello = hello.await.map_err(|_| HandshakeError::timeout())??;
     // after the first message, so that silent sockets keep nobody out
     let place = timeout(limits.handshake_wait_timeout.duration(), place(state).acquire_owned());
-    let Ok(Ok(_place)) = place.await else { return Err(HandshakeError::busy()) };
+    let Ok(Ok(place)) = place.await else { return Err(HandshakeError::busy()) };
     let identity = AuthMessage::parse(&hello)?.authenticate(&state.tokens, limits, clock::now())?;
     drop(hello);
     let welcome = welcome(state, &identity)?;
+    // what follows may wait for a sign of life of another client, and must not keep strangers to it waiting
+    drop(place);
     let peer = state.hub.join(identity, welcome).await?;
     if state.shutdown.begun() {
         state.hub.leave(&peer);

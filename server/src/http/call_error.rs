@@ -84,7 +84,8 @@ fn of_text(error: &Error) -> StatusCode {
 mod tests {
     use super::*;
 
-    const PYTHON: &str = "Traceback (most recent call last):\n  File \"lib/a.py\", line 1, in f\n    f()\nValueError: boom\n";
+    const PYTHON: &str =
+        "Traceback (most recent call last):\n  File \"lib/a.py\", line 1, in f\n    f()\nValueError: boom\n";
     const JAVASCRIPT: &str =
         "Error: boom\n    at f (file:///lib/a.mjs:1:2)\n    at RPC._handle_method (x.mjs:6513:31)";
 

@@ -97,6 +97,7 @@ pub struct Error {
 struct RemoteDetail {
     class: Option<String>,
     trace: Option<String>,
+    cause: Option<Error>,
 }
 
 impl Error {
@@ -134,6 +135,13 @@ impl Error {
         self
     }
 
+    /// Adds the error that led to this one.
+    #[must_use]
+    pub fn with_cause(mut self, cause: Self) -> Self {
+        self.remote.get_or_insert_default().cause = Some(cause);
+        self
+    }
+
     /// Puts the place of a bad value in front: `.a`, `[3]`; called on the way up, so places nest.
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {
@@ -163,6 +171,11 @@ impl Error {
     pub fn trace(&self) -> Option<&str> {
         self.remote.as_ref()?.trace.as_deref()
     }
+
+    /// The error that led to this one, if the side that failed told.
+    pub fn cause(&self) -> Option<&Self> {
+        self.remote.as_ref()?.cause.as_ref()
+    }
 }
 
 impl fmt::Display for Error {
@@ -171,7 +184,11 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause().map(|cause| cause as _)
+    }
+}
 
 /// The result of everything in polyfn.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -17,4 +17,4 @@ pub use limits::Limits;
 pub use reader::{Origin, Reader, Token};
 pub use tag::{FunctionMeta, Promise, Stub};
 pub use walk::Walk;
-pub use writer::{Exports, Handle, Writer};
+pub use writer::{Exports, Handle, MAX_CAUSES, Writer};

@@ -405,8 +405,13 @@ impl<'a> Reader<'a> {
 
     fn read_error(&mut self, len: usize) -> Result<Error> {
         let (mut message, mut trace, mut code, mut class) = (String::new(), None, None, None);
+        let mut cause = None;
         for _ in 0..len {
             match self.text()? {
+                "_rcause" if matches!(self.peek(), Some(Token::Map(_))) => {
+                    let len = self.map()?;
+                    cause = Some(self.nested(|reader| reader.read_error(len))?);
+                }
                 "_rvalue" => message = self.optional()?.unwrap_or_default(),
                 "_rtrace" => trace = self.optional()?.filter(|trace: &String| !trace.is_empty()),
                 "_rcode" => code = self.optional()?,
@@ -419,6 +424,7 @@ impl<'a> Reader<'a> {
         let Some(code) = code else { return Ok(super::legacy::error(message, trace)) };
         let error = Error::new(code.parse().unwrap_or(ErrorKind::Remote), message);
         let error = trace.into_iter().fold(error, Error::with_trace);
+        let error = cause.into_iter().fold(error, Error::with_cause);
         Ok(class.into_iter().fold(error, Error::with_class))
     }
 

@@ -7,6 +7,9 @@ use crate::{Error, Result};
 /// A language's number for one of its own functions.
 pub type Handle = u64;
 
+/// Errors that led to an error, at most so many of them are sent along.
+pub const MAX_CAUSES: usize = 8;
+
 /// Where functions that are written belong: the session whose object table will hold them.
 #[derive(Clone, Debug, Default)]
 pub struct Exports {
@@ -287,9 +290,15 @@ impl Writer {
         }
     }
 
-    /// An error in the form that old peers read, with our code and class beside it.
+    /// An error in the form that old peers read, with our code, class and cause beside it.
     pub fn error(&mut self, error: &Error) -> Result<()> {
-        self.open_map(4 + usize::from(error.class().is_some()))?;
+        self.error_with_causes(error, MAX_CAUSES)
+    }
+
+    fn error_with_causes(&mut self, error: &Error, causes: usize) -> Result<()> {
+        // A long chain is cut, not refused: an error must always reach whoever waits for it.
+        let cause = error.cause().filter(|_| causes > 0);
+        self.open_map(4 + usize::from(error.class().is_some()) + usize::from(cause.is_some()))?;
         self.text("_rtype")?;
         self.text("error")?;
         self.text("_rvalue")?;
@@ -301,6 +310,10 @@ impl Writer {
         if let Some(class) = error.class() {
             self.text("_rclass")?;
             self.text(class)?;
+        }
+        if let Some(cause) = cause {
+            self.text("_rcause")?;
+            self.error_with_causes(cause, causes - 1)?;
         }
         self.close();
         Ok(())
@@ -401,4 +414,43 @@ fn length32(len: usize) -> Result<[u8; 4]> {
     u32::try_from(len).map(u32::to_be_bytes).map_err(|_| {
         Error::too_large(format!("{len} bytes or items do not fit into one value, split it below 4 GiB"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::codec::Reader;
+    use crate::{ErrorKind, Value};
+
+    fn round_trip(error: &Error) -> Option<Error> {
+        let mut out = Writer::new();
+        out.error(error).ok()?;
+        match Reader::new(&Bytes::from(out.into_bytes())).value().ok()? {
+            Value::Tagged(tagged) => match *tagged {
+                Tagged::Error(error) => Some(error),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_error_comes_with_its_causes() {
+        let deepest =
+            Error::new(ErrorKind::Timeout, "no answer").with_class("TimeoutError").with_trace("at a");
+        let error =
+            Error::remote("it failed").with_cause(Error::invalid("bad input").with_cause(deepest.clone()));
+        assert_eq!(round_trip(&error), Some(error));
+        assert_eq!(round_trip(&deepest), Some(deepest));
+    }
+
+    #[test]
+    fn a_long_chain_of_causes_is_cut() {
+        let chain = (0..100).fold(Error::remote("first"), |cause, _| Error::remote("next").with_cause(cause));
+        let sent = round_trip(&chain);
+        let depth = std::iter::successors(sent.as_ref(), |error| error.cause()).count();
+        assert_eq!(depth, MAX_CAUSES + 1);
+    }
 }

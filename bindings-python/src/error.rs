@@ -1,7 +1,9 @@
 //! `Error` of the core to exceptions of Python, and back.
 
+use polyfn_core::codec::MAX_CAUSES;
 use polyfn_core::{Error, ErrorKind};
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -48,11 +50,24 @@ pub(crate) fn exception<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'
     static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let make = MAKE
         .get_or_try_init(py, || Ok::<_, PyErr>(py.import("polyfn.errors")?.getattr("from_code")?.unbind()))?;
-    make.bind(py).call1((error.kind().code(), error.message(), error.class(), error.trace()))
+    let made = make.bind(py).call1((error.kind().code(), error.message(), error.class(), error.trace()))?;
+    if let Some(cause) = error.cause() {
+        made.setattr(intern!(py, "__cause__"), exception(py, cause)?)?;
+    }
+    Ok(made)
 }
 
 /// What a peer is told of an exception that a function raised.
 pub(crate) fn from_exception(py: Python<'_>, error: &PyErr) -> Error {
+    let told = told(py, error, MAX_CAUSES);
+    // It holds the tracebacks of the causes as well.
+    let trace = traceback(py, error);
+    let trace = trace.unwrap_or_else(|_| format!("{}: {}", told.class().unwrap_or_default(), told.message()));
+    told.with_trace(trace)
+}
+
+/// The kind, class and message of an exception and of those that led to it.
+fn told(py: Python<'_>, error: &PyErr, causes: usize) -> Error {
     let ours = is_ours(py, error);
     // An error of yet another peer keeps the name that it had there.
     let remote_type = error.value(py).getattr("remote_type").ok().filter(|_| ours);
@@ -61,8 +76,11 @@ pub(crate) fn from_exception(py: Python<'_>, error: &PyErr) -> Error {
         .or_else(|| error.get_type(py).name().ok().map(|name| name.to_string()))
         .unwrap_or_else(|| "Exception".to_owned());
     let message = message_of(py, error);
-    let trace = traceback(py, error).unwrap_or_else(|_| format!("{class}: {message}"));
-    Error::new(kind_of(py, error, ours), message).with_class(class).with_trace(trace)
+    let told = Error::new(kind_of(py, error, ours), message).with_class(class);
+    match error.cause(py).filter(|_| causes > 0) {
+        Some(cause) => told.with_cause(self::told(py, &cause, causes - 1)),
+        None => told,
+    }
 }
 
 fn is_ours(py: Python<'_>, error: &PyErr) -> bool {

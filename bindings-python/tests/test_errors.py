@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import pickle
 import traceback
 
 import polyfn
@@ -53,6 +56,94 @@ async def test_what_a_function_raises(offer):
     with pytest.raises(polyfn.RemoteError) as caught:
         await service.fail_later()
     assert (str(caught.value), caught.value.remote_type) == ("'missing'", "KeyError")
+
+
+class ShelfError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("raised", "as_well"),
+    [
+        (ValueError("bad"), ValueError),
+        (TypeError("bad"), TypeError),
+        (KeyError("missing"), KeyError),
+        (IndexError("list index out of range"), LookupError),
+        (PermissionError(13, "Permission denied", "/etc/shadow"), PermissionError),
+        (FileNotFoundError(2, "No such file or directory", "x"), FileNotFoundError),
+        (ConnectionResetError("by peer"), ConnectionError),
+        (TimeoutError("too slow"), TimeoutError),
+        (NotImplementedError(), NotImplementedError),
+        (ZeroDivisionError("division by zero"), ArithmeticError),
+        (AttributeError("no such attribute"), AttributeError),
+        (RuntimeError("bad"), RuntimeError),
+        (AssertionError("bad"), AssertionError),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), UnicodeError),
+        (ShelfError("no room"), polyfn.RemoteError),
+        (SyntaxError("bad"), polyfn.RemoteError),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_built_in_exceptions_come_back_as_themselves(offer, raised, as_well):
+    def fail():
+        raise raised
+
+    service = await offer(fail=fail, echo=lambda value: value)
+    with pytest.raises(as_well) as caught:
+        await service.fail()
+    error = caught.value
+    assert isinstance(error, polyfn.RemoteError)
+    assert (error.code, str(error), error.remote_type) == ("remote", str(raised), type(raised).__name__)
+    assert isinstance(await service.echo(raised), as_well)
+    copied = pickle.loads(pickle.dumps(error))
+    assert (type(copied), str(copied)) == (type(error), str(error))
+
+
+async def test_details_of_built_in_exceptions(offer):
+    service = await offer(fail=lambda: {}["missing"], find=lambda: os.stat("/no/such/file"))
+    with pytest.raises(KeyError) as caught:
+        await service.fail()
+    assert caught.value.args == ("missing",)
+    with pytest.raises(OSError, match="No such file") as found:
+        await service.find()
+    assert found.value.errno == errno.ENOENT
+
+
+async def test_what_led_to_an_error_comes_along(offer):
+    def fail():
+        try:
+            {}["missing"]
+        except KeyError as error:
+            raise ValueError("no such user") from error
+
+    service = await offer(fail=fail)
+    with pytest.raises(ValueError, match="no such user") as caught:
+        await service.fail()
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert caught.value.__cause__.args == ("missing",)
+    assert caught.value.remote_traceback.count("KeyError: 'missing'") == 1
+
+
+async def test_iterators_do_not_end_because_a_peer_says_so(offer):
+    def fail():
+        raise StopIteration(3)
+
+    service = await offer(fail=fail)
+    with pytest.raises(polyfn.RemoteError) as caught:
+        await service.fail()
+    assert not isinstance(caught.value, StopIteration)
+
+
+async def test_errors_keep_their_class_over_two_hops(offer):
+    def fail():
+        raise ValueError("bad")
+
+    service = await offer(fail=fail)
+    through = await offer({"id": "through", "fail": lambda: service.fail()})
+    with pytest.raises(ValueError, match="bad") as caught:
+        await through.fail()
+    assert caught.value.remote_type == "ValueError"
+    assert "in fail\n" in caught.value.remote_traceback
 
 
 @pytest.mark.parametrize(

@@ -332,9 +332,7 @@ impl Writer {
                 Ok(())
             }
             Tagged::Pairs(pairs) => {
-                self.open_tag("orderedmap", 2)?;
-                self.text("_rvalue")?;
-                self.open_list(pairs.len())?;
+                self.open_pairs(pairs.len())?;
                 for (key, value) in pairs {
                     self.open_list(2)?;
                     key.walk(self)?;
@@ -354,7 +352,14 @@ impl Writer {
         self.open_list(len)
     }
 
-    /// Ends a set.
+    /// Begins an ordered map of `len` lists of a key and a value; ends with [`Writer::close_set`].
+    pub fn open_pairs(&mut self, len: usize) -> Result<()> {
+        self.open_tag("orderedmap", 2)?;
+        self.text("_rvalue")?;
+        self.open_list(len)
+    }
+
+    /// Ends a set, or an ordered map.
     pub fn close_set(&mut self) {
         self.close();
         self.close();

@@ -159,6 +159,11 @@ impl Client {
         self.connection(py)?.emit(&message).map_err(|error| raised(py, &error))
     }
 
+    /// Takes a `polyfn.codecs.Codecs`, which is asked for every object that is sent.
+    fn use_codecs(&self, codecs: Py<PyAny>) {
+        self.link.use_codecs(codecs);
+    }
+
     /// Says goodbye; the end is told by the event `closed`.
     fn close(&self) {
         self.link.close();

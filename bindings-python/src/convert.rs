@@ -3,7 +3,9 @@
 mod arrays;
 mod decode;
 mod encode;
+mod forms;
 mod keys;
+mod memory;
 mod moments;
 
 pub(crate) use decode::{Inbound, build_value};

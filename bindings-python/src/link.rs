@@ -29,6 +29,8 @@ pub(crate) struct Link {
     /// Resolved with the connection object when the workspace is joined.
     pub(crate) opening: Mutex<Option<Py<PyAny>>>,
     pub(crate) mailbox: Arc<Mailbox>,
+    /// `polyfn.codecs.Codecs`, once the program has registered a codec.
+    codecs: Mutex<Option<Py<PyAny>>>,
     /// We said goodbye ourselves, so what fails because of it is no news.
     is_closing: AtomicBool,
 }
@@ -66,6 +68,7 @@ impl Link {
             on_event: Mutex::new(Some(on_event)),
             opening: Mutex::new(Some(opening)),
             mailbox,
+            codecs: Mutex::default(),
             is_closing: AtomicBool::new(false),
         });
         let mut links = LINKS.lock();
@@ -121,11 +124,21 @@ impl Link {
         self.on_event.lock().as_ref().map(|on_event| on_event.bind(py).clone())
     }
 
+    pub(crate) fn codecs<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.codecs.lock().as_ref().map(|codecs| codecs.bind(py).clone())
+    }
+
+    pub(crate) fn use_codecs(&self, codecs: Py<PyAny>) {
+        let former = self.codecs.lock().replace(codecs);
+        drop(former);
+    }
+
     /// The connection is over: lets go of everything that belongs to the program.
     pub(crate) fn let_go(&self) {
         let functions = std::mem::take(&mut *self.handlers.lock());
         let on_event = self.on_event.lock().take();
-        drop((functions, on_event));
+        let codecs = self.codecs.lock().take();
+        drop((functions, on_event, codecs));
     }
 
     pub(crate) fn handler_count(&self) -> usize {

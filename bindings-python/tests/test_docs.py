@@ -12,7 +12,7 @@ import textwrap
 import polyfn
 import pytest
 
-MODULES = ["client", "errors", "events", "functions", "options", "proxy"]
+MODULES = ["client", "codecs", "errors", "events", "forms", "functions", "iostream", "options", "proxy"]
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -25,7 +25,9 @@ def test_sessions(name):
 
 def blocks():
     documented = [polyfn, polyfn.connect_to_server]
-    documented += [getattr(polyfn.Server, name) for name in ("register_service", "get_service")]
+    documented += [
+        getattr(polyfn.Server, name) for name in ("register_service", "get_service", "register_codec")
+    ]
     for item in documented:
         for number, block in enumerate(BLOCK.findall(inspect.getdoc(item) or "")):
             yield pytest.param(block, id=f"{item.__name__}-{number}")

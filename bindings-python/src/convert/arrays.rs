@@ -1,13 +1,19 @@
 //! numpy arrays by their raw parts. numpy is never loaded for sending: where it is not loaded, nothing is an array.
 
+use bytes::Bytes;
 use polyfn_core::Error;
 use polyfn_core::codec::Writer;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::{PyBytes, PyDict, PyType};
 use pyo3::{PyTypeInfo, intern};
 
+use super::memory;
 use crate::error::unsendable;
+
+/// Smaller arrays are copied: that is quicker, and they do not keep the whole frame in memory.
+const LEAST_IN_PLACE: usize = 4096;
 
 /// Either side's error.
 pub(super) enum Failure {
@@ -30,7 +36,9 @@ impl From<PyErr> for Failure {
 struct Numpy {
     array: Py<PyType>,
     scalar: Py<PyType>,
+    dtype: Py<PyAny>,
     frombuffer: Py<PyAny>,
+    asarray: Py<PyAny>,
 }
 
 impl Numpy {
@@ -38,7 +46,9 @@ impl Numpy {
         Ok(Self {
             array: module.getattr("ndarray")?.cast_into::<PyType>()?.unbind(),
             scalar: module.getattr("generic")?.cast_into::<PyType>()?.unbind(),
+            dtype: module.getattr("dtype")?.unbind(),
             frombuffer: module.getattr("frombuffer")?.unbind(),
+            asarray: module.getattr("asarray")?.unbind(),
         })
     }
 }
@@ -68,23 +78,62 @@ pub(super) fn put(out: &mut Writer, object: &Bound<'_, PyAny>) -> Result<bool, F
         return Ok(false);
     }
     let dtype = object.getattr(intern!(py, "dtype"))?;
-    if dtype.getattr(intern!(py, "hasobject"))?.is_truthy()? {
-        return Err(unsendable("an array of Python objects has no raw form, pass its tolist()").into());
+    if let Some(remedy) = remedy(object, &dtype)? {
+        return Err(unsendable(remedy).into());
     }
     let shape: Vec<u64> = object.getattr(intern!(py, "shape"))?.extract()?;
+    let dtype = dtype.str()?;
+    let dtype = Some(dtype.to_str()?);
+    if let Some(written) = memory::lend(object, |data| out.array(data, Some(&shape), dtype)) {
+        written?;
+        return Ok(true);
+    }
     // In C order, whatever the order in memory is.
     let bytes = object.call_method0(intern!(py, "tobytes"))?;
     let bytes = bytes.cast::<PyBytes>().map_err(PyErr::from)?;
-    let dtype = dtype.str()?;
-    out.array(bytes.as_bytes(), Some(&shape), Some(dtype.to_str()?))?;
+    out.array(bytes.as_bytes(), Some(&shape), dtype)?;
     Ok(true)
 }
 
-/// An array over `data`, read-only and without a further copy; `None` where there is no numpy.
+/// Why an array has no raw form, and what to send instead.
+fn remedy(object: &Bound<'_, PyAny>, dtype: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
+    let py = object.py();
+    if dtype.getattr(intern!(py, "hasobject"))?.is_truthy()? {
+        return Ok(Some("an array of Python objects has no raw form, pass its tolist()"));
+    }
+    if !dtype.getattr(intern!(py, "names"))?.is_none() {
+        return Ok(Some("a structured array has no raw form, pass a dict of its fields"));
+    }
+    let is_masked = object.getattr_opt(intern!(py, "mask"))?.is_some();
+    Ok(is_masked.then_some("a masked array would lose its mask, pass its filled(), or its data and mask"))
+}
+
+/// The bytes of a frame as numpy takes them without a copy.
+#[pyclass(frozen, module = "polyfn._native")]
+struct Frame {
+    data: Bytes,
+}
+
+#[pymethods]
+impl Frame {
+    #[getter]
+    fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let interface = PyDict::new(py);
+        let is_read_only = true;
+        interface.set_item("version", 3)?;
+        interface.set_item("typestr", "|u1")?;
+        interface.set_item("shape", (self.data.len(),))?;
+        // The array holds this object, and with it the frame.
+        interface.set_item("data", (self.data.as_ptr() as usize, is_read_only))?;
+        Ok(interface)
+    }
+}
+
+/// A read-only array of `data`, in place where that pays; `None` where there is no numpy.
 pub(super) fn build<'py>(
     py: Python<'py>,
-    data: &Bound<'py, PyBytes>,
-    shape: Option<&[u64]>,
+    data: &Bytes,
+    shape: Option<Vec<u64>>,
     dtype: &str,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let numpy = match loaded(py)? {
@@ -97,14 +146,23 @@ pub(super) fn build<'py>(
             Err(error) => return Err(error),
         },
     };
-    let flat = if data.as_bytes().is_empty() {
+    let dtype = numpy.dtype.bind(py).call1((dtype,))?;
+    if dtype.getattr(intern!(py, "hasobject"))?.is_truthy()? {
+        return Err(PyTypeError::new_err("an array of Python objects has no raw form"));
+    }
+    // Most of numpy works on numbers at odd places too, but slowly, and other libraries do not.
+    let alignment: usize = dtype.getattr(intern!(py, "alignment"))?.extract()?;
+    let flat = if data.is_empty() {
         // `frombuffer` refuses an empty buffer.
         py.import("numpy")?.call_method1("zeros", (0, dtype))?
+    } else if data.len() < LEAST_IN_PLACE || !(data.as_ptr() as usize).is_multiple_of(alignment.max(1)) {
+        numpy.frombuffer.bind(py).call1((PyBytes::new(py, data), dtype))?
     } else {
-        numpy.frombuffer.bind(py).call1((data, dtype))?
+        let bytes = numpy.asarray.bind(py).call1((Frame { data: data.clone() },))?;
+        bytes.call_method1(intern!(py, "view"), (dtype,))?
     };
     match shape {
-        Some(shape) => flat.call_method1(intern!(py, "reshape"), (shape.to_vec(),)).map(Some),
+        Some(shape) => flat.call_method1(intern!(py, "reshape"), (shape,)).map(Some),
         None => Ok(Some(flat)),
     }
 }

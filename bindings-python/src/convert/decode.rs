@@ -6,9 +6,10 @@ use bytes::Bytes;
 use polyfn_core::codec::{Build, Reader, Stub, Tagged};
 use polyfn_core::{Error, ErrorKind, Result, Value};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyMemoryView, PySet, PyString};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyMemoryView, PySet, PyString};
 use pyo3::{IntoPyObjectExt, ffi, intern};
 
+use super::forms::Forms;
 use super::keys::Keys;
 use super::{arrays, moments};
 use crate::error::exception;
@@ -36,6 +37,8 @@ pub(crate) struct Entries<'py> {
     map: Bound<'py, PyAny>,
     /// One of the keys is the name of a method of dict.
     shadows: bool,
+    /// One is `_rtype`, with a name that the core does not know.
+    has_form: bool,
 }
 
 /// A value of the core as a Python object.
@@ -139,11 +142,12 @@ impl<'py> Build for Inbound<'_, 'py> {
 
     fn map(&mut self, _len: usize) -> Result<Self::Map> {
         let map = call0(self.interpreter.proxy.bind(self.py)).map_err(|error| internal(&error))?;
-        Ok(Entries { map, shadows: false })
+        Ok(Entries { map, shadows: false, has_form: false })
     }
 
     fn insert(&mut self, map: &mut Self::Map, key: &str, value: Self::Object) -> Result<()> {
         map.shadows |= is_method_of_dict(key);
+        map.has_form |= key == "_rtype";
         let key = self.keys.get(self.py, key);
         self.set_item(map, key.as_any(), &value)
     }
@@ -160,6 +164,11 @@ impl<'py> Build for Inbound<'_, 'py> {
             let class = self.interpreter.shadowing_proxy.bind(self.py);
             map.map.setattr(intern!(self.py, "__class__"), class).map_err(|error| internal(&error))?;
         }
+        if map.has_form {
+            let rebuilt = Forms::get(self.py)
+                .and_then(|forms| forms.rebuild.bind(self.py).call1((map.map, self.link.codecs(self.py))));
+            return rebuilt.map_err(|error| invalid(&error));
+        }
         Ok(map.map)
     }
 
@@ -171,14 +180,15 @@ impl<'py> Build for Inbound<'_, 'py> {
     fn tagged(&mut self, value: Tagged<Self::Object>) -> Result<Self::Object> {
         let py = self.py;
         match value {
-            // Members that have no hash, such as maps of JavaScript, cannot be in a set of Python.
-            Tagged::Set(items) => match PySet::new(py, &items) {
-                Ok(set) => Ok(set.into_any()),
-                Err(_) => Ok(PyList::new(py, items).map_err(|error| internal(&error))?.into_any()),
-            },
+            Tagged::Set(items) => PySet::new(py, &items).map(Bound::into_any).or_else(|_| {
+                // Members that have no hash, such as maps of JavaScript, cannot be in a set of Python.
+                Forms::get(py)
+                    .and_then(|forms| forms.members.bind(py).call1((items,)))
+                    .map_err(|error| invalid(&error))
+            }),
             Tagged::Pairs(pairs) => {
-                let class = py.import("collections").and_then(|module| module.getattr("OrderedDict"));
-                class.and_then(|class| class.call1((pairs,))).map_err(|error| invalid(&error))
+                let made = Forms::get(py).and_then(|forms| forms.pairs.bind(py).call1((pairs,)));
+                made.map_err(|error| invalid(&error))
             }
             Tagged::Memory(data) => {
                 let bytes = PyBytes::new(py, &data);
@@ -198,9 +208,8 @@ impl<'py> Inbound<'_, 'py> {
         dtype: Option<String>,
     ) -> Result<Bound<'py, PyAny>> {
         let py = self.py;
-        let bytes = PyBytes::new(py, data);
         if let Some(dtype) = &dtype {
-            let made = arrays::build(py, &bytes, shape.as_deref(), dtype).map_err(|error| invalid(&error))?;
+            let made = arrays::build(py, data, shape.clone(), dtype).map_err(|error| invalid(&error))?;
             if let Some(array) = made {
                 return Ok(array);
             }
@@ -209,7 +218,7 @@ impl<'py> Inbound<'_, 'py> {
         let parts = (|| {
             let parts = call0(self.interpreter.proxy.bind(py))?.cast_into::<PyDict>()?;
             parts.set_item("_rtype", if shape.is_some() { "ndarray" } else { "typedarray" })?;
-            parts.set_item("_rvalue", bytes)?;
+            parts.set_item("_rvalue", PyBytes::new(py, data))?;
             if let Some(shape) = shape {
                 parts.set_item("_rshape", shape)?;
             }

@@ -2,7 +2,7 @@
 
 use polyfn_core::codec::{FunctionMeta, Reader, Writer};
 use polyfn_core::{Error, Result, Value};
-use pyo3::exceptions::PyBaseException;
+use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyMemoryView, PySet, PyString,
@@ -10,7 +10,8 @@ use pyo3::types::{
 };
 use pyo3::{ffi, intern};
 
-use super::{arrays, moments};
+use super::forms::Forms;
+use super::{arrays, memory, moments};
 use crate::error::{from_exception, from_walking, overflow, unsendable};
 use crate::function::RemoteFunction;
 use crate::link::Link;
@@ -20,6 +21,8 @@ pub(crate) struct Outbound<'a, 'py> {
     py: Python<'py>,
     /// Takes the functions; without one, functions are refused.
     link: Option<&'a Link>,
+    /// Those that the program has registered for its own classes.
+    codecs: Option<Bound<'py, PyAny>>,
     /// Members of services say whether they are `async`.
     is_service: bool,
 }
@@ -28,17 +31,17 @@ pub(crate) struct Outbound<'a, 'py> {
 pub(crate) fn value_of(object: &Bound<'_, PyAny>) -> Result<Value> {
     let py = object.py();
     let mut out = Writer::new();
-    Outbound { py, link: None, is_service: false }.put(&mut out, object)?;
+    Outbound { py, link: None, codecs: None, is_service: false }.put(&mut out, object)?;
     Reader::new(&out.into_bytes().into()).value()
 }
 
 impl<'a, 'py> Outbound<'a, 'py> {
     pub(crate) fn new(py: Python<'py>, link: &'a Link) -> Self {
-        Self { py, link: Some(link), is_service: false }
+        Self { py, link: Some(link), codecs: link.codecs(py), is_service: false }
     }
 
     pub(crate) fn service(py: Python<'py>, link: &'a Link) -> Self {
-        Self { py, link: Some(link), is_service: true }
+        Self { is_service: true, ..Self::new(py, link) }
     }
 
     /// Writes arguments, by position and by name.
@@ -60,6 +63,31 @@ impl<'a, 'py> Outbound<'a, 'py> {
     /// Writes an object. Exact types come first, each by one comparison of pointers, in the order of how
     /// often they are met; only then what is derived from them.
     pub(crate) fn put(&self, out: &mut Writer, object: &Bound<'py, PyAny>) -> Result<()> {
+        if let Some(codecs) = &self.codecs
+            && self.put_coded(out, object, codecs)?
+        {
+            return Ok(());
+        }
+        self.put_exact(out, object)
+    }
+
+    /// Writes an object for whose class there is a codec; false for any other.
+    fn put_coded(
+        &self,
+        out: &mut Writer,
+        object: &Bound<'py, PyAny>,
+        codecs: &Bound<'py, PyAny>,
+    ) -> Result<bool> {
+        let encode = self.ask(codecs.get_item(object.get_type()))?;
+        if encode.is_none() {
+            return Ok(false);
+        }
+        let form = self.ask(encode.call1((object,)))?;
+        // Not by way of the codecs again: what one makes may be of the class that it is for.
+        self.put_exact(out, &form).map(|()| true)
+    }
+
+    fn put_exact(&self, out: &mut Writer, object: &Bound<'py, PyAny>) -> Result<()> {
         if let Ok(text) = object.cast_exact::<PyString>() {
             return self.text(out, text);
         }
@@ -97,7 +125,10 @@ impl<'a, 'py> Outbound<'a, 'py> {
     fn put_derived(&self, out: &mut Writer, object: &Bound<'py, PyAny>) -> Result<()> {
         // Before everything callable and everything of numpy: what was decoded here goes back as it came.
         if let Ok(map) = object.cast::<PyDict>() {
-            return self.map(out, map);
+            // Services are maps to the core, whatever they were made of.
+            let ordered = self.ask(Forms::get(self.py))?.ordered.bind(self.py);
+            let is_ordered = !self.is_service && object.is_instance(ordered).unwrap_or(false);
+            return if is_ordered { self.pairs(out, object) } else { self.map(out, map) };
         }
         // Before enumerations and numpy scalars could be taken for objects: StrEnum, IntEnum and numpy's
         // float64 and str_ are plain values to a peer.
@@ -125,7 +156,10 @@ impl<'a, 'py> Outbound<'a, 'py> {
             return out.bytes(unsafe { bytes.as_bytes() });
         }
         if object.is_instance_of::<PyMemoryView>() {
-            // Its buffer is beyond the stable ABI of 3.10; `tobytes` also puts strided views in order.
+            if let Some(written) = memory::lend(object, |data| out.memory(data)) {
+                return written;
+            }
+            // Puts strided views in order.
             let bytes = self.ask(object.call_method0(intern!(self.py, "tobytes")))?;
             let bytes = bytes.cast::<PyBytes>().map_err(|_| unsendable("a memoryview without bytes"))?;
             return out.memory(bytes.as_bytes());
@@ -144,11 +178,17 @@ impl<'a, 'py> Outbound<'a, 'py> {
         if moments::put(out, object).map_err(|error| self.lift(error))? {
             return Ok(());
         }
-        // Last, because nearly anything may be callable.
+        // Nearly anything may be callable, models and members of enumerations among it.
         if object.is_callable() {
             return self.function(out, object);
         }
-        Err(self.refusal(object))
+        let form_of = self.ask(Forms::get(self.py))?.form_of.bind(self.py);
+        let form =
+            form_of.call1((object,)).map_err(|error| match error.is_instance_of::<PyTypeError>(self.py) {
+                true => unsendable(error.value(self.py).to_string()),
+                false => from_walking(self.py, &error),
+            })?;
+        self.put(out, &form)
     }
 
     fn text(&self, out: &mut Writer, text: &Bound<'py, PyString>) -> Result<()> {
@@ -211,6 +251,21 @@ impl<'a, 'py> Outbound<'a, 'py> {
         Ok(())
     }
 
+    /// An ordered dict: a list of pairs, in which keys can be anything.
+    fn pairs(&self, out: &mut Writer, map: &Bound<'py, PyAny>) -> Result<()> {
+        let items = self.ask(
+            map.call_method0(intern!(self.py, "items"))
+                .and_then(|items| items.try_iter()?.collect::<PyResult<Vec<_>>>()),
+        )?;
+        out.open_pairs(items.len())?;
+        for item in &items {
+            let place = item.get_item(0).map_or_else(|_| "[?]".to_owned(), |key| place(&key));
+            self.put(out, item).map_err(|error| error.at(&place))?;
+        }
+        out.close_set();
+        Ok(())
+    }
+
     fn map(&self, out: &mut Writer, map: &Bound<'py, PyDict>) -> Result<()> {
         let len = map.len();
         out.open_map(len)?;
@@ -248,7 +303,7 @@ impl<'a, 'py> Outbound<'a, 'py> {
             return self.put(out, key);
         }
         Err(unsendable(format!(
-            "a key of type {} has no form on the wire, use str, int, float, bool, bytes or None",
+            "a key of type {} has no form on the wire, use str, int, float, bool, bytes or None, or an OrderedDict",
             type_name(key)
         )))
     }
@@ -278,20 +333,6 @@ impl<'a, 'py> Outbound<'a, 'py> {
             },
         )
         .inspect_err(|_| link.release(handle))
-    }
-
-    fn refusal(&self, object: &Bound<'py, PyAny>) -> Error {
-        let remedy = [
-            ("__dataclass_fields__", "pass dataclasses.asdict(...)"),
-            ("model_dump", "pass its model_dump()"),
-            ("__next__", "iterators cannot be sent yet, pass a list"),
-            ("__anext__", "asynchronous iterators cannot be sent yet, pass a list"),
-            ("isoformat", "give it a time zone, or pass its isoformat()"),
-            ("__dict__", "pass a dict, or register an instance of it as a service"),
-        ];
-        let found = remedy.iter().find(|(mark, _)| object.hasattr(*mark).unwrap_or(false));
-        let what = found.map_or("pass plain values instead", |(_, what)| what);
-        unsendable(format!("cannot send an object of type {}: {what}", type_name(object)))
     }
 
     fn ask<T>(&self, answer: PyResult<T>) -> Result<T> {

@@ -154,6 +154,7 @@ impl Body {
                     }
                 }
                 "promise" => body.parse_promise(&mut reader)?,
+                "_enc" => return Err(super::seal::beside()),
                 key if RESERVED.contains(&key) => {
                     return Err(Error::invalid(format!("key `{key}` may not stand in the second segment")));
                 }

@@ -4,9 +4,11 @@ mod address;
 mod chunk;
 mod message;
 mod relay;
+mod seal;
 
 pub use address::{Address, ServiceUri, absolute};
 pub use chunk::{ChunkLimits, ChunkStore};
 pub use message::{Body, Header, Reply, Route};
 pub(crate) use message::{begin_body, end_body};
 pub use relay::{Relayed, Sender, rewrite};
+pub use seal::{Cipher, Content, Envelope, KEY_BYTES, KeyPair, Number, Opened, PublicKey};

@@ -10,5 +10,6 @@ mod network;
 mod properties;
 mod recording;
 mod replay;
+mod sealed;
 mod serving;
 mod vectors;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use polyfn_core::Value;
 use polyfn_core::codec::Reader;
+use polyfn_core::wire::KeyPair;
 use serde_json::Value as Json;
 
 /// One recorded exchange.
@@ -14,6 +15,8 @@ pub(crate) struct Recording {
     /// The user objects that the server put into frames, in JSON, by their stand-ins.
     pub(crate) users: serde_json::Map<String, Json>,
     pub(crate) frames: Vec<Frame>,
+    /// The key pairs of the clients, by letter, where they encrypt.
+    pub(crate) keys: HashMap<String, KeyPair>,
 }
 
 /// One binary frame.
@@ -71,7 +74,16 @@ fn read(text: &str) -> Recording {
         name: json["name"].as_str().unwrap().to_owned(),
         users: json["users"].as_object().cloned().unwrap_or_default(),
         frames,
+        keys: keys(&json),
     }
+}
+
+fn keys(json: &Json) -> HashMap<String, KeyPair> {
+    let pair = |client: &str| {
+        let key = |which: &str| json["keys"][format!("{client}_{which}")].as_str().map(str::as_bytes);
+        Some((client.to_owned(), KeyPair::read(key("private")?, key("public")).unwrap()))
+    };
+    ["A", "B"].into_iter().filter_map(pair).collect()
 }
 
 fn read_frame(frame: &Json, earlier: &HashMap<u64, Bytes>) -> Frame {

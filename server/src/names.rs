@@ -40,6 +40,16 @@ pub fn anonymous_user() -> String {
     format!("anonymouz-{}", random())
 }
 
+/// The same with 128 random bits behind it: a name that nobody can guess.
+///
+/// # Errors
+/// When the operating system has no randomness to give.
+pub fn secluded_user() -> Result<String, getrandom::Error> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)?;
+    Ok(format!("{}-{:032x}", anonymous_user(), u128::from_be_bytes(random)))
+}
+
 fn compose(number: u64) -> String {
     let [first, second] = [number & 63, (number >> 6) & 63].map(|index| index as usize);
     format!("{}-{}-{:08}", FIRST[first], SECOND[second], (number >> 12) % 100_000_000)
@@ -58,6 +68,13 @@ mod tests {
             assert!(FIRST.contains(&parts[0]) && SECOND.contains(&parts[1]), "{id}");
             assert!(parts[2].len() == 8 && parts[2].bytes().all(|digit| digit.is_ascii_digit()), "{id}");
         }
+    }
+
+    #[test]
+    fn secluded_users_have_names_that_cannot_be_guessed() {
+        let [one, two] = [0, 1].map(|_| secluded_user().unwrap());
+        assert_ne!(one[one.len() - 32..], two[two.len() - 32..]);
+        assert!(one.starts_with("anonymouz-") && one.split('-').count() == 5, "{one}");
     }
 
     #[test]

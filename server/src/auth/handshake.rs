@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use http::StatusCode;
 use serde::Deserialize;
 
 use crate::auth::scope::Permission;
@@ -35,6 +36,9 @@ pub struct AuthMessage {
     /// Extensions of the protocol that it knows.
     #[serde(default)]
     pub extensions: Vec<String>,
+    /// A stranger gets a workspace that cannot be guessed; decided by the way it came.
+    #[serde(skip)]
+    pub secluded: bool,
 }
 
 /// Why a handshake fails: sent as `{"type":"error","message":...}`, then the socket is closed.
@@ -44,6 +48,8 @@ pub struct HandshakeError {
     pub code: u16,
     /// Text of the error frame, and as much of it as fits of the close frame.
     pub message: String,
+    /// The same refusal as an HTTP status.
+    pub status: StatusCode,
 }
 
 impl fmt::Display for HandshakeError {
@@ -58,13 +64,13 @@ impl HandshakeError {
     /// The first message is not what it should be.
     #[must_use]
     pub fn undecodable() -> Self {
-        Self { code: 1003, message: "Failed to decode authentication information".to_owned() }
+        Self::new(1003, StatusCode::BAD_REQUEST, "Failed to decode authentication information")
     }
 
     /// No message within the time to authenticate.
     #[must_use]
     pub fn timeout() -> Self {
-        Self { code: 1008, message: "Authentication payload timeout".to_owned() }
+        Self::new(1008, StatusCode::REQUEST_TIMEOUT, "Authentication payload timeout")
     }
 
     /// The URL carries what belongs into the first message.
@@ -72,25 +78,42 @@ impl HandshakeError {
     pub fn legacy() -> Self {
         let text = "Connection rejected, please  upgrade to `hypha-rpc` which pass the authentication information \
                     in the first message";
-        Self { code: 1008, message: text.to_owned() }
+        Self::new(1008, StatusCode::BAD_REQUEST, text)
     }
 
     /// No free place for one more handshake within the time to wait.
     #[must_use]
     pub fn busy() -> Self {
-        Self { code: 1013, message: "Server busy, please retry".to_owned() }
+        Self::new(1013, StatusCode::SERVICE_UNAVAILABLE, "Server busy, please retry")
+    }
+
+    /// The server accepts nobody any more.
+    #[must_use]
+    pub fn stopping() -> Self {
+        Self::new(1001, StatusCode::SERVICE_UNAVAILABLE, "Server is shutting down")
+    }
+
+    /// Another client of this name, at `address`, is there.
+    #[must_use]
+    pub fn taken(address: &str) -> Self {
+        let why = format!("Client already exists and is active: {address}");
+        Self { status: StatusCode::CONFLICT, ..Self::establish(why) }
     }
 
     /// A limit or a block: `message` as it stands.
     #[must_use]
     pub fn refused(message: impl Into<String>) -> Self {
-        Self { code: 1008, message: message.into() }
+        Self::new(1008, StatusCode::TOO_MANY_REQUESTS, message)
     }
 
-    /// Anything else that keeps the client out, such as a live client of the same name.
+    /// Anything else that keeps the client out.
     #[must_use]
     pub fn establish(why: impl fmt::Display) -> Self {
-        Self { code: 1001, message: format!("Failed to establish connection: {why}") }
+        Self::new(1001, StatusCode::FORBIDDEN, format!("Failed to establish connection: {why}"))
+    }
+
+    fn new(code: u16, status: StatusCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), status }
     }
 
     fn authenticate(why: impl fmt::Display) -> Self {
@@ -113,7 +136,7 @@ pub(crate) fn close_reason(text: &str) -> &str {
 
 impl From<TokenError> for HandshakeError {
     fn from(error: TokenError) -> Self {
-        Self { code: 1008, message: format!("Authentication error: {error}") }
+        Self::new(1008, StatusCode::UNAUTHORIZED, format!("Authentication error: {error}"))
     }
 }
 
@@ -179,6 +202,7 @@ impl AuthMessage {
             return Ok(tokens.verify(token, now)?);
         }
         match given(self.token.as_ref()) {
+            None if self.secluded => UserInfo::secluded(now).map_err(HandshakeError::establish),
             None => Ok(UserInfo::anonymous(now)),
             Some(token) if tokens.is_root(token) => {
                 Ok(UserInfo::root(given(self.workspace.as_ref()).unwrap_or("ws-user-root")))

@@ -38,6 +38,14 @@ impl UserInfo {
         Self::anonymous_named(names::anonymous_user(), now)
     }
 
+    /// A stranger who connects by requests, which prove little: its workspace cannot be guessed.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn secluded(now: u64) -> Result<Self, getrandom::Error> {
+        Ok(Self::anonymous_named(names::secluded_user()?, now))
+    }
+
     fn anonymous_named(id: String, now: u64) -> Self {
         let scope = Scope::owner_of(&own_workspace(&id));
         let expires_at = Some((now + ANONYMOUS_SECONDS) as f64);

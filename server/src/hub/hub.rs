@@ -214,10 +214,7 @@ impl Hub {
     async fn clear_name(&self, workspace: &str, client: &str) -> Result<(), HandshakeError> {
         let Some(live) = self.registry.client(workspace, client) else { return Ok(()) };
         if self.is_alive(&live).await {
-            return Err(HandshakeError::establish(format_args!(
-                "Client already exists and is active: {}",
-                live.address()
-            )));
+            return Err(HandshakeError::taken(live.address()));
         }
         tracing::info!(client = live.address(), "removed a client that does not answer");
         live.queue.close(Ending::Cut);

@@ -273,10 +273,7 @@ impl Workspace {
     ) -> Result<Option<Arc<Peer>>, HandshakeError> {
         let mut members = self.members.write();
         match members.clients.get(&peer.client_id) {
-            Some(_) if !supersede => Err(HandshakeError::establish(format_args!(
-                "Client already exists and is active: {}",
-                peer.address()
-            ))),
+            Some(_) if !supersede => Err(HandshakeError::taken(peer.address())),
             None if members.clients.len() >= max => {
                 let text = format!("Too many clients in workspace {}: {max} are allowed", self.name);
                 Err(HandshakeError::refused(text))

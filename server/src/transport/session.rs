@@ -33,7 +33,7 @@ pub(super) async fn run(state: &Arc<State>, mut reader: Reader, mut writer: Writ
 }
 
 /// Waits until the connection is to end at once, or had time enough to end in order.
-async fn cut(peer: &Peer) {
+pub(crate) async fn cut(peer: &Peer) {
     if peer.queue.end().await != Ending::Cut {
         tokio::time::sleep(LAST_WORDS).await;
     }
@@ -108,14 +108,22 @@ struct Control<'a> {
 /// Answers a control message; what is not understood is ignored.
 async fn control(state: &Arc<State>, peer: &Arc<Peer>, text: &str) {
     let Ok(control) = serde_json::from_str::<Control<'_>>(text) else { return };
-    let answer = match control.r#type {
-        "ping" => r#"{"type":"pong"}"#.to_owned(),
-        "refresh_token" => {
-            let token = state.reconnection_token(&peer.user, peer.workspace(), &peer.client_id);
-            let Ok(token) = token else { return };
-            serde_json::json!({"type": "reconnection_token", "reconnection_token": token}).to_string()
+    if let Some(answer) = state.answer_to_control(peer, control.r#type) {
+        peer.queue.send(Item::Text(answer)).await;
+    }
+}
+
+impl State {
+    /// What a client is told that sends a message of control of this type.
+    pub(super) fn answer_to_control(&self, peer: &Peer, kind: &str) -> Option<String> {
+        match kind {
+            "ping" => Some(r#"{"type":"pong"}"#.to_owned()),
+            "refresh_token" => {
+                let token = self.reconnection_token(&peer.user, peer.workspace(), &peer.client_id).ok()?;
+                let answer = serde_json::json!({"type": "reconnection_token", "reconnection_token": token});
+                Some(answer.to_string())
+            }
+            _ => None,
         }
-        _ => return,
-    };
-    peer.queue.send(Item::Text(answer)).await;
+    }
 }

@@ -9,17 +9,16 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use serde_json::Value as Json;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
-use crate::auth::{AuthMessage, HandshakeError, Identity};
-use crate::clock;
+use crate::auth::{AuthMessage, HandshakeError};
 use crate::http::problem;
-use crate::hub::Peer;
-use crate::state::{State, VERSION};
+use crate::state::State;
+use crate::transport::admission::{Member, admit};
 use crate::transport::frames::{self, Reader, Writer};
 use crate::transport::session::{self, LAST_WORDS};
 
@@ -84,45 +83,24 @@ async fn serve(state: Arc<State>, stream: TcpStream, read: Vec<u8>, misplaced: b
     let (mut reader, writer) = frames::split(stream, read, first, any).await;
     let joined = if misplaced { Err(HandshakeError::legacy()) } else { join(&state, &mut reader).await };
     match joined {
-        Ok(peer) => {
+        Ok(member) => {
             reader.trust();
-            session::run(&state, reader, writer, &peer).await;
-            state.metrics.clients.decrement();
-            tracing::debug!(client = peer.address(), "disconnected");
+            session::run(&state, reader, writer, &member.peer).await;
         }
         Err(error) => {
-            state.metrics.handshakes_refused_total.increment();
-            tracing::debug!(code = error.code, message = error.message, "refused a client");
+            state.refused(&error);
             refuse(reader, writer, &error, !misplaced).await;
         }
     }
     drop(signal);
 }
 
-async fn join(state: &Arc<State>, socket: &mut Reader) -> Result<Arc<Peer>, HandshakeError> {
+async fn join(state: &Arc<State>, socket: &mut Reader) -> Result<Member, HandshakeError> {
     let limits = &state.config.limits;
     let hello = timeout(limits.time_to_authenticate.duration(), first_text(socket, limits.max_auth_size));
-    let hello = hello.await.map_err(|_| HandshakeError::timeout())??;
+    let hello = AuthMessage::parse(&hello.await.map_err(|_| HandshakeError::timeout())??)?;
     // after the first message, so that silent sockets keep nobody out
-    let place = timeout(limits.handshake_wait_timeout.duration(), place(state).acquire_owned());
-    let Ok(Ok(place)) = place.await else { return Err(HandshakeError::busy()) };
-    let identity = AuthMessage::parse(&hello)?.authenticate(&state.tokens, limits, clock::now())?;
-    drop(hello);
-    let welcome = welcome(state, &identity)?;
-    // what follows may wait for a sign of life of another client, and must not keep strangers to it waiting
-    drop(place);
-    let peer = state.hub.join(identity, welcome).await?;
-    if state.shutdown.begun() {
-        state.hub.leave(&peer);
-        return Err(HandshakeError { code: 1001, message: "Server is shutting down".to_owned() });
-    }
-    state.metrics.clients.increment();
-    state.metrics.clients_total.increment();
-    Ok(peer)
-}
-
-fn place(state: &State) -> Arc<Semaphore> {
-    Arc::clone(&state.hub.handshakes)
+    admit(state, &hello, Json::Object).await
 }
 
 /// The first message; what is longer than allowed is refused before it is looked at.
@@ -143,37 +121,6 @@ async fn first_text(socket: &mut Reader, max: usize) -> Result<String, Handshake
 
 fn too_long(max: usize) -> HandshakeError {
     HandshakeError::refused(format!("Authentication message too long: {max} bytes are allowed"))
-}
-
-/// `connection_info`, with its fields in the order of the protocol.
-fn welcome(state: &State, identity: &Identity) -> Result<String, HandshakeError> {
-    let token = state.reconnection_token(&identity.user, &identity.workspace, &identity.client_id)?;
-    Ok(serde_json::json!({
-        "type": "connection_info",
-        "hypha_version": VERSION,
-        "public_base_url": state.public_base_url,
-        "local_base_url": state.local_base_url,
-        "manager_id": state.manager_id,
-        "workspace": identity.workspace,
-        "client_id": identity.client_id,
-        "user": identity.user,
-        "reconnection_token": token,
-        "reconnection_token_life_time": state.tokens.reconnection_life_time() as f64,
-    })
-    .to_string())
-}
-
-impl State {
-    /// The token with which a client comes back.
-    pub(super) fn reconnection_token(
-        &self,
-        user: &crate::auth::UserInfo,
-        workspace: &str,
-        client: &str,
-    ) -> Result<String, HandshakeError> {
-        let token = self.tokens.reconnection(user, workspace, client, clock::now());
-        token.map_err(HandshakeError::establish)
-    }
 }
 
 async fn refuse(reader: Reader, mut writer: Writer, error: &HandshakeError, told: bool) {

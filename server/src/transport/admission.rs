@@ -1,0 +1,90 @@
+//! Letting a client in, whatever it came by.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json, json};
+use tokio::time::timeout;
+
+use crate::auth::{AuthMessage, HandshakeError, Identity, UserInfo};
+use crate::clock;
+use crate::hub::Peer;
+use crate::state::{State, VERSION};
+
+/// A client that was let in; it leaves when this is dropped.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) peer: Arc<Peer>,
+    state: Arc<State>,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.state.hub.leave(&self.peer);
+        self.state.metrics.clients.decrement();
+        tracing::debug!(client = self.peer.address(), "disconnected");
+    }
+}
+
+/// Lets in who says `hello`; what `welcome` makes of the connection's info is the first thing that the client is told.
+///
+/// # Errors
+/// Says how the client is to be refused.
+pub(super) async fn admit<W>(
+    state: &Arc<State>,
+    hello: &AuthMessage,
+    welcome: W,
+) -> Result<Member, HandshakeError>
+where
+    W: FnOnce(Map<String, Json>) -> Json,
+{
+    let limits = &state.config.limits;
+    let places = Arc::clone(&state.hub.handshakes);
+    let place = timeout(limits.handshake_wait_timeout.duration(), places.acquire_owned());
+    let Ok(Ok(place)) = place.await else { return Err(HandshakeError::busy()) };
+    let identity = hello.authenticate(&state.tokens, limits, clock::now())?;
+    let welcome = welcome(state.connection_info(&identity)?).to_string();
+    // what follows may wait for a sign of life of another client, and must not keep strangers to it waiting
+    drop(place);
+    let peer = state.hub.join(identity, welcome).await?;
+    state.metrics.clients.increment();
+    state.metrics.clients_total.increment();
+    let member = Member { peer, state: Arc::clone(state) };
+    if state.shutdown.begun() { Err(HandshakeError::stopping()) } else { Ok(member) }
+}
+
+impl State {
+    /// Notes that a client was refused.
+    pub(super) fn refused(&self, error: &HandshakeError) {
+        self.metrics.handshakes_refused_total.increment();
+        tracing::debug!(code = error.code, message = error.message, "refused a client");
+    }
+
+    /// What a client is told when it was let in, in the order of the protocol.
+    pub(super) fn connection_info(&self, identity: &Identity) -> Result<Map<String, Json>, HandshakeError> {
+        let token = self.reconnection_token(&identity.user, &identity.workspace, &identity.client_id)?;
+        let info = json!({
+            "type": "connection_info",
+            "hypha_version": VERSION,
+            "public_base_url": self.public_base_url,
+            "local_base_url": self.local_base_url,
+            "manager_id": self.manager_id,
+            "workspace": identity.workspace,
+            "client_id": identity.client_id,
+            "user": identity.user,
+            "reconnection_token": token,
+            "reconnection_token_life_time": self.tokens.reconnection_life_time() as f64,
+        });
+        Ok(info.as_object().cloned().unwrap_or_default())
+    }
+
+    /// The token with which a client comes back.
+    pub(super) fn reconnection_token(
+        &self,
+        user: &UserInfo,
+        workspace: &str,
+        client: &str,
+    ) -> Result<String, HandshakeError> {
+        let token = self.tokens.reconnection(user, workspace, client, clock::now());
+        token.map_err(HandshakeError::establish)
+    }
+}

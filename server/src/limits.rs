@@ -97,9 +97,13 @@ limits! {
     slow_client_timeout: Seconds = Seconds::new(30),
     /// Seconds without a frame after which a websocket is closed.
     ws_idle_timeout: Seconds = Seconds::new(600),
-    /// Frames a second from one websocket, 0 for no limit.
+    /// Bytes of one POST to `/rpc`, which may carry several frames.
+    max_post_size: usize = 32 << 20,
+    /// Seconds of silence on a stream over HTTP before a sign of life is written into it.
+    stream_ping_interval: Seconds = Seconds::new(15),
+    /// Frames a second from one client, 0 for no limit.
     ws_msg_rate_limit: u32 = 0,
-    /// Frames one websocket may send at once above its rate.
+    /// Frames one client may send at once above its rate.
     ws_msg_burst_limit: u32 = 2000,
     /// Websockets of one user.
     max_connections_per_user: usize = 200,

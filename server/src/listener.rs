@@ -3,7 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,11 +15,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::http::{self, Ends};
+use crate::hub::Peer;
 use crate::shutdown::Signal;
 use crate::state::State;
+use crate::transport::session;
 
 /// How long to wait when the system has no more file descriptors to give.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -81,6 +84,41 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
+/// What the requests of a connection say of it: one by which a client speaks or is spoken to lasts as long as
+/// sessions do, and not only as long as requests.
+#[derive(Debug, Default)]
+pub(crate) struct Lasting {
+    is_lasting: AtomicBool,
+    changed: Notify,
+    peer: OnceLock<Arc<Peer>>,
+}
+
+impl Lasting {
+    /// A client speaks by this connection.
+    pub(crate) fn lasts(&self) {
+        if !self.is_lasting.swap(true, Ordering::Relaxed) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// A client is spoken to by this connection, which ends when the client is to.
+    pub(crate) fn carries(&self, peer: &Arc<Peer>) {
+        _ = self.peer.set(Arc::clone(peer));
+        self.changed.notify_one();
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    async fn cut(&self) {
+        match self.peer.get() {
+            Some(peer) => session::cut(peer).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 struct Connection {
     state: Arc<State>,
     router: Router,
@@ -96,21 +134,30 @@ impl Connection {
         let held = Arc::clone(&state);
         let _open = held.metrics.connections.hold();
         held.metrics.connections_total.increment();
+        let lasting = Arc::new(Lasting::default());
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(ends);
+            if request.uri().path().ends_with("/rpc") {
+                request.extensions_mut().insert(Arc::clone(&lasting));
+            }
             let answer = http::answer(Arc::clone(&state), router.clone(), request);
             async { Ok::<_, std::convert::Infallible>(answer.await) }
         });
         let serving = protocol.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut serving = pin!(serving);
-        let ended = tokio::select! {
-            ended = serving.as_mut() => ended,
-            () = signal.finish() => {
-                serving.as_mut().graceful_shutdown();
-                tokio::select! {
-                    ended = serving => ended,
-                    () = signal.abort() => return,
+        let ended = loop {
+            tokio::select! {
+                ended = serving.as_mut() => break ended,
+                () = lasting.changed() => signal = held.shutdown.for_session(),
+                () = lasting.cut() => return,
+                () = signal.finish() => {
+                    serving.as_mut().graceful_shutdown();
+                    break tokio::select! {
+                        ended = serving => ended,
+                        () = lasting.cut() => return,
+                        () = signal.abort() => return,
+                    };
                 }
             }
         };

@@ -14,6 +14,7 @@ use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
 use crate::names;
 use crate::shutdown::Shutdown;
+use crate::transport::streams::Streams;
 use crate::workspace::Manager;
 
 /// The version of this software.
@@ -49,6 +50,8 @@ pub struct State {
     pub started: Instant,
     /// Who is connected, and where messages go.
     pub hub: Arc<Hub>,
+    /// Clients that came over HTTP.
+    pub streams: Streams,
 }
 
 impl fmt::Debug for State {
@@ -103,6 +106,7 @@ impl State {
             metrics,
             shutdown: Shutdown::default(),
             started: Instant::now(),
+            streams: Streams::default(),
             config,
         })
     }

@@ -16,7 +16,14 @@ use crate::limits::Limits;
 /// 413 above the largest allowed, 408 when it takes as long as a call may take, 400 when the sender stops in the
 /// middle.
 pub async fn collect(body: Body, limits: &Limits) -> Result<Bytes, Problem> {
-    let largest = limits.max_request_body;
+    collect_at_most(body, limits.max_request_body, limits).await
+}
+
+/// The same where another size is the largest.
+///
+/// # Errors
+/// As [`collect`].
+pub async fn collect_at_most(body: Body, largest: usize, limits: &Limits) -> Result<Bytes, Problem> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }

@@ -7,6 +7,8 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{And, DefaultPredicate, Predicate, SizeAbove};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::transport::stream;
+
 /// Smaller bodies gain nothing from compression.
 const COMPRESS_FROM: u64 = 1000;
 
@@ -39,6 +41,9 @@ pub fn layer(origins: &[String]) -> CorsLayer {
             header::RANGE,
             HeaderName::from_static("x-requested-with"),
             HeaderName::from_static("inference-header-content-length"),
+            stream::SECRET,
+            stream::SEQUENCE,
+            stream::RECONNECTION,
         ])
         .expose_headers([
             header::ACCEPT_ENCODING,

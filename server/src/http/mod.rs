@@ -13,7 +13,7 @@ use axum::routing::{any, get};
 use tower::Service;
 
 use crate::state::State;
-use crate::transport::websocket;
+use crate::transport::{stream, websocket};
 
 pub mod body;
 pub mod call_error;
@@ -55,8 +55,12 @@ pub fn router(state: &Arc<State>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(cors::compression())
         .layer(cors::layer(&state.config.allow_origins));
-    // routes that answer for themselves (functions, websockets) are merged here
-    let ordinary = ordinary.merge(Router::new().route("/ws", any(websocket::upgrade)));
+    // routes that answer for themselves (functions, websockets) are merged here; a stream must not wait to be compressed
+    let streams = Router::new()
+        .route("/rpc", get(stream::open).post(stream::post))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(cors::layer(&state.config.allow_origins));
+    let ordinary = ordinary.merge(Router::new().route("/ws", any(websocket::upgrade))).merge(streams);
     ordinary.with_state(Arc::clone(state))
 }
 
@@ -149,7 +153,7 @@ async fn not_found(uri: Uri) -> Response {
     failure(StatusCode::NOT_FOUND, &format!("File not found: {}", uri.path().trim_start_matches('/')))
 }
 
-async fn method_not_allowed() -> Response {
+pub(crate) async fn method_not_allowed() -> Response {
     problem::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
 }
 

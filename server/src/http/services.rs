@@ -20,10 +20,12 @@ use crate::state::State;
 
 mod arguments;
 mod member;
+mod once;
 mod result;
 
 use arguments::Arguments;
 use member::Member;
+pub(crate) use once::call_once;
 use result::Format;
 
 /// The names under which the workspace manager is reached.

@@ -2,5 +2,8 @@
 
 mod admission;
 mod frames;
-mod session;
+pub(crate) mod session;
+pub mod stream;
+pub mod streams;
+mod upstream;
 pub mod websocket;

@@ -1,0 +1,95 @@
+//! Coming, going, coming back.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use polyfn_core::Value;
+use polyfn_server::Config;
+use polyfn_server::limits::{Limits, Seconds};
+
+use crate::peer::Peer;
+use crate::{start, token};
+
+#[tokio::test]
+async fn silence_is_broken_by_the_server() {
+    let interval = Seconds::from(Duration::from_millis(20));
+    let limits = Limits { stream_ping_interval: interval, ..Limits::default() };
+    let running = start(Config { limits, ..Config::default() }).await;
+    let mut peer = Peer::open(&running, "client_id=a", &[]).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(peer.control().await.text("type"), Some("ping"));
+    }
+}
+
+#[tokio::test]
+async fn who_closes_the_stream_has_left() {
+    let running = start(Config::default()).await;
+    let token = token(&running, "u", "");
+    let mut observer = Peer::named(&running, "observer", &token).await;
+    observer.manager("subscribe", vec!["client_disconnected".into()]).await.unwrap();
+    let mut owner = Peer::named(&running, "owner", &token).await;
+    owner.register("svc", "public").await;
+    let session = observer.call("owner", "services.svc.run", vec![]).await;
+    owner.frame().await;
+    drop(owner);
+    let event = loop {
+        let frame = observer.frame().await;
+        if frame.kind == "client_disconnected" {
+            break frame;
+        }
+    };
+    assert_eq!(event.argument.as_map().unwrap().text("id"), Some("owner"));
+    let missing = observer.manager("get_service", vec!["owner:svc".into()]).await;
+    assert!(missing.unwrap_err().to_lowercase().contains("not found"), "{session}");
+    assert_eq!(running.state().metrics.clients.get(), 1);
+}
+
+#[tokio::test]
+async fn who_comes_back_takes_the_place_and_what_was_not_read() {
+    let running = start(Config::default()).await;
+    let token = token(&running, "u", "");
+    let mut first = Peer::named(&running, "a", &token).await;
+    first.register("svc", "public").await;
+    // the token is taken from a header as well, which no log shows
+    let back = format!("polyfn-reconnection-token: {}", first.text("reconnection_token"));
+    let mut second = Peer::open(&running, "client_id=a", &[&back]).await.unwrap();
+    assert_eq!(first.next().await, None);
+    second.shows = first.shows.clone();
+    let found = second.manager("get_service_info", vec!["a:svc".into()]).await.unwrap();
+    assert_eq!(found.as_map().unwrap().text("id"), Some("ws-user-u/a:svc"));
+    drop(first);
+    assert_eq!(second.manager("echo", vec![1.into()]).await.unwrap(), Value::from(1));
+    assert_eq!(running.state().metrics.clients.get(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_does_not_keep_the_server_from_stopping() {
+    let running = start(Config::default()).await;
+    let mut peer = Peer::open(&running, "client_id=a", &[]).await.unwrap();
+    let began = Instant::now();
+    let limit = running.state().config.shutdown_timeout.duration();
+    assert!(running.stop().await);
+    assert!(began.elapsed() < limit / 2, "streams were waited for");
+    assert_eq!(peer.next().await, None);
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_cut_off() {
+    let limits = Limits {
+        max_queued_frames: 1,
+        slow_client_timeout: Seconds::from(Duration::from_millis(50)),
+        ..Limits::default()
+    };
+    let running = start(Config { limits, ..Config::default() }).await;
+    let token = token(&running, "u", "");
+    let mut sender = Peer::named(&running, "sender", &token).await;
+    let lazy = Peer::join(&running, "lazy", &token).await;
+    let much = Value::from(Bytes::from(vec![0; 4 << 20]));
+    loop {
+        let session = sender.call("lazy", "services.svc.run", vec![much.clone()]).await;
+        if sender.manager("list_clients", vec![]).await.unwrap().as_list().unwrap().len() == 1 {
+            break assert!(!session.is_empty());
+        }
+    }
+    drop(lazy);
+}

@@ -1,7 +1,5 @@
 // JavaScript functions as handlers: called while the batch is drained, answered at once unless they are async.
-import { RpcError } from "./errors.js";
 import { addContext, bindKeywords, type Served, withoutContext } from "./functions.js";
-import type { Core } from "./native.cjs";
 import type { Outbox } from "./outbox.js";
 
 /** A call of one of our functions. */
@@ -17,8 +15,8 @@ export interface Invocation {
 
 /** Where a handler's end goes. */
 export interface Ends {
-  readonly native: Core;
   readonly outbox: Outbox;
+  fail(client: number, run: number, thrown: unknown): void;
 }
 
 /** Runs a handler and sees to it that its caller hears how it ended. */
@@ -60,18 +58,5 @@ function answer(ends: Ends, invocation: Invocation, value: unknown): void {
 
 /** Ends a run with what its function threw, whatever that is. */
 export function fail(ends: Ends, { client, run }: Invocation, thrown: unknown): void {
-  if (run === 0) return;
-  if (!(thrown instanceof Error)) return ends.native.fail(client, run, "remote", asText(thrown));
-  const known = thrown instanceof RpcError ? thrown : undefined;
-  const trace = known?.remoteTraceback ?? thrown.stack;
-  const name = known?.remoteType ?? thrown.name;
-  ends.native.fail(client, run, known?.code ?? "remote", thrown.message, name, trace);
-}
-
-function asText(thrown: unknown): string {
-  try {
-    return typeof thrown === "object" ? JSON.stringify(thrown) : String(thrown);
-  } catch {
-    return "the function threw something that cannot be shown";
-  }
+  if (run !== 0) ends.fail(client, run, thrown);
 }

@@ -1,4 +1,5 @@
 // A connection to a server.
+import type { Codec } from "./codecs.js";
 import { errorOf, InvalidError, type RpcError, toldError } from "./errors.js";
 import { type EventListener, Events } from "./events.js";
 import { checkService } from "./functions.js";
@@ -148,6 +149,21 @@ export class Connection implements Listener, AsyncDisposable {
     return found as RemoteService;
   }
 
+  /**
+   * Teaches this connection a kind of values: how instances of a class are sent, and what is made of them on receipt.
+   *
+   * @example
+   * api.registerCodec({
+   *   name: "point",
+   *   type: Point,
+   *   encoder: ({ x, y }) => ({ x, y }),
+   *   decoder: ({ x, y }) => new Point(x, y),
+   * });
+   */
+  registerCodec<T>(codec: Codec<T>): void {
+    pump().ownCodecs(this.#client).add(codec);
+  }
+
   /** Sends an event `{type, to, ...}`: to all subscribers with `to: "*"`, to one client with its id, else to the own listeners. */
   emit(message: { type: string; to?: string; [key: string]: unknown }): void;
   emit(type: string, data?: Record<string, unknown>): void;
@@ -156,7 +172,7 @@ export class Connection implements Listener, AsyncDisposable {
       typeof message === "string" ? { ...data, type: message } : message;
     if (event.to === undefined) return this.#events.fire(event.type, event);
     const core = pump();
-    const encoder = core.borrow();
+    const encoder = core.borrow(this.#client);
     try {
       encoder.root("the event", event);
       const told = core.native.emit(this.#client, encoder.bytes, encoder.beside);
@@ -271,7 +287,7 @@ export class Connection implements Listener, AsyncDisposable {
 /** A connection with the manager's methods; every name in camelCase and in snake_case. */
 export type Client = Connection & SnakeNames<Pick<Connection, OwnNames>> & Manager & SnakeNames<Manager>;
 
-type OwnNames = "registerService" | "unregisterService" | "getService";
+type OwnNames = "registerService" | "unregisterService" | "getService" | "registerCodec";
 
 /** The manager's own methods of these names are for the inside: they do not know the service's functions. */
 function isOwn(name: string): boolean {
@@ -280,7 +296,7 @@ function isOwn(name: string): boolean {
   );
 }
 
-for (const name of ["registerService", "unregisterService", "getService"] as const) {
+for (const name of ["registerService", "unregisterService", "getService", "registerCodec"] as const) {
   Object.defineProperty(Connection.prototype, toSnake(name), {
     value: Connection.prototype[name],
     writable: true,

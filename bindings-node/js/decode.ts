@@ -1,5 +1,8 @@
 // From a tape that Rust recorded to JavaScript values: a stack machine (`src/convert/incoming.rs`).
-import { errorOf } from "./errors.js";
+import type { Codecs } from "./codecs.js";
+import { errorOf, receivedError } from "./errors.js";
+import { RemoteFile } from "./file.js";
+import { arrayOf } from "./ndarray.js";
 import type { Stub } from "./remote.js";
 import { In } from "./tape.js";
 
@@ -28,14 +31,21 @@ export function idAt(tape: Int32Array, at: number): number {
 /** A stack larger than this is given back after use. */
 const LARGE_STACK = 4096;
 
+/** Makes what belongs to a connection. */
+export interface Maker {
+  remote(client: number, stub: Stub): unknown;
+  codecsOf(client: number): Codecs | undefined;
+}
+
 /** Replays the values of one record at a time. */
 export class Decoder {
   readonly #stack: unknown[] = [];
   readonly #shapes: string[][] = [];
-  readonly #remote: (client: number, stub: Stub) => unknown;
+  readonly #maker: Maker;
+  #isBusy = false;
 
-  constructor(remote: (client: number, stub: Stub) => unknown) {
-    this.#remote = remote;
+  constructor(maker: Maker) {
+    this.#maker = maker;
   }
 
   /** Learns the keys of a shape: its number, how many keys, their lengths. */
@@ -59,8 +69,26 @@ export class Decoder {
     beside: unknown[],
     besideStart: number,
   ): unknown[] {
-    // One array serves all records: setting its length costs more than counting.
-    const stack = this.#stack;
+    // One array serves all records: setting its length costs more than counting. A codec of the user may want
+    // another value meanwhile.
+    if (this.#isBusy) return this.#replay([], client, tape, start, text, beside, besideStart);
+    this.#isBusy = true;
+    try {
+      return this.#replay(this.#stack, client, tape, start, text, beside, besideStart);
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  #replay(
+    stack: unknown[],
+    client: number,
+    tape: Int32Array,
+    start: number,
+    text: string,
+    beside: unknown[],
+    besideStart: number,
+  ): unknown[] {
     let top = 0;
     let at = start;
     let textAt = 0;
@@ -70,7 +98,7 @@ export class Decoder {
       const argument = word >> 5;
       switch (word & 31) {
         case In.End:
-          return this.#end(top);
+          return finish(stack, top);
         case In.Nil:
           stack[top++] = null;
           break;
@@ -130,22 +158,13 @@ export class Decoder {
           break;
         }
         default:
-          top = this.#rare(word & 31, argument, client, top);
+          top = this.#rare(word & 31, argument, client, stack, top);
       }
     }
   }
 
-  #end(top: number): unknown[] {
-    const values = this.#stack.slice(0, top);
-    // What was large is not kept; nor is the last value of every record.
-    if (this.#stack.length > LARGE_STACK) this.#stack.length = 0;
-    else this.#stack.fill(undefined, 0, Math.min(this.#stack.length, top + 8));
-    return values;
-  }
-
   /** Steps that are seldom met; gives the new top of the stack. */
-  #rare(step: number, argument: number, client: number, top: number): number {
-    const stack = this.#stack;
+  #rare(step: number, argument: number, client: number, stack: unknown[], top: number): number {
     const put = (members: number, make: (members: unknown[]) => unknown): number => {
       const base = top - members;
       stack[base] = make(stack.slice(base, top));
@@ -161,18 +180,30 @@ export class Decoder {
       case In.Date:
         return put(1, ([time]) => new Date(time as number));
       case In.Array:
-        return put(2 + Math.max(argument, 0), (members) => array(members, argument >= 0));
+        return put(2 + Math.max(argument, 0), ([memory, dtype, ...lengths]) =>
+          arrayOf(
+            memory as ArrayBuffer,
+            dtype as string | null,
+            argument < 0 ? undefined : (lengths as number[]),
+          ),
+        );
       case In.Error:
-        return put(4, (members) => {
-          const [message, code, remoteType, remoteTraceback] = members as string[];
-          return errorOf(code as string, message as string, { remoteType, remoteTraceback });
+        return put(5, (members) => {
+          const [message, code, remoteType, remoteTraceback, remoteCause] = members as [
+            string,
+            string,
+            ...null[],
+          ];
+          return receivedError(code, message, { remoteType, remoteTraceback, remoteCause });
         });
+      case In.Form:
+        return put(1, ([form]) => this.#form(client, form as Record<string, unknown>));
       case In.Method:
         return put(9, (members) => {
           const parts = members as [string, string, number, ...null[]];
           const [target, method, promise, name, doc, server, parent, isAsync, schema] = parts;
           const stub = { target, method, promise, name, doc, server, parent, isAsync, schema };
-          return this.#remote(client, stub as Stub);
+          return this.#maker.remote(client, stub as Stub);
         });
       case In.Extension:
         return put(1, ([data]) => new Extension(argument, data as Uint8Array));
@@ -180,6 +211,20 @@ export class Decoder {
         throw errorOf("internal", `a tape of values is torn: unknown step ${step}`);
     }
   }
+
+  /** A map with an `_rtype` that core does not know. */
+  #form(client: number, form: Record<string, unknown>): unknown {
+    if (form._rtype === "iostream" && typeof form.read === "function") return new RemoteFile(form);
+    return this.#maker.codecsOf(client)?.decode(form) ?? form;
+  }
+}
+
+function finish(stack: unknown[], top: number): unknown[] {
+  const values = stack.slice(0, top);
+  // What was large is not kept; nor is the last value of every record.
+  if (stack.length > LARGE_STACK) stack.length = 0;
+  else stack.fill(undefined, 0, Math.min(stack.length, top + 8));
+  return values;
 }
 
 function load(tape: Int32Array, at: number): void {
@@ -211,55 +256,4 @@ function otherMap(flat: unknown[]): unknown {
   const entries = [...pairs(flat)];
   const isPlain = entries.every(([key]) => typeof key === "string" || typeof key === "number");
   return isPlain ? Object.fromEntries(entries as [string | number, unknown][]) : new Map(entries);
-}
-
-const ARRAYS: Record<string, { from: (memory: ArrayBuffer) => ArrayBufferView; size: number }> = {
-  int8: { from: (memory) => new Int8Array(memory), size: 1 },
-  uint8: { from: (memory) => new Uint8Array(memory), size: 1 },
-  int16: { from: (memory) => new Int16Array(memory), size: 2 },
-  uint16: { from: (memory) => new Uint16Array(memory), size: 2 },
-  int32: { from: (memory) => new Int32Array(memory), size: 4 },
-  uint32: { from: (memory) => new Uint32Array(memory), size: 4 },
-  int64: { from: (memory) => new BigInt64Array(memory), size: 8 },
-  uint64: { from: (memory) => new BigUint64Array(memory), size: 8 },
-  float32: { from: (memory) => new Float32Array(memory), size: 4 },
-  float64: { from: (memory) => new Float64Array(memory), size: 8 },
-};
-const LONG_NAMES: Record<string, string> = {
-  i1: "int8",
-  u1: "uint8",
-  i2: "int16",
-  u2: "uint16",
-  i4: "int32",
-  u4: "uint32",
-  i8: "int64",
-  u8: "uint64",
-  f4: "float32",
-  f8: "float64",
-};
-
-/** A typed array where one fits, with its `shape`; else the parts as they came, which go back the same. */
-function array([memory, dtype, ...lengths]: unknown[], hasShape: boolean): unknown {
-  const content = memory as ArrayBuffer;
-  const given = dtype as string | null;
-  const name = given?.replace(/^[<>=|]/, "") ?? "";
-  const known = ARRAYS[LONG_NAMES[name] ?? name];
-  if (known === undefined || content.byteLength % known.size !== 0) {
-    const shape = hasShape ? { _rshape: lengths } : {};
-    return {
-      _rtype: hasShape ? "ndarray" : "typedarray",
-      _rvalue: Buffer.from(content),
-      ...shape,
-      _rdtype: given,
-    };
-  }
-  if (given?.startsWith(">")) swap(content, known.size);
-  const made = known.from(content);
-  if (hasShape) Object.defineProperty(made, "shape", { value: lengths, writable: true, configurable: true });
-  return made;
-}
-
-function swap(memory: ArrayBuffer, size: number): void {
-  const bytes = new Uint8Array(memory);
-  for (let at = 0; size > 1 && at < bytes.length; at += size) bytes.subarray(at, at + size).reverse();
 }

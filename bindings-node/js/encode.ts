@@ -1,15 +1,11 @@
 // From JavaScript values to the tape that Rust replays onto the wire (`src/convert/outgoing.rs`).
 import { types } from "node:util";
-import { Extension } from "./decode.js";
-import { errorOf, RpcError } from "./errors.js";
+import type { Codecs } from "./codecs.js";
 import { type Served, servedMembers } from "./functions.js";
 import { type Stub, stubOf } from "./remote.js";
+import { writeSpecial } from "./special.js";
 import { Out } from "./tape.js";
-
-/** A value that has no form on the wire; `place` grows on the way up: `.items[3]`. */
-class Unsendable extends Error {
-  place = "";
-}
+import { sendError, Unsendable, within } from "./unsendable.js";
 
 const SMALL_TAPE = 64 * 1024;
 /** Above this, texts and bytes lie beside the tape instead of being copied onto it. */
@@ -38,6 +34,8 @@ export class Encoder {
   beside: Uint8Array[] | undefined;
   /** The functions on the tape, by their numbers. */
   handles: number[] = [];
+  /** How the connection's own kinds of values are written, if it has any. */
+  codecs: Codecs | undefined;
   #view = new DataView(this.bytes.buffer);
   #depth = 0;
   #isService = false;
@@ -58,6 +56,7 @@ export class Encoder {
   /** Lets go of what was large, and of what is the user's. */
   end(): void {
     this.beside = undefined;
+    this.codecs = undefined;
     if (this.bytes.length > SMALL_TAPE) this.#resize(SMALL_TAPE);
   }
 
@@ -96,7 +95,7 @@ export class Encoder {
   service(value: object): void {
     this.#isService = true;
     try {
-      this.#object(value as Record<string, unknown>);
+      this.object(value as Record<string, unknown>);
     } catch (error) {
       throw sendError("the service", error);
     } finally {
@@ -152,7 +151,7 @@ export class Encoder {
     if (this.at + 4 + length * 3 > this.bytes.length) this.#grow(4 + length * 3);
     const start = this.at + 4;
     const written = length < 48 ? this.#ascii(value, start) : -1;
-    const size = written < 0 ? this.bytes.write(value, start, "utf8") : written;
+    const size = written < 0 ? this.bytes.write(wellFormed(value), start, "utf8") : written;
     this.#view.setUint32(this.at, size, true);
     this.at = start + size;
   }
@@ -178,7 +177,7 @@ export class Encoder {
   #string(value: string): void {
     if (value.length > LONG) {
       this.byte(Out.LongText);
-      this.#lay(Buffer.from(value, "utf8"));
+      this.#lay(Buffer.from(wellFormed(value), "utf8"));
       return;
     }
     this.byte(Out.Text);
@@ -186,14 +185,15 @@ export class Encoder {
   }
 
   #number(value: number): void {
-    if (value === (value | 0)) {
+    // Of the zeros only the positive one is an integer: that of the other is kept by a float.
+    if (value === (value | 0) && (value !== 0 || 1 / value > 0)) {
       this.byte(Out.Int);
       if (this.at + 4 > this.bytes.length) this.#grow(4);
       this.#view.setInt32(this.at, value, true);
       this.at += 4;
       return;
     }
-    this.byte(Number.isSafeInteger(value) ? Out.SafeInt : Out.Float);
+    this.byte(value !== 0 && Number.isSafeInteger(value) ? Out.SafeInt : Out.Float);
     this.double(value);
   }
 
@@ -209,22 +209,24 @@ export class Encoder {
 
   #nested(value: object): void {
     const outside = this.#depth;
-    this.#enter(1);
+    this.enter(1);
     const prototype = Object.getPrototypeOf(value);
-    if (prototype === Object.prototype || prototype === null) this.#object(value as Record<string, unknown>);
-    else if (Array.isArray(value)) this.#list(value);
-    else this.#special(value);
+    if (prototype === Object.prototype || prototype === null) this.object(value as Record<string, unknown>);
+    else if (prototype === Array.prototype) this.list(value as unknown[]);
+    else writeSpecial(this, value);
     this.#depth = outside;
   }
 
-  #enter(levels: number): void {
+  /** Goes so many levels deeper; who called {@link value} comes back up. */
+  enter(levels: number): void {
     this.#depth += levels;
     if (this.#depth > MAX_DEPTH) {
       throw new Unsendable(`nested deeper than ${MAX_DEPTH} levels (is there a cycle?)`);
     }
   }
 
-  #list(items: unknown[]): void {
+  /** Writes a list. */
+  list(items: unknown[]): void {
     this.byte(Out.List);
     this.count(items.length);
     for (let number = 0; number < items.length; number += 1) {
@@ -236,7 +238,8 @@ export class Encoder {
     }
   }
 
-  #object(object: Record<string, unknown>): void {
+  /** Writes a map of the own enumerable properties. */
+  object(object: Record<string, unknown>): void {
     const keys = this.#isService ? servedMembers(object) : Object.keys(object);
     this.byte(Out.Map);
     this.count(keys.length);
@@ -260,79 +263,10 @@ export class Encoder {
   keywords(object: Record<string, unknown>): void {
     const { _rkwargs, ...keywords } = object;
     try {
-      this.#object(keywords);
+      this.object(keywords);
     } catch (error) {
       throw sendError("keywords", error);
     }
-  }
-
-  #special(value: object): void {
-    if (ArrayBuffer.isView(value)) return this.#array(value);
-    if (types.isDate(value)) {
-      if (Number.isNaN(value.getTime())) throw new Unsendable("an invalid Date cannot be sent");
-      this.byte(Out.Date);
-      return this.double(value.getTime());
-    }
-    if (types.isMap(value)) return this.#pairs(value);
-    if (types.isSet(value)) return this.#set(value);
-    if (types.isNativeError(value) || value instanceof Error) return this.#error(value as Error);
-    if (types.isAnyArrayBuffer(value)) {
-      this.byte(Out.Memory);
-      return this.#block(new Uint8Array(value));
-    }
-    if (value instanceof Extension) {
-      this.byte(Out.Extension);
-      this.byte(value.type & 255);
-      return this.#block(value.data);
-    }
-    refuse(value);
-    this.#object(value as Record<string, unknown>);
-  }
-
-  #array(value: ArrayBufferView): void {
-    const content = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    const { shape, dtype } = value as { shape?: unknown; dtype?: unknown };
-    const isShaped = Array.isArray(shape) && shape.length < 255;
-    if (value instanceof Uint8Array && !isShaped) return this.#block(content);
-    if (value instanceof DataView) {
-      this.byte(Out.Memory);
-      return this.#block(content);
-    }
-    this.byte(Out.Array);
-    this.text(typeof dtype === "string" ? dtype : dtypeOf(value));
-    this.byte(isShaped ? shape.length : 255);
-    if (isShaped) for (const length of shape) this.double(Number(length));
-    this.#block(content);
-  }
-
-  #pairs(map: Map<unknown, unknown>): void {
-    this.#enter(2); // on the wire: a map that holds a list of pairs
-    this.byte(Out.Pairs);
-    this.count(map.size);
-    for (const [key, value] of map) {
-      try {
-        this.value(key);
-        this.value(value);
-      } catch (error) {
-        throw within(`.get(${String(key)})`, error);
-      }
-    }
-  }
-
-  #set(set: Set<unknown>): void {
-    this.#enter(1); // on the wire: a map that holds a list
-    this.byte(Out.Set);
-    this.count(set.size);
-    for (const item of set) this.value(item);
-  }
-
-  #error(error: Error): void {
-    const known = error instanceof RpcError ? error : undefined;
-    this.byte(Out.Error);
-    this.text(error.message);
-    this.text(known?.code ?? "remote");
-    this.text(known?.remoteType ?? error.name);
-    this.text(known?.remoteTraceback ?? error.stack ?? "");
   }
 
   #function(call: Served["call"], self: unknown): void {
@@ -358,10 +292,12 @@ export class Encoder {
     this.value(stub.schema);
   }
 
-  #block(content: Uint8Array): void {
+  /** Bytes with their step. */
+  block(content: Uint8Array): void {
     if (content.length > LONG) {
       this.byte(Out.LongBytes);
-      this.#lay(content);
+      // Memory that other threads may write to is copied; all other lies still until it was read.
+      this.#lay(types.isSharedArrayBuffer(content.buffer) ? new Uint8Array(content) : content);
       return;
     }
     this.byte(Out.Bytes);
@@ -388,28 +324,9 @@ export class Encoder {
   }
 }
 
-function dtypeOf(value: ArrayBufferView): string {
-  const name = Object.prototype.toString.call(value).slice(8, -1);
-  return name === "Uint8ClampedArray" ? "uint8" : name.replace(/^Big|Array$/g, "").toLowerCase();
-}
-
-function refuse(value: object): void {
-  const open = value as { next?: unknown; then?: unknown };
-  if (typeof open.then === "function") throw new Unsendable("a promise cannot be sent, await it first");
-  if (typeof open.next === "function") throw new Unsendable("generators and iterators cannot be sent yet");
-  if (value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef) {
-    throw new Unsendable(`a ${value.constructor.name} cannot be sent`);
-  }
-}
-
-function within(place: string, error: unknown): unknown {
-  if (error instanceof Unsendable) error.place = place + error.place;
-  return error;
-}
-
-/** The error for the user; what a getter of theirs threw stays as it is. */
-function sendError(place: string, error: unknown): unknown {
-  if (!(error instanceof Unsendable)) return error;
-  const inner = error.place.length > 120 ? `${error.place.slice(0, 120)}...` : error.place;
-  return errorOf("invalid", `at ${place}${inner}: ${error.message}`);
+function wellFormed(text: string): string {
+  if ((text as string & { isWellFormed(): boolean }).isWellFormed()) return text;
+  throw new Unsendable(
+    "a text with half of a surrogate pair cannot be sent, make it whole by toWellFormed()",
+  );
 }

@@ -1,4 +1,5 @@
 // Errors: one class for each code, all under RpcError.
+import { types } from "node:util";
 
 /** What went wrong, by kind; the same codes in Rust, in Python, on the wire and in HTTP answers. */
 export type ErrorCode =
@@ -17,9 +18,33 @@ export type ErrorCode =
 /** What the side that failed told about its failure. */
 export interface RemoteDetail {
   /** The class of the error as its own language calls it, for example `ValueError`. */
-  remoteType?: string | undefined;
+  remoteType?: string | null | undefined;
   /** The traceback of the side that failed. */
-  remoteTraceback?: string | undefined;
+  remoteTraceback?: string | null | undefined;
+  /** The error that led to it, at that side. */
+  remoteCause?: unknown;
+}
+
+/** Errors that stand for the other side's own. */
+const REMOTE_SIDES = new WeakSet<object>();
+
+/** The error of the other side as it was there: its class, its message, its traceback, what led to it. */
+function remoteSide(message: string, { remoteType, remoteTraceback, remoteCause }: RemoteDetail): Error {
+  const side = new Error(message, remoteCause == null ? undefined : { cause: sideWithin(remoteCause) });
+  const name = remoteType ?? "Error";
+  Object.defineProperty(side, "name", { value: name, configurable: true, writable: true });
+  side.stack = remoteTraceback || `${name}: ${message}`;
+  REMOTE_SIDES.add(side);
+  return side;
+}
+
+/** Of an error that was told: what the other side had, without what we made of it. */
+function sideWithin(error: unknown): unknown {
+  return error instanceof RpcError && isRemoteSide(error.cause) ? error.cause : error;
+}
+
+function isRemoteSide(cause: unknown): cause is Error {
+  return typeof cause === "object" && cause !== null && REMOTE_SIDES.has(cause);
 }
 
 /**
@@ -41,13 +66,14 @@ export class RpcError extends Error {
   /** The class of the error as the side that failed calls it. */
   readonly remoteType: string | undefined;
   /** The traceback of the side that failed. */
-  readonly remoteTraceback: string | undefined;
+  declare readonly remoteTraceback: string | undefined;
 
-  constructor(message: string, detail: RemoteDetail & { code?: ErrorCode } = {}) {
+  constructor(message: string, detail: RemoteDetail & { code?: ErrorCode; cause?: unknown } = {}) {
     super(message, causeOf(message, detail));
     this.code = detail.code ?? new.target.code;
     this.remoteType = detail.remoteType ?? undefined;
-    this.remoteTraceback = detail.remoteTraceback ?? undefined;
+    // Not enumerable, because whoever prints the error sees it already: with the cause.
+    Object.defineProperty(this, "remoteTraceback", { value: detail.remoteTraceback ?? undefined });
   }
 }
 
@@ -120,16 +146,57 @@ export function errorOf(code: string, message: string, detail?: RemoteDetail): R
   return new (BY_CODE.get(code) ?? RemoteError)(message, detail);
 }
 
+/** The error that a peer or the server told. Its own stack would only show how it was decoded. */
+export function receivedError(code: string, message: string, detail: RemoteDetail): RpcError {
+  const error = errorOf(code, message, detail);
+  error.stack = `${error.name}: ${message}`;
+  return error;
+}
+
 /** The error that a native call told, `code` and `message` in one text. */
 export function toldError(told: string): RpcError {
   const at = told.indexOf("\n");
   return errorOf(told.slice(0, at), told.slice(at + 1));
 }
 
-function causeOf(message: string, { remoteType, remoteTraceback }: RemoteDetail): ErrorOptions | undefined {
-  if (!remoteTraceback) return undefined;
-  const cause = new Error(message);
-  cause.name = remoteType ?? "Error";
-  cause.stack = remoteTraceback;
-  return { cause };
+function causeOf(message: string, detail: RemoteDetail & { cause?: unknown }): ErrorOptions | undefined {
+  if (detail.remoteTraceback || detail.remoteCause != null) return { cause: remoteSide(message, detail) };
+  return detail.cause === undefined ? undefined : { cause: detail.cause };
+}
+
+/** Errors that led to an error: at most so many of them are sent along, as in core. */
+export const MAX_CAUSES = 8;
+
+/** What is sent of something that was thrown. */
+export interface Thrown {
+  message: string;
+  code: string;
+  /** The name of its class; empty for what is no error. */
+  type: string;
+  trace: string;
+  cause: unknown;
+}
+
+/** What is sent of something that was thrown, whatever it is. An error of another side goes on as it was told. */
+export function thrownOf(thrown: unknown): Thrown {
+  if (!(thrown instanceof Error || types.isNativeError(thrown))) {
+    return { message: asText(thrown), code: "remote", type: "", trace: "", cause: undefined };
+  }
+  const { name, message, stack, cause } = thrown as Error & { cause?: unknown };
+  const known = thrown instanceof RpcError ? thrown : undefined;
+  return {
+    message: String(message),
+    code: known?.code ?? "remote",
+    type: String(known?.remoteType ?? name),
+    trace: String(known?.remoteTraceback ?? stack ?? ""),
+    cause: (isRemoteSide(cause) ? cause.cause : cause) ?? undefined,
+  };
+}
+
+function asText(thrown: unknown): string {
+  try {
+    return typeof thrown === "object" ? JSON.stringify(thrown) : String(thrown);
+  } catch {
+    return "the function threw something that cannot be shown";
+  }
 }

@@ -22,6 +22,7 @@ export {
   type Service,
   type ServiceInfo,
 } from "./client.js";
+export type { Codec } from "./codecs.js";
 export { Extension } from "./decode.js";
 export {
   CallCancelledError,
@@ -39,7 +40,9 @@ export {
   TooLargeError,
 } from "./errors.js";
 export type { EventListener } from "./events.js";
+export { RemoteFile } from "./file.js";
 export type { Context, FunctionEvent, FunctionResponse } from "./http.js";
 export type { Manager, TokenConfig } from "./manager.js";
+export { NdArray, type NdItem, type TypedArray } from "./ndarray.js";
 export type { ConnectOptions } from "./options.js";
 export type { RemoteFunction } from "./remote.js";

@@ -26,7 +26,7 @@ export class Core {
   take(tape: Int32Array): unknown[];
   call(client: number, call: number, tape: Uint8Array, beside: Uint8Array[] | undefined): Told;
   answer(count: number, tape: Uint8Array, beside: Uint8Array[] | undefined): number[] | null;
-  fail(client: number, run: number, code: string, message: string, name?: string, trace?: string): void;
+  fail(client: number, run: number, tape: Uint8Array): void;
   register(
     client: number,
     call: number,

@@ -1,14 +1,16 @@
 // Answers on their way out, collected: those of one batch of calls leave by one native call, which wakes the
 // connection's thread once. Answers of async functions come just after the batch, and leave together too.
+import type { Codecs } from "./codecs.js";
 import type { Encoder } from "./encode.js";
 import type { Core } from "./native.cjs";
 
 /** What the outbox needs of the pump. */
 export interface Sender {
   readonly native: Core;
-  borrow(): Encoder;
+  borrow(client: number): Encoder;
   giveBack(encoder: Encoder): void;
   drop(handles: number[]): void;
+  codecsOf(client: number): Codecs | undefined;
 }
 
 /** Answers wait for the end of the turn, but not more than these. */
@@ -30,8 +32,9 @@ export class Outbox {
 
   /** Adds the answer to a run; throws when the value cannot be sent. */
   add(client: number, run: number, value: unknown): void {
-    this.#encoder ??= this.#sender.borrow();
+    this.#encoder ??= this.#sender.borrow(client);
     const encoder = this.#encoder;
+    encoder.codecs = this.#sender.codecsOf(client);
     const before = encoder.mark();
     encoder.count(client);
     encoder.double(run);

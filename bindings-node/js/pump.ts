@@ -1,5 +1,6 @@
 // Events from Rust, a batch at a time, and calls to it. One pump per environment: a worker thread has its own.
 import { type Invocation, runHandler } from "./callback.js";
+import { Codecs } from "./codecs.js";
 import { Decoder, idAt } from "./decode.js";
 import { Encoder } from "./encode.js";
 import { errorOf, type RpcError, toldError } from "./errors.js";
@@ -7,6 +8,7 @@ import type { Served } from "./functions.js";
 import native from "./native.cjs";
 import { Outbox } from "./outbox.js";
 import { makeRemote, type RemoteFunction, type Stub } from "./remote.js";
+import { writeThrown } from "./special.js";
 import { Kind } from "./tape.js";
 
 /** What a connection is told. */
@@ -45,7 +47,8 @@ class Pump {
     this.#served.set(this.#last, served);
     return this.#last;
   };
-  readonly #decoder = new Decoder((client, stub) => this.remote(client, stub));
+  readonly #codecs = new Map<number, Codecs>();
+  readonly #decoder = new Decoder(this);
   #tape = new Int32Array(TAPE);
   /** The last number given: to a call, a function or a connection. */
   #last = 0;
@@ -81,6 +84,19 @@ class Pump {
   /** Forgets a connection that never came to be. */
   detach(client: number): void {
     this.#listeners.delete(client);
+    this.#codecs.delete(client);
+  }
+
+  /** The connection's own kinds of values, if it has any. */
+  codecsOf(client: number): Codecs | undefined {
+    return this.#codecs.get(client);
+  }
+
+  /** The same, to add to them. */
+  ownCodecs(client: number): Codecs {
+    const codecs = this.#codecs.get(client) ?? new Codecs();
+    this.#codecs.set(client, codecs);
+    return codecs;
   }
 
   /** A function of a peer that is called through `client`. */
@@ -105,7 +121,7 @@ class Pump {
   begin(client: number, work: (id: number, encoder: Encoder) => string | null): Promise<unknown> {
     this.#last += 1;
     const id = this.#last;
-    const encoder = this.borrow();
+    const encoder = this.borrow(client);
     try {
       const told = work(id, encoder);
       if (told !== null) throw toldError(told);
@@ -120,9 +136,10 @@ class Pump {
   }
 
   /** An encoder for one message; getters of the user may need another one meanwhile. */
-  borrow(): Encoder {
+  borrow(client: number): Encoder {
     const encoder = this.#spare.pop() ?? new Encoder(this.#keep);
     encoder.begin();
+    if (this.#codecs.size > 0) encoder.codecs = this.#codecs.get(client);
     return encoder;
   }
 
@@ -134,6 +151,14 @@ class Pump {
   /** Lets go of functions that did not go out. */
   drop(handles: number[]): void {
     for (const handle of handles) this.#served.delete(handle);
+  }
+
+  /** Ends a run with what its function threw. */
+  fail(client: number, run: number, thrown: unknown): void {
+    const encoder = this.borrow(client);
+    writeThrown(encoder, thrown);
+    this.native.fail(client, run, encoder.bytes);
+    this.giveBack(encoder);
   }
 
   #checkCongestion(client: number): void {
@@ -227,7 +252,13 @@ class Pump {
     const client = tape[at] as number;
     const run = idAt(tape, at + 1);
     const flags = tape[at + 5] as number;
-    const args = this.#decoder.run(client, tape, at + 6, text, beside, first);
+    let args: unknown[];
+    try {
+      args = this.#decoder.run(client, tape, at + 6, text, beside, first);
+    } catch (error) {
+      if (run !== 0) this.fail(client, run, error);
+      return;
+    }
     const hasContext = (flags & WITH_CONTEXT) !== 0;
     const context = hasContext ? args.pop() : undefined;
     const keywords = flags & WITH_KWARGS ? (args.pop() as Record<string, unknown>) : undefined;
@@ -235,13 +266,13 @@ class Pump {
     const served = this.#served.get(idAt(tape, at + 3));
     if (served !== undefined) return runHandler(this, served, invocation);
     if (run !== 0)
-      this.native.fail(client, run, "not_found", "Method expired or not found: it was let go just now");
+      this.fail(client, run, errorOf("not_found", "Method expired or not found: it was let go just now"));
   }
 
   #state(kind: number, tape: Int32Array, at: number, text: string, beside: unknown[], first: number): void {
     const client = tape[at] as number;
     const listener = this.#listeners.get(client);
-    if (kind === Kind.Closed) this.#listeners.delete(client);
+    if (kind === Kind.Closed) this.detach(client);
     if (listener === undefined) return;
     const start = kind === Kind.Ready ? at + 2 : at + 1;
     const values = this.#decoder.run(client, tape, start, text, beside, first);

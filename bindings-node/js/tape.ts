@@ -39,6 +39,7 @@ export const enum In {
   Error = 18,
   Method = 19,
   Extension = 20,
+  Form = 21,
 }
 
 /** Steps of a tape to Rust (`src/convert/outgoing.rs`). */

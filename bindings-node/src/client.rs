@@ -18,7 +18,7 @@ use polyfn_core::{Error, ErrorKind, Result};
 use crate::batch::Told;
 use crate::callback;
 use crate::convert::{Extra, Player, Recorder};
-use crate::error::{of_function, told};
+use crate::error::told;
 use crate::pump::{Inbox, Intake, Wake};
 use crate::runtime::Runtime;
 
@@ -269,20 +269,12 @@ impl Core {
         Ok(self.connection(client).is_some_and(|connection| callback::answer(&connection, run as u64, value)))
     }
 
-    /// Ends a run with the error of its function.
+    /// Ends a run with the error on the tape.
     #[napi]
-    pub fn fail(
-        &self,
-        client: u32,
-        run: f64,
-        code: String,
-        message: String,
-        class: Option<String>,
-        trace: Option<String>,
-    ) {
-        if let Some(connection) = self.connection(client) {
-            connection.reject(run as u64, &of_function(&code, message, class, trace));
-        }
+    pub fn fail(&self, client: u32, run: f64, tape: &[u8]) {
+        let Some(connection) = self.connection(client) else { return };
+        let error = Player::<Uint8ArraySlice<'_>>::new(tape, &[]).error();
+        connection.reject(run as u64, &error.unwrap_or_else(|error| error));
     }
 
     /// Registers the service on the tape. Its end comes as an event with this number.

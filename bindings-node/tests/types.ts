@@ -6,7 +6,9 @@ import {
   type ErrorCode,
   type FunctionEvent,
   type FunctionResponse,
+  NdArray,
   NotFoundError,
+  type RemoteFile,
   type RemoteFunction,
   RpcError,
   type ServiceInfo,
@@ -87,4 +89,22 @@ export async function remote(call: RemoteFunction): Promise<void> {
   await call(1, "two");
   // @ts-expect-error: a name is only told
   call.__name__ = "other";
+}
+
+export async function values(api: Client, file: RemoteFile): Promise<void> {
+  expectType<number[]>()(new NdArray(new Float32Array(4), [2, 2]).shape);
+  // @ts-expect-error: lists have no type of elements
+  new NdArray([1, 2], [2]);
+  expectType<Uint8Array>()(await file.bytes());
+  class Point {
+    constructor(
+      readonly x: number,
+      readonly y: number,
+    ) {}
+  }
+  const decoder = ({ x, y }: Point): Point => new Point(x, y);
+  api.registerCodec({ name: "point", type: Point, encoder: ({ x, y }) => ({ x, y }), decoder });
+  api.register_codec({ name: "form", decoder: (form) => form });
+  // @ts-expect-error: a codec has a name
+  api.registerCodec({ decoder });
 }

@@ -33,6 +33,7 @@ mod step {
     pub(super) const ERROR: i32 = 18;
     pub(super) const METHOD: i32 = 19;
     pub(super) const EXTENSION: i32 = 20;
+    pub(super) const FORM: i32 = 21;
 }
 
 /// Texts above this length do not share a string with others: whoever keeps a short text would keep them too.
@@ -91,6 +92,8 @@ pub(crate) struct Open {
     end: Mark,
     count: usize,
     has_other_keys: bool,
+    /// It has an `_rtype` that core does not know: JavaScript may.
+    is_form: bool,
 }
 
 impl Recorder {
@@ -145,6 +148,10 @@ impl Recorder {
         self.string(error.kind().code());
         self.optional(error.class());
         self.optional(error.trace());
+        match error.cause() {
+            Some(cause) => self.error(cause),
+            None => self.step(step::NIL, 0),
+        }
         self.step(step::ERROR, 0);
     }
 
@@ -216,7 +223,7 @@ impl Recorder {
 
     fn open(&self) -> Open {
         let start = self.mark();
-        Open { start, end: start, count: 0, has_other_keys: false }
+        Open { start, end: start, count: 0, has_other_keys: false, is_form: false }
     }
 
     fn closed(&mut self, open: &Open) -> Span {
@@ -348,6 +355,7 @@ impl Build for Recorder {
         self.keys.extend_from_slice(key.as_bytes());
         map.end = self.mark();
         map.count += 1;
+        map.is_form |= key == "_rtype";
         Ok(())
     }
 
@@ -365,6 +373,9 @@ impl Build for Recorder {
             self.step(step::OTHER_MAP, map.count as i32);
         } else {
             self.close_record(&map);
+        }
+        if map.is_form {
+            self.step(step::FORM, 0);
         }
         Ok(self.closed(&map))
     }

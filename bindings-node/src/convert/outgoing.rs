@@ -88,7 +88,7 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
             step::MEMORY => out.memory(self.bytes()?),
             step::ARRAY => self.array(out),
             step::DATE => timestamp(self.number()?, out),
-            step::ERROR => self.error(out),
+            step::ERROR => out.error(&self.error()?),
             step::FUNCTION => self.function(out),
             step::STUB => {
                 let stub = self.stub()?;
@@ -145,7 +145,8 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
         out.array(data, shape, (!dtype.is_empty()).then_some(dtype))
     }
 
-    fn error(&mut self, out: &mut Writer) -> Result<()> {
+    /// An error without its step.
+    pub(crate) fn error(&mut self) -> Result<Error> {
         let (message, code) = (self.text()?, self.text()?);
         let (class, trace) = (self.text()?, self.text()?);
         let mut error = Error::new(code.parse().unwrap_or(ErrorKind::Remote), message);
@@ -155,7 +156,7 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
         if !trace.is_empty() {
             error = error.with_trace(trace);
         }
-        out.error(&error)
+        Ok(if self.byte()? == step::ERROR { error.with_cause(self.error()?) } else { error })
     }
 
     fn function(&mut self, out: &mut Writer) -> Result<()> {

@@ -1,0 +1,161 @@
+// Values that are neither plain objects nor lists, on their way to the tape.
+import { Blob } from "node:buffer";
+import { types } from "node:util";
+import { Extension } from "./decode.js";
+import type { Encoder } from "./encode.js";
+import { MAX_CAUSES, thrownOf } from "./errors.js";
+import { blobMembers, membersOf, RemoteFile } from "./file.js";
+import { dtypeOf, NdArray } from "./ndarray.js";
+import { Out } from "./tape.js";
+import { Unsendable, within } from "./unsendable.js";
+
+type Write = (encoder: Encoder, value: never) => void;
+
+/** How the usual classes are written: found by prototype, which costs less than asking what a value is. */
+const WRITERS = new Map<unknown, Write>([
+  [Date.prototype, writeDate],
+  [Map.prototype, writePairs],
+  [Set.prototype, writeSet],
+  [Buffer.prototype, writeBytes],
+  [Uint8Array.prototype, writeBytes],
+  [ArrayBuffer.prototype, writeMemory],
+  [Error.prototype, writeError],
+  [Extension.prototype, writeExtension],
+  [NdArray.prototype, writeNdArray],
+]);
+for (const view of [Uint8ClampedArray, Int32Array, BigInt64Array, BigUint64Array, Float32Array, Float64Array])
+  WRITERS.set(view.prototype, writeView);
+
+/** Writes an instance of a class. */
+export function writeSpecial(encoder: Encoder, value: object): void {
+  const encoded = encoder.codecs?.encode(value);
+  if (encoded !== undefined) return encoder.value(encoded.form);
+  const write = WRITERS.get(Object.getPrototypeOf(value)) ?? writerOf(value);
+  write(encoder, value as never);
+}
+
+/** The same for subclasses, and for objects of other realms. */
+function writerOf(value: object): Write {
+  if (Array.isArray(value)) return (encoder, items: unknown[]) => encoder.list(items);
+  if (ArrayBuffer.isView(value)) return value instanceof Uint8Array ? writeBytes : writeView;
+  if (types.isAnyArrayBuffer(value)) return writeMemory;
+  if (types.isDate(value)) return writeDate;
+  if (types.isMap(value)) return writePairs;
+  if (types.isSet(value)) return writeSet;
+  if (types.isNativeError(value) || value instanceof Error) return writeError;
+  if (types.isBoxedPrimitive(value)) return (encoder, boxed: object) => encoder.value(boxed.valueOf());
+  if (value instanceof NdArray) return writeNdArray;
+  if (value instanceof Extension) return writeExtension;
+  if (value instanceof RemoteFile) return (encoder, file: RemoteFile) => encoder.object(membersOf(file));
+  if (value instanceof Blob) return (encoder, blob: Blob) => encoder.object(blobMembers(blob));
+  return writeInstance;
+}
+
+/** An instance of a user's class: what its `toJSON` makes of it, else its own enumerable properties. */
+function writeInstance(encoder: Encoder, value: object): void {
+  const { next, then, toJSON } = value as { next?: unknown; then?: unknown; toJSON?: unknown };
+  if (typeof then === "function") throw new Unsendable("a promise cannot be sent, await it first");
+  if (typeof next === "function") throw new Unsendable("generators and iterators cannot be sent yet");
+  if (typeof toJSON === "function") return encoder.value(Reflect.apply(toJSON, value, [""]));
+  refusePlatform(value);
+  encoder.object(value as Record<string, unknown>);
+}
+
+/** What objects of the platform's own classes hold is not in their properties: an empty map would arrive. */
+function refusePlatform(value: object): void {
+  const made: unknown = value.constructor;
+  if (typeof made !== "function" || made === Object) return;
+  const { name } = made;
+  if ((globalThis as Record<string, unknown>)[name] !== made) return;
+  throw new Unsendable(`${/^[AEIO]/.test(name) ? "an" : "a"} ${name} cannot be sent`);
+}
+
+function writeDate(encoder: Encoder, date: Date): void {
+  const time = date.getTime();
+  if (Number.isNaN(time)) throw new Unsendable("an invalid Date cannot be sent");
+  encoder.byte(Out.Date);
+  encoder.double(time);
+}
+
+function writeBytes(encoder: Encoder, bytes: Uint8Array): void {
+  encoder.block(bytes);
+}
+
+function writeView(encoder: Encoder, view: ArrayBufferView): void {
+  const content = contentOf(view);
+  if (view instanceof DataView) return writeMemory(encoder, content);
+  encoder.byte(Out.Array);
+  encoder.text(dtypeOf(view));
+  encoder.byte(NO_SHAPE);
+  encoder.block(content);
+}
+
+const NO_SHAPE = 255;
+
+function writeNdArray(encoder: Encoder, { data, shape, dtype }: NdArray): void {
+  if (shape.length >= NO_SHAPE) throw new Unsendable(`an array of ${shape.length} dimensions cannot be sent`);
+  encoder.byte(Out.Array);
+  encoder.text(dtype);
+  encoder.byte(shape.length);
+  for (const length of shape) encoder.double(length);
+  encoder.block(contentOf(data));
+}
+
+/** The bytes of a view, not those of the memory under it. */
+function contentOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function writeMemory(encoder: Encoder, memory: ArrayBufferLike | Uint8Array): void {
+  encoder.byte(Out.Memory);
+  encoder.block(memory instanceof Uint8Array ? memory : new Uint8Array(memory));
+}
+
+function writePairs(encoder: Encoder, map: Map<unknown, unknown>): void {
+  encoder.enter(2); // on the wire: a map that holds a list of pairs
+  encoder.byte(Out.Pairs);
+  encoder.count(map.size);
+  for (const [key, value] of map) {
+    try {
+      encoder.value(key);
+      encoder.value(value);
+    } catch (error) {
+      throw within(`.get(${String(key)})`, error);
+    }
+  }
+}
+
+function writeSet(encoder: Encoder, set: Set<unknown>): void {
+  encoder.enter(1); // on the wire: a map that holds a list
+  encoder.byte(Out.Set);
+  encoder.count(set.size);
+  for (const item of set) encoder.value(item);
+}
+
+function writeExtension(encoder: Encoder, { type, data }: Extension): void {
+  encoder.byte(Out.Extension);
+  encoder.byte(type & 255);
+  encoder.block(data);
+}
+
+function writeError(encoder: Encoder, error: Error): void {
+  encoder.byte(Out.Error);
+  writeThrown(encoder, error);
+}
+
+/** What a function threw, whatever that is, with what led to it; without a step. */
+export function writeThrown(encoder: Encoder, thrown: unknown, causes = MAX_CAUSES): void {
+  const side = thrownOf(thrown);
+  encoder.text(whole(side.message));
+  encoder.text(side.code);
+  encoder.text(whole(side.type));
+  encoder.text(whole(side.trace));
+  if (causes === 0 || side.cause === undefined) return encoder.byte(Out.Nil);
+  encoder.byte(Out.Error);
+  writeThrown(encoder, side.cause, causes - 1);
+}
+
+/** An error always reaches whoever waits for it, also with half a character in its text. */
+function whole(text: string): string {
+  return (text as string & { toWellFormed(): string }).toWellFormed();
+}

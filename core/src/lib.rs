@@ -13,6 +13,7 @@ mod error;
 pub mod functions;
 #[cfg(feature = "net")]
 pub mod net;
+pub mod schema;
 pub mod session;
 mod value;
 pub mod wire;

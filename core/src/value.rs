@@ -53,6 +53,8 @@ pub struct Function {
     pub doc: Option<String>,
     /// The JSON schema.
     pub schema: Option<Box<Value>>,
+    /// Whether its arguments are checked against the schema before it runs.
+    pub checks_arguments: bool,
 }
 
 /// A map with text keys that keeps their order.
@@ -256,7 +258,7 @@ impl Value {
 }
 
 impl Tagged<Value> {
-    const fn describe(&self) -> &'static str {
+    pub(crate) const fn describe(&self) -> &'static str {
         match self {
             Self::Set(_) => "a set",
             Self::Pairs(_) => "an ordered map",
@@ -346,6 +348,7 @@ impl Walk for Value {
                     doc: function.doc.as_deref(),
                     schema: function.schema.as_deref(),
                     is_async: None,
+                    checks_arguments: function.checks_arguments,
                 },
             ),
             Self::List(items) => {

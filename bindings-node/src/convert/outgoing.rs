@@ -163,7 +163,10 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
         let handle = self.number()? as u64;
         let name = self.text()?;
         let (doc, is_async, schema) = (self.optional()?, self.flag()?, self.schema()?);
-        out.function(handle, &FunctionMeta { name, doc, schema: schema.as_ref(), is_async })
+        out.function(
+            handle,
+            &FunctionMeta { name, doc, schema: schema.as_ref(), is_async, checks_arguments: false },
+        )
     }
 
     fn stub(&mut self) -> Result<Stub> {

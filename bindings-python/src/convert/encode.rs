@@ -330,6 +330,7 @@ impl<'a, 'py> Outbound<'a, 'py> {
                 doc: about.doc.as_deref(),
                 schema: schema.as_ref(),
                 is_async: self.is_service.then_some(about.is_async),
+                checks_arguments: false,
             },
         )
         .inspect_err(|_| link.release(handle))

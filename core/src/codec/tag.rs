@@ -48,4 +48,6 @@ pub struct FunctionMeta<'a> {
     pub schema: Option<&'a Value>,
     /// Whether it is declared `async`; said for members of services only.
     pub is_async: Option<bool>,
+    /// Whether its arguments are checked against the schema before it runs; for members of services only.
+    pub checks_arguments: bool,
 }

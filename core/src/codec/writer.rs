@@ -21,6 +21,8 @@ pub struct Exports {
     pub session: String,
     /// What was written: the object id under the session, and the language's function.
     pub objects: Vec<(String, Handle)>,
+    /// Those of them whose arguments are to be checked.
+    pub checked: Vec<Handle>,
 }
 
 /// Writes values into one growing buffer.
@@ -67,6 +69,11 @@ impl Writer {
     /// The functions written so far; the language lets go of them when the message is not sent.
     pub fn take_objects(&mut self) -> Vec<(String, Handle)> {
         self.exports.as_mut().map(|exports| std::mem::take(&mut exports.objects)).unwrap_or_default()
+    }
+
+    /// Those of the functions written so far whose arguments are to be checked.
+    pub(crate) fn take_checked(&mut self) -> Vec<Handle> {
+        self.exports.as_mut().map(|exports| std::mem::take(&mut exports.checked)).unwrap_or_default()
     }
 
     /// Makes room for so many bytes more.
@@ -243,6 +250,9 @@ impl Writer {
             parent: None,
         };
         exports.objects.push((object, handle));
+        if meta.checks_arguments {
+            exports.checked.push(handle);
+        }
         self.stub(&stub)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Who speaks is taken from segment 1 alone, which the server has written; what is said, from segment 2 alone.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::builtin::workspace_of;
@@ -12,6 +14,7 @@ use super::services::{Refused, Target};
 use super::session::Session;
 use crate::codec::{Handle, Origin, Reader, Writer};
 use crate::functions::Context;
+use crate::schema::Arguments;
 use crate::wire::{Body, Header};
 use crate::{Error, ErrorKind, Result, Value};
 
@@ -102,8 +105,9 @@ impl Session {
         let ws = workspace_of(header.from);
         let own = self.own_workspace(header);
         match self.services.find(path, ws, own, header.from == self.manager) {
-            Ok(Target::Language { handle, wants_context }) => {
-                self.invoke(frame, header, handle, wants_context, now)
+            Ok(Target::Language { handle, wants_context, arguments }) => {
+                let handler = Handler { handle, wants_context, arguments };
+                self.invoke(frame, header, &handler, now)
             }
             Ok(Target::BuiltIn(number)) => {
                 let body = Body::parse(frame, header.end)?;
@@ -147,7 +151,7 @@ impl Session {
         };
         let at = format!("{}:{}", header.from, header.method);
         let error = match found {
-            Found::Function(handle) => return self.invoke(frame, header, handle, false, now),
+            Found::Function(handle) => return self.invoke(frame, header, &Handler::of(handle), now),
             Found::NoFunction => {
                 Error::new(ErrorKind::NotFound, format!("Method expired or not found: {at}"))
             }
@@ -163,14 +167,7 @@ impl Session {
         self.refuse(frame, header, &error, now)
     }
 
-    fn invoke(
-        &mut self,
-        frame: &Bytes,
-        header: &Header<'_>,
-        handler: Handle,
-        context: bool,
-        now: Time,
-    ) -> Result<()> {
+    fn invoke(&mut self, frame: &Bytes, header: &Header<'_>, handler: &Handler, now: Time) -> Result<()> {
         let body = match Body::parse(frame, header.end) {
             Ok(body) => body,
             Err(error) => {
@@ -180,8 +177,14 @@ impl Session {
                 return Err(error);
             }
         };
-        let context = if context { Some(self.context(header)?) } else { None };
-        let run = match Run::of(header, &body, now).map(|run| (run.clone(), self.start_run(run))) {
+        let run = Run::of(header, &body, now);
+        let payload = payload(header, body);
+        if let Err(error) = handler.check(&payload) {
+            run.iter().for_each(|run| self.send_reject(run, &error, now));
+            return Ok(());
+        }
+        let context = if handler.wants_context { Some(self.context(header)?) } else { None };
+        let run = match run.map(|run| (run.clone(), self.start_run(run))) {
             None => None,
             Some((_, Ok(id))) => Some(id),
             Some((run, Err(error))) => {
@@ -189,7 +192,7 @@ impl Session {
                 return Ok(());
             }
         };
-        self.emit(Event::Invoke(Invocation { run, handler, payload: payload(header, body), context }));
+        self.emit(Event::Invoke(Invocation { run, handler: handler.handle, payload, context }));
         Ok(())
     }
 
@@ -239,6 +242,25 @@ impl Session {
         let origin = Origin { from: header.from.to_owned(), session: None };
         self.emit(Event::Signal { kind: header.kind.to_owned(), message, origin });
         Ok(())
+    }
+}
+
+/// A function that is to be called, with what its call must be.
+struct Handler {
+    handle: Handle,
+    wants_context: bool,
+    arguments: Option<Arc<Arguments>>,
+}
+
+impl Handler {
+    const fn of(handle: Handle) -> Self {
+        Self { handle, wants_context: false, arguments: None }
+    }
+
+    fn check(&self, payload: &Payload) -> Result<()> {
+        let Some(arguments) = &self.arguments else { return Ok(()) };
+        let (positional, keywords) = payload.values()?;
+        arguments.check(&positional, &keywords)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::schema::SchemaLimits;
 use crate::wire::ChunkLimits;
 use crate::{Error, Result, Value};
 
@@ -24,6 +25,8 @@ pub struct Options {
     pub max_kept: usize,
     /// How long a function given away in a result stays without being called. Default 10 minutes.
     pub keep: Duration,
+    /// Limits on schemas against which arguments are checked.
+    pub schemas: SchemaLimits,
     /// Bytes waiting to be sent above which callers are slowed. Default 64 MiB.
     pub send_buffer: usize,
     /// The application that services belong to. Default `*`.
@@ -45,6 +48,7 @@ impl Default for Options {
             max_runs: 65_536,
             max_kept: 65_536,
             keep: Duration::from_secs(600),
+            schemas: SchemaLimits::default(),
             send_buffer: 64 << 20,
             app_id: "*".to_owned(),
             seed: 0,

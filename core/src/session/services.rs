@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -10,6 +11,7 @@ use super::draft::ServiceDraft;
 use super::event::{CallId, Event, Time};
 use super::session::Session;
 use crate::codec::{Exports, Handle, Promise, Stub, Writer};
+use crate::schema::{Arguments, SchemaLimits, without_context};
 use crate::{Error, ErrorKind, Map, Result, Value};
 
 /// Who may see and call a service.
@@ -72,7 +74,7 @@ struct Service {
     visibility: Visibility,
     authorized: Vec<String>,
     context: ContextRule,
-    functions: HashMap<String, Handle>,
+    functions: HashMap<String, Member>,
     /// The encoded answer to `get_service`.
     description: Bytes,
     /// What the server is told at registration.
@@ -81,9 +83,17 @@ struct Service {
     is_built_in: bool,
 }
 
+/// A function of a service.
+#[derive(Debug)]
+struct Member {
+    handle: Handle,
+    /// What its arguments must be, when it wants to have them checked.
+    arguments: Option<Arc<Arguments>>,
+}
+
 /// A function found for a call.
 pub(super) enum Target {
-    Language { handle: Handle, wants_context: bool },
+    Language { handle: Handle, wants_context: bool, arguments: Option<Arc<Arguments>> },
     BuiltIn(Handle),
 }
 
@@ -119,7 +129,9 @@ impl Services {
     pub(super) fn remove(&mut self, id: &str) -> Vec<Handle> {
         self.order.retain(|other| other != id);
         match self.by_id.remove(id) {
-            Some(service) if !service.is_built_in => service.functions.into_values().collect(),
+            Some(service) if !service.is_built_in => {
+                service.functions.into_values().map(|member| member.handle).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -142,11 +154,13 @@ impl Services {
         if !from_manager && !service.admits(ws, own) {
             return Err(Refused::Protected);
         }
-        let handle = *service.functions.get(function).ok_or(Refused::NotFound)?;
+        let member = service.functions.get(function).ok_or(Refused::NotFound)?;
+        let handle = member.handle;
         Ok(if service.is_built_in {
             Target::BuiltIn(handle)
         } else {
-            Target::Language { handle, wants_context: service.context.covers(function) }
+            let wants_context = service.context.covers(function);
+            Target::Language { handle, wants_context, arguments: member.arguments.clone() }
         })
     }
 
@@ -217,9 +231,11 @@ impl Session {
     /// As [`Session::finish_service`].
     pub fn add_service(&mut self, mut draft: ServiceDraft, overwrite: bool) -> Result<Map> {
         let objects = draft.writer.take_objects();
+        let written =
+            Written { objects: &objects, checked: draft.writer.take_checked().into_iter().collect() };
         let bytes = Bytes::from(draft.writer.into_bytes());
         let added = crate::codec::Reader::new(&bytes).value().and_then(|value| match value {
-            Value::Map(map) => self.add_service_map(map, &objects, overwrite),
+            Value::Map(map) => self.add_service_map(map, &written, overwrite),
             _ => Err(Error::invalid("a service must be a map, an object or an instance of a class")),
         });
         if added.is_err() {
@@ -228,7 +244,7 @@ impl Session {
         added
     }
 
-    fn add_service_map(&mut self, map: Map, objects: &[(String, Handle)], overwrite: bool) -> Result<Map> {
+    fn add_service_map(&mut self, map: Map, written: &Written<'_>, overwrite: bool) -> Result<Map> {
         let id =
             map.text("id").ok_or_else(|| Error::invalid("Service id not found: give the service an `id`"))?;
         let id = check_id(id)?;
@@ -240,7 +256,7 @@ impl Session {
                 ),
             ));
         }
-        let service = self.make_service(&id, map, &|stub| local_function(stub, objects), false)?;
+        let service = self.make_service(&id, map, &|stub| written.find(stub), false)?;
         let info = service.info.clone();
         self.services.remove(&id).into_iter().for_each(|handle| self.emit(Event::Released(handle)));
         self.services.insert(id, service);
@@ -250,8 +266,12 @@ impl Session {
     /// The service that every client has.
     pub(super) fn add_built_in(&mut self) {
         let map = builtin::service(&self.address);
-        let by_number =
-            |stub: &Stub| stub.method.parse().map_err(|_| Error::invalid("not a built-in function"));
+        let by_number = |stub: &Stub| {
+            stub.method
+                .parse()
+                .map(|handle| (handle, false))
+                .map_err(|_| Error::invalid("not a built-in function"))
+        };
         if let Ok(service) = self.make_service("built-in", map, &by_number, true) {
             self.services.by_id.insert("built-in".to_owned(), service);
             self.services.order.retain(|id| id != "built-in");
@@ -259,13 +279,7 @@ impl Session {
         }
     }
 
-    fn make_service(
-        &self,
-        id: &str,
-        map: Map,
-        resolve: &dyn Fn(&Stub) -> Result<Handle>,
-        is_built_in: bool,
-    ) -> Result<Service> {
+    fn make_service(&self, id: &str, map: Map, resolve: &Resolve<'_>, is_built_in: bool) -> Result<Service> {
         let mut config = match map.get("config") {
             Some(Value::Map(config)) => config.clone(),
             None | Some(Value::Nil) => Map::new(),
@@ -277,11 +291,14 @@ impl Session {
         }
         let authorized = authorized_workspaces(&config, visibility)?;
         config.insert("workspace", self.info.workspace.as_str());
+        let context = ContextRule::read(config.get("require_context"));
         let mut tree = Tree {
             id,
             address: &self.address,
             server: &self.info.public_base_url,
             resolve,
+            context: &context,
+            limits: &self.options.schemas,
             functions: HashMap::new(),
         };
         let mut description = Map::new();
@@ -302,13 +319,12 @@ impl Session {
         }
         complete(&mut description, id, &config, &self.options.app_id);
         let info = self.info_of(id, &description, config.clone(), schema);
-        let context = ContextRule::read(config.get("require_context"));
         let encoded = Bytes::from(Value::Map(description).to_msgpack()?);
         Ok(Service {
             visibility,
             authorized,
-            context,
             functions: tree.functions,
+            context,
             description: encoded,
             info,
             is_built_in,
@@ -363,45 +379,48 @@ fn authorized_workspaces(config: &Map, visibility: Visibility) -> Result<Vec<Str
     Ok(list.iter().filter_map(|item| item.as_text().map(str::to_owned)).collect())
 }
 
-fn local_function(stub: &Stub, objects: &[(String, Handle)]) -> Result<Handle> {
-    let object = stub.method.strip_prefix(DRAFT).and_then(|rest| rest.strip_prefix('.'));
-    objects
-        .iter()
-        .find(|(id, _)| stub.target == DRAFT && Some(id.as_str()) == object)
-        .map(|(_, handle)| *handle)
-        .ok_or_else(|| {
-            Error::invalid(format!(
-                "Local method not found: {}: a service may hold functions of this client only",
-                stub.method
-            ))
-        })
+/// The functions that were written into a service.
+struct Written<'a> {
+    objects: &'a [(String, Handle)],
+    checked: HashSet<Handle>,
 }
+
+impl Written<'_> {
+    /// The function that was written as `stub`, and whether its arguments are to be checked.
+    fn find(&self, stub: &Stub) -> Result<(Handle, bool)> {
+        let object = stub.method.strip_prefix(DRAFT).and_then(|rest| rest.strip_prefix('.'));
+        self.objects
+            .iter()
+            .find(|(id, _)| stub.target == DRAFT && Some(id.as_str()) == object)
+            .map(|(_, handle)| (*handle, self.checked.contains(handle)))
+            .ok_or_else(|| {
+                Error::invalid(format!(
+                    "Local method not found: {}: a service may hold functions of this client only",
+                    stub.method
+                ))
+            })
+    }
+}
+
+/// From how a function was written to its number, and whether its arguments are to be checked.
+type Resolve<'a> = dyn Fn(&Stub) -> Result<(Handle, bool)> + 'a;
 
 /// Gives each function of a service its path.
 struct Tree<'a> {
     id: &'a str,
     address: &'a str,
     server: &'a str,
-    resolve: &'a dyn Fn(&Stub) -> Result<Handle>,
-    functions: HashMap<String, Handle>,
+    resolve: &'a Resolve<'a>,
+    context: &'a ContextRule,
+    limits: &'a SchemaLimits,
+    functions: HashMap<String, Member>,
 }
 
 impl Tree<'_> {
     /// What is described to callers, and the same as a schema.
     fn add(&mut self, value: Value, path: &str) -> Result<(Value, Value)> {
         Ok(match value {
-            Value::Method(stub) => {
-                self.functions.insert(path.to_owned(), (self.resolve)(&stub)?);
-                let leaf = function_leaf(&stub);
-                let stub = Stub {
-                    target: self.address.to_owned(),
-                    method: format!("services.{}.{path}", self.id),
-                    promise: Promise::Star,
-                    server: Some(self.server.to_owned()),
-                    ..(*stub).clone()
-                };
-                (Value::from(stub), leaf)
-            }
+            Value::Method(stub) => self.function(&stub, path)?,
             Value::Map(map) => {
                 let (mut described, mut schema) = (Map::new(), Map::new());
                 for (key, value) in map {
@@ -426,6 +445,30 @@ impl Tree<'_> {
                 (other, leaf)
             }
         })
+    }
+
+    fn function(&mut self, stub: &Stub, path: &str) -> Result<(Value, Value)> {
+        let (handle, is_checked) = (self.resolve)(stub)?;
+        let mut stub = Stub {
+            target: self.address.to_owned(),
+            method: format!("services.{}.{path}", self.id),
+            promise: Promise::Star,
+            server: Some(self.server.to_owned()),
+            ..stub.clone()
+        };
+        if let Some(schema) = &mut stub.schema
+            && self.context.covers(path)
+        {
+            without_context(schema);
+        }
+        let arguments = match &stub.schema {
+            _ if !is_checked => None,
+            Some(schema) => Some(Arguments::compile(schema, self.limits).map_err(|error| error.at(path))?),
+            None => return Err(Error::invalid("a function without a schema cannot be checked").at(path)),
+        };
+        self.functions.insert(path.to_owned(), Member { handle, arguments: arguments.map(Arc::new) });
+        let leaf = function_leaf(&stub);
+        Ok((Value::from(stub), leaf))
     }
 }
 

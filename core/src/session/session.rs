@@ -337,7 +337,8 @@ impl Session {
 
     /// Where functions written into a message of `session` belong.
     pub(super) fn exports(&self, target: String, session: String) -> Exports {
-        Exports { target, server: self.info.public_base_url.clone(), session, objects: Vec::new() }
+        let server = self.info.public_base_url.clone();
+        Exports { target, server, session, ..Exports::default() }
     }
 
     /// The target as the server would complete it. Every `*/...` means the manager that we are connected to:

@@ -10,6 +10,7 @@ mod network;
 mod properties;
 mod recording;
 mod replay;
+mod schemas;
 mod sealed;
 mod serving;
 mod vectors;

@@ -12,7 +12,7 @@ use crate::calling::{gone, rejection};
 use crate::joining::{events, offer, service};
 use crate::manager::{MANAGER, body, delivered, header, joined};
 
-const ME: &str = "lab/me";
+pub(crate) const ME: &str = "lab/me";
 const NOW: Duration = Duration::from_secs(100);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,14 +32,14 @@ fn public(id: &str, first: u64, functions: &[&str]) -> Value {
 }
 
 /// A call by `from` of `method`, with a second segment of these entries beside `args`.
-fn called(from: &str, method: &str, args: &[Value], more: &[(&str, Value)]) -> Bytes {
+pub(crate) fn called(from: &str, method: &str, args: &[Value], more: &[(&str, Value)]) -> Bytes {
     let route = Route { from, to: ME, method, session: Some("S"), ..Route::default() };
     let mut body = Map::from_iter([("args", Value::List(args.to_vec()))]);
     more.iter().for_each(|(key, value)| drop(body.insert(*key, value.clone())));
     delivered(&route, &Value::Map(body))
 }
 
-fn star() -> [(&'static str, Value); 2] {
+pub(crate) fn star() -> [(&'static str, Value); 2] {
     [("promise", "*".into()), ("t", Value::Float(2.0))]
 }
 

@@ -307,6 +307,7 @@ fn add_service(session: &mut Session) -> Result<()> {
             name: method.name.to_owned(),
             doc: Some(method.description().to_owned()),
             schema: Some(Box::new(method.schema())),
+            ..Function::default()
         })
     });
     let mut draft = session.begin_service();

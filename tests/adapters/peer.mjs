@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import { services as httpServices } from "./answers.mjs";
+import * as values from "./values.mjs";
 
 const name = process.argv[2];
 const loaded = await import(name);
@@ -66,6 +67,8 @@ function rpcService() {
     multiplier: (factor) => (number) => number * factor,
     nest: { deep: { hello: (name) => `hello ${name}` } },
     shelve: library.shelve.bind(library),
+    describe: (value) => values.describe(value),
+    produce: (name) => values.MAKE[name](),
     answer: 42,
   };
 }
@@ -105,6 +108,9 @@ function revive(value) {
   }
   if ("$fill" in value) {
     return fill(value.$fill);
+  }
+  if ("$make" in value) {
+    return values.MAKE[value.$make]();
   }
   if ("$callback" in value) {
     return CALLBACKS[value.$callback];
@@ -178,6 +184,9 @@ const operations = {
     const owner = parts.reduce((value, key) => value[key], services.get(handle));
     const result = await owner[last](...arguments_(args, kwargs));
     return typeof result === "function" ? { $then: plain(await result(21)) } : plain(result);
+  },
+  async told({ handle, method, args }) {
+    return values.describe(await member(services.get(handle), method)(...args));
   },
   async value({ handle, path }) {
     return plain(member(services.get(handle), path));

@@ -15,6 +15,7 @@ import sys
 import traceback
 
 import answers
+import values
 
 PACKAGE = importlib.import_module(sys.argv[1])
 PATTERN = bytes(range(256))
@@ -95,6 +96,8 @@ def rpc_service() -> dict:
         "multiplier": multiplier,
         "nest": {"deep": {"hello": hello}},
         "shelve": Library("shelf").shelve,
+        "describe": values.describe,
+        "produce": lambda name: values.MAKE[name](),
         "answer": 42,
     }
 
@@ -125,6 +128,8 @@ def revive(value):
         return bytes.fromhex(value["$bytes"])
     if "$fill" in value:
         return fill(value["$fill"])
+    if "$make" in value:
+        return values.MAKE[value["$make"]]()
     if "$callback" in value:
         return CALLBACKS[value["$callback"]]
     return {key: revive(item) for key, item in value.items()}
@@ -202,6 +207,9 @@ class Program:
         if callable(result):
             result = {"$then": plain(await result(21))}
         return plain(result)
+
+    async def told(self, handle, method, args):
+        return values.describe(await member(self.services[handle], method)(*args))
 
     async def value(self, handle, path):
         return plain(member(self.services[handle], path))

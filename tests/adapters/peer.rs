@@ -1,5 +1,7 @@
 //! A client program for the tests in Rust: JSON lines in, JSON lines out, as `peer.py` and `peer.mjs`.
 
+mod values;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,6 +72,11 @@ impl Program {
                 Ok(json!(handle))
             }
             "call" => self.call(text("handle"), text("method"), request).await,
+            "told" => {
+                let (client, service) = self.service(text("handle")).await?;
+                let (args, _) = arguments(&client, request);
+                Ok(json!(values::describe(&service.call(text("method"), args).await?)))
+            }
             "value" => {
                 let (_, service) = self.service(text("handle")).await?;
                 let found =
@@ -150,6 +157,9 @@ fn arguments(client: &Client, request: &Json) -> (Vec<Value>, Map) {
 fn revive(client: &Client, json: &Json) -> Value {
     match json {
         Json::Array(items) => Value::List(items.iter().map(|item| revive(client, item)).collect()),
+        Json::Object(map) if map.contains_key("$make") => {
+            values::make(map["$make"].as_str().unwrap_or_default())
+        }
         Json::Object(map) => match (map.get("$bytes"), map.get("$fill"), map.get("$callback")) {
             (Some(hex), _, _) => Value::Bytes(bytes_of(hex.as_str().unwrap_or_default())),
             (_, Some(size), _) => Value::Bytes(fill(size.as_u64().unwrap_or_default())),
@@ -294,6 +304,11 @@ fn rpc(service: Service, client: &Client) -> Service {
             "shelve",
             |call| async move { Ok(Value::from(format!("shelf: {}", text(&call, 0, "title")))) },
         )
+        .function(
+            "describe",
+            |call| async move { Ok(Value::from(values::describe(call.argument(0, "value")))) },
+        )
+        .function("produce", |call| async move { Ok(values::make(text(&call, 0, "name"))) })
         .folder("nest", |nest| {
             nest.folder("deep", |deep| {
                 deep.function("hello", |call| async move {

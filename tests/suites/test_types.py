@@ -1,0 +1,58 @@
+"""Every type, from every language to every language, as argument and as result; docs/types.md shows the same data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from runner.peers import KINDS
+from suites import types_table
+
+ROWS = types_table.rows()
+
+
+def expected(row: dict, sender: str, receiver: str) -> str | None:
+    """What arrives, or None where this row says nothing about the two."""
+    (sender_language, sender_package), (receiver_language, receiver_package) = KINDS[sender], KINDS[receiver]
+    if sender_language not in row["sent"]:
+        return None
+    is_ours = sender_package == receiver_package == "polyfn"
+    if receiver_package != "polyfn":
+        return row.get("to_old", {}).get(receiver) if sender_package == "polyfn" else None
+    if not is_ours and sender_language not in row.get("old", []):
+        return None
+    return types_table.arrival(row, sender_language, receiver_language)
+
+
+def told(pool, sender: str, receiver: str, is_argument: bool) -> dict[str, tuple[str, str]]:
+    """Sends all values at once; what was expected and what came, by value."""
+    wanted = {row["value"]: line for row in ROWS if (line := expected(row, sender, receiver)) is not None}
+    if is_argument:
+        service = pool.service("polyfn", receiver, sender, "rpc")
+        waiting = {name: service.start("describe", {"$make": name}) for name in wanted}
+    else:
+        service = pool.service("polyfn", sender, receiver, "rpc")
+        waiting = {name: service.start_told("produce", name) for name in wanted}
+    peer = service.connection.peer
+    return {name: (wanted[name], outcome(peer, queue)) for name, queue in waiting.items()}
+
+
+def outcome(peer, queue) -> str:
+    try:
+        return peer.finish(queue)
+    except Exception as error:
+        return f"failed: {error}"
+
+
+@pytest.mark.parametrize("place", ["argument", "result"])
+def test_what_arrives(pool, callee_kind, caller_kind, place):
+    sender, receiver = (caller_kind, callee_kind) if place == "argument" else (callee_kind, caller_kind)
+    if "polyfn" not in (KINDS[sender][1], KINDS[receiver][1]):
+        return  # what old clients say to each other is theirs
+    found = told(pool, sender, receiver, place == "argument")
+    assert {name: came for name, (_, came) in found.items()} == {name: want for name, (want, _) in found.items()}
+
+
+def test_the_page_shows_this_data():
+    page = Path(__file__).parents[2] / "docs/types.md"
+    assert page.read_text(encoding="utf-8") == types_table.page(), "run `python -m suites.types_table` in tests/"

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use polyfn_core::codec::{Promise, Reader, Walk, Writer};
+use polyfn_core::codec::{Promise, Reader, Tagged, Walk, Writer};
 use polyfn_core::functions::{HttpRequest, Response, Router};
 use polyfn_core::session::{CallSpec, ConnectionInfo, Options, Session};
 use polyfn_core::wire::{Sender, rewrite};
@@ -42,8 +42,26 @@ fn encode(value: &Value) -> Bytes {
     value.to_msgpack().expect("a plain value is encoded").into()
 }
 
+/// One value of each family of types: a thousand scalars, or a megabyte.
+fn families() -> Vec<(&'static str, Value)> {
+    let many = |one: fn(i64) -> Value| Value::List((0..1000).map(one).collect());
+    let megabyte = || Bytes::from(vec![7; 1 << 20]);
+    let array = Tagged::Array { data: megabyte(), shape: Some(vec![1 << 18]), dtype: Some("float32".into()) };
+    vec![
+        ("small", Value::from(vec![1.into(), 2.into()])),
+        ("record", record()),
+        ("integers", many(|at| Value::Int(at * 1_000_003))),
+        ("floats", many(|at| Value::Float(at as f64 / 3.0))),
+        ("texts", many(|at| Value::from(format!("text number {at}")))),
+        ("maps", many(|at| Value::Map(Map::from_iter([("id", Value::Int(at)), ("ok", Value::Bool(true))])))),
+        ("set", Value::Tagged(Box::new(Tagged::Set((0..1000).map(Value::Int).collect())))),
+        ("bytes", Value::Bytes(megabyte())),
+        ("array", Value::Tagged(Box::new(array))),
+    ]
+}
+
 fn values(criterion: &mut Criterion) {
-    for (name, value) in [("small", Value::from(vec![1.into(), 2.into()])), ("record", record())] {
+    for (name, value) in families() {
         let bytes = encode(&value);
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Bytes(bytes.len() as u64));

@@ -8,6 +8,16 @@ export function say(facts) {
 
 const hello = async (_event) => ({ status: 200, headers: { "content-type": "text/plain" }, body: "hello" });
 const echo = (value) => value;
+// A stream of small items.
+const count = async function* (number) {
+  for (let item = 0; item < number; item++) yield item;
+};
+// Calls a function of the caller, one call after the other.
+const repeat = async (call, times) => {
+  for (let number = 0; number < times; number++) await call(number);
+  return times;
+};
+const size = (content) => content.byteLength;
 
 async function connect(client, url) {
   if (client === "polyfn") {
@@ -31,7 +41,7 @@ export async function offer(client, url) {
   }
   const server = await connect(client, url);
   const config = { visibility: "public" };
-  const info = await server.registerService({ id: "bench", config, echo });
+  const info = await server.registerService({ id: "bench", config, echo, count, repeat, size });
   await server.registerService({ id: "bench-http", type: "functions", config, hello });
   const workspace = info.id.split("/")[0];
   return { service: info.id, path: `/${workspace}/apps/bench-http/hello` };
@@ -51,8 +61,13 @@ export async function reach(client, url, service) {
       return text ? decoder.decode(reply.data) : reply.data;
     };
   }
+  return (await reachService(client, url, service)).echo;
+}
+
+/** The whole service. */
+export async function reachService(client, url, service) {
   const server = await connect(client, url);
-  return (await server.getService(service)).echo;
+  return server.getService(service);
 }
 
 /** `--name value` pairs of the command line. */

@@ -25,6 +25,27 @@ def echo(value: Any) -> Any:
     return value
 
 
+def count(number: int) -> Any:
+    """A stream of small items."""
+    return iter_numbers(number)
+
+
+async def iter_numbers(number: int) -> Any:
+    for item in range(number):
+        yield item
+
+
+async def repeat(function: Any, times: int) -> int:
+    """Calls a function of the caller, one call after the other."""
+    for number in range(times):
+        await function(number)
+    return times
+
+
+def size(content: Any) -> int:
+    return len(content)
+
+
 async def connect(client: str, url: str, **more: str) -> Any:
     package = importlib.import_module(client)
     return await package.connect_to_server({"server_url": url, **more})
@@ -36,7 +57,8 @@ async def offer(client: str, url: str) -> tuple[Any, dict[str, str]]:
         return await offer_on_nats(url), {"service": SUBJECT}
     server = await connect(client, url)
     public = {"visibility": "public"}
-    info = await server.register_service({"id": "bench", "config": public, "echo": echo})
+    functions = {"echo": echo, "count": count, "repeat": repeat, "size": size}
+    info = await server.register_service({"id": "bench", "config": public, **functions})
     await server.register_service({"id": "bench-http", "type": "functions", "config": public, "hello": hello})
     workspace = info["id"].split("/")[0]
     return server, {"service": info["id"], "path": f"/{workspace}/apps/bench-http/hello"}
@@ -68,9 +90,14 @@ async def reach(client: str, url: str, service: str) -> tuple[Any, Echo]:
             return reply.data if isinstance(value, bytes) else reply.data.decode()
 
         return connection, request
-    server = await connect(client, url)
-    found = await server.get_service(service)
+    server, found = await reach_service(client, url, service)
     return server, found.echo
+
+
+async def reach_service(client: str, url: str, service: str) -> tuple[Any, Any]:
+    """The connection, and the whole service."""
+    server = await connect(client, url)
+    return server, await server.get_service(service)
 
 
 def arguments() -> dict[str, str]:

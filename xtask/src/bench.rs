@@ -3,6 +3,7 @@
 //! Every measurement starts new processes; the systems take turns in each round, so that a slow minute of the machine
 //! hits them all. A cell of the table is the median of the rounds, with the lowest and the highest.
 
+mod data;
 mod goals;
 mod http;
 mod idle;
@@ -50,6 +51,7 @@ fn measure(stand: &Stand<'_>, row: &Row) -> Outcome<Vec<(String, f64)>> {
     let figures = match row.group {
         Group::Http => http::measure(stand, row),
         Group::Rpc => rpc::measure(stand, row),
+        Group::Data => data::measure(stand, row),
         Group::Start => start::measure(stand, row),
         Group::Idle => idle::measure(stand, row),
     }?;

@@ -21,7 +21,9 @@ struct Goal {
 
 /// The table of goals; those of which nothing was measured are left out.
 pub(super) fn table(results: &Results) -> String {
-    let goals = [http(results), rpc(results), large(results), server(results)].into_iter().flatten();
+    let goals = [http(results), rpc(results), large(results), travels(results), server(results)]
+        .into_iter()
+        .flatten();
     let rows: Vec<Vec<String>> = goals.filter_map(|goal| line(&goal)).collect();
     markdown(&["goal", "wanted", "measured", "reached"], &rows)
 }
@@ -112,6 +114,25 @@ fn large(results: &Results) -> Vec<Goal> {
         goal(what, Bound::AtLeast, 100.0, " MB/s", speed(language))
     };
     languages.map(one).into_iter().collect()
+}
+
+fn travels(results: &Results) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for language in [Language::PythonPython, Language::NodeNode] {
+        let (name, ours) =
+            (language.word(), |name| results.median(Group::Data, System::Polyfn, language, name));
+        let to_hypha = |name| divide(ours(name), results.median(Group::Data, System::Hypha, language, name));
+        let items = to_hypha("items_per_s");
+        goals.push(goal(format!("stream {name}, of Hypha's items/s"), Bound::AtLeast, 100.0, "x", items));
+        let rate = ours("items_per_s");
+        goals.push(goal(format!("stream {name}, items/s"), Bound::AtLeast, 200_000.0, "", rate));
+        let speed = to_hypha("mb_10_per_s");
+        goals.push(goal(format!("10 MB {name}, of Hypha's MB/s"), Bound::AtLeast, 10.0, "x", speed));
+        let fair = ours("p99_busy_to_idle");
+        let what = format!("p99 of a small call {name} while 1 GB leaves, to idle");
+        goals.push(goal(what, Bound::AtMost, 2.0, "x", fair));
+    }
+    goals
 }
 
 fn server(results: &Results) -> Vec<Goal> {

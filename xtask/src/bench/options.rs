@@ -6,7 +6,7 @@ use crate::failure::{Failure, Outcome};
 const HELP: &str = "\
 cargo xtask bench [--quick] [--only SYSTEMS] [--rounds N] [--window SECONDS] [--no-build] [--write] [rows]
 
-rows:     http rpc start idle, and languages: Python Node py-py js-js py-js; all when none is named
+rows:     http rpc data start idle, and languages: Python Node py-py js-js py-js; all when none is named
 systems:  polyfn polyfn+hypha-rpc hypha nats hello relay websocket, separated by commas
 --quick   one round with windows of one second
 --write   write docs/performance.md although not everything was measured
@@ -66,8 +66,10 @@ impl Options {
 
     pub(super) fn wants(&self, row: &Row) -> bool {
         let system = self.only.is_empty() || self.only.iter().any(|name| name == row.system.word());
-        let (languages, groups): (Vec<_>, Vec<_>) =
-            self.words.iter().partition(|word| !["http", "rpc", "start", "idle"].contains(&word.as_str()));
+        let (languages, groups): (Vec<_>, Vec<_>) = self
+            .words
+            .iter()
+            .partition(|word| !["http", "rpc", "data", "start", "idle"].contains(&word.as_str()));
         let group = groups.is_empty() || groups.iter().any(|word| *word == row.group.word());
         let language = row.language.word().to_lowercase();
         let spoken = languages.is_empty() || languages.iter().any(|word| **word == language);

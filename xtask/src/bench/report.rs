@@ -7,7 +7,7 @@ use crate::bench::options::Options;
 use crate::bench::results::Results;
 use crate::bench::row::{Group, Language, Row, System};
 use crate::bench::table::{cell, markdown, ratio};
-use crate::bench::{goals, machine};
+use crate::bench::{data, goals, machine};
 use crate::failure::{During as _, Failure, Outcome};
 use crate::layout::Layout;
 
@@ -34,6 +34,7 @@ fn tables(layout: &Layout, options: &Options, results: &Results) -> String {
         ("Goals", goals::table(results)),
         ("Functions over HTTP", http(results)),
         ("Calls between programs", rpc(results)),
+        ("What travels", data::table(results)),
         ("The server by itself", server(results)),
     ];
     let mut text = format!(

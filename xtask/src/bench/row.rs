@@ -7,6 +7,8 @@ use std::fmt;
 pub(super) enum Group {
     Http,
     Rpc,
+    /// What travels: streams, callbacks, long messages.
+    Data,
     Start,
     Idle,
 }
@@ -52,6 +54,7 @@ impl Group {
         match self {
             Self::Http => "http",
             Self::Rpc => "rpc",
+            Self::Data => "data",
             Self::Start => "start",
             Self::Idle => "idle",
         }
@@ -142,6 +145,9 @@ pub(super) fn all() -> Vec<Row> {
     add(Group::Rpc, L::None, &[S::Websocket]);
     for language in [L::PythonPython, L::NodeNode, L::PythonNode] {
         add(Group::Rpc, language, &[S::Polyfn, S::PolyfnHyphaRpc, S::Hypha, S::Nats]);
+    }
+    for language in [L::PythonPython, L::NodeNode] {
+        add(Group::Data, language, &[S::Polyfn, S::PolyfnHyphaRpc, S::Hypha]);
     }
     add(Group::Start, L::None, &[S::Polyfn, S::Hypha]);
     add(Group::Idle, L::None, &[S::Polyfn, S::PolyfnHyphaRpc, S::Hypha]);

@@ -15,6 +15,16 @@ pub(super) fn measure(stand: &Stand<'_>, row: &Row) -> Outcome<Vec<(String, f64)
     if row.system == System::Websocket {
         return websocket(stand);
     }
+    told_by(stand, row, "caller", &FIGURES)
+}
+
+/// The figures that a program tells which calls the service of this row.
+pub(super) fn told_by(
+    stand: &Stand<'_>,
+    row: &Row,
+    program: &str,
+    names: &[&str],
+) -> Outcome<Vec<(String, f64)>> {
     let server = Server::start(stand, row.system)?;
     let (_service, facts) = stand.service(row.system, row.language, &server.url)?;
     let service = text(&facts, "service")?;
@@ -22,17 +32,17 @@ pub(super) fn measure(stand: &Stand<'_>, row: &Row) -> Outcome<Vec<(String, f64)
     let arguments =
         [("client", row.system.client()), ("url", &*server.url), ("service", &service), ("window", &window)];
     let ending = row.language.caller();
-    let mut caller = stand.program("caller", ending, &arguments)?;
+    let mut caller = stand.program(program, ending, &arguments)?;
     let mut figures = Vec::new();
     loop {
-        let told = stand.facts(&mut caller, "caller", ending, Duration::from_secs(90))?;
+        let told = stand.facts(&mut caller, program, ending, Duration::from_secs(120))?;
         if told["done"] == true {
             return Ok(figures);
         }
         if let Some(reason) = told["failed"].as_str() {
             println!("    failed: {reason}");
         }
-        let known = FIGURES.iter().filter_map(|name| Some(((*name).to_owned(), told[name].as_f64()?)));
+        let known = names.iter().filter_map(|name| Some(((*name).to_owned(), told[name].as_f64()?)));
         figures.extend(known);
     }
 }

@@ -1,0 +1,127 @@
+"""Measures what travels: `data.py --client polyfn|hypha_rpc --url URL --service ID --window SECONDS`."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from connections import arguments, connect, reach_service, say
+from cutting import Cutter
+
+MB = 1_000_000
+ARRAY = 16 * 1024 * 1024
+TRANSFERS = 10
+SERVICES = 200
+
+Facts = dict[str, float]
+Measure = Callable[[Any, dict[str, str]], Awaitable[Facts]]
+
+
+async def stream(service: Any, wanted: dict[str, str]) -> Facts:
+    """Items per second, as many as come within the window."""
+    begun, items = perf_counter(), 0
+    async for _ in await service.count(1 << 40):
+        items += 1
+        if perf_counter() - begun > float(wanted["window"]):
+            break
+    return {"items_per_s": items / (perf_counter() - begun)}
+
+
+async def callbacks(service: Any, wanted: dict[str, str]) -> Facts:
+    begun, calls = perf_counter(), 0
+    while perf_counter() - begun < float(wanted["window"]):
+        calls += await service.repeat(lambda number: number, 100)
+    return {"callbacks_per_s": calls / (perf_counter() - begun)}
+
+
+def sized(size: int) -> Measure:
+    async def there_and_back(service: Any, wanted: dict[str, str]) -> Facts:
+        payload = os.urandom(size * MB)
+        begun, trips = perf_counter(), 0
+        while trips == 0 or perf_counter() - begun < float(wanted["window"]):
+            if len(await service.echo(payload)) != len(payload):
+                raise ValueError("the echo is not what was sent")
+            trips += 1
+        return {f"mb_{size}_per_s": trips * size / (perf_counter() - begun)}
+
+    there_and_back.__name__ = f"sized {size}"
+    return there_and_back
+
+
+async def array(service: Any, wanted: dict[str, str]) -> Facts:
+    """64 MB of float32, there and back."""
+    payload = np.arange(ARRAY, dtype="float32")
+    begun = perf_counter()
+    if (await service.echo(payload)).shape != payload.shape:
+        raise ValueError("the echo is not what was sent")
+    return {"array_mb_per_s": payload.nbytes / MB / (perf_counter() - begun)}
+
+
+async def quantile(service: Any, until: Callable[[], bool]) -> float:
+    times = []
+    while not until() or len(times) < 100:
+        begun = perf_counter()
+        await service.echo(1)
+        times.append(perf_counter() - begun)
+    times.sort()
+    return times[(len(times) - 1) * 99 // 100] * 1000
+
+
+async def beside_a_transfer(service: Any, wanted: dict[str, str]) -> Facts:
+    """p99 of small calls when idle, and while 1 GB leaves by the same connection."""
+    end = perf_counter() + float(wanted["window"])
+    idle = await quantile(service, lambda: perf_counter() > end)
+    payload = os.urandom(100 * MB)
+
+    async def send() -> None:
+        for _ in range(TRANSFERS):
+            await service.size(payload)
+
+    sending = asyncio.ensure_future(send())
+    busy = await quantile(service, sending.done)
+    await sending
+    return {"p99_idle_ms": idle, "p99_busy_ms": busy, "p99_busy_to_idle": busy / idle}
+
+
+async def reconnect(_service: Any, wanted: dict[str, str]) -> Facts:
+    """From a cut connection to everything registered again, with many services."""
+    cutter = Cutter(wanted["url"])
+    await cutter.start()
+    server = await connect(wanted["client"], cutter.url)
+    for number in range(SERVICES):
+        await server.register_service({"id": f"s{number}", "work": lambda: None})
+    back = asyncio.Event()
+    server.rpc.on("services_registered", lambda *_: back.set())
+    begun = perf_counter()
+    cutter.cut()
+    await back.wait()
+    return {"reconnect_ms": (perf_counter() - begun) * 1000}
+
+
+MEASURES: list[Measure] = [
+    stream,
+    callbacks,
+    sized(1),
+    sized(10),
+    sized(100),
+    array,
+    beside_a_transfer,
+    reconnect,
+]
+
+
+async def main() -> None:
+    wanted = arguments()
+    _server, service = await reach_service(wanted["client"], wanted["url"], wanted["service"])
+    for measure in MEASURES:
+        try:
+            say(await asyncio.wait_for(measure(service, wanted), float(wanted["window"]) + 90))
+        except Exception as error:
+            say({"failed": f"{measure.__name__}: {type(error).__name__}: {str(error)[:200]}"})
+    say({"done": True})
+    os._exit(0)
+
+
+asyncio.run(main())

@@ -3,6 +3,8 @@
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import { services as httpServices } from "./answers.mjs";
+import * as behaviours from "./behaviours.mjs";
+import { fill, multiplier } from "./behaviours.mjs";
 import * as values from "./values.mjs";
 
 const name = process.argv[2];
@@ -13,12 +15,6 @@ const { connectToServer } = loaded.hyphaWebsocketClient ?? loaded.default?.hypha
 console.log = console.error;
 console.info = console.error;
 console.debug = console.error;
-
-const PATTERN = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
-
-function fill(size) {
-  return new Uint8Array(Buffer.alloc(size, PATTERN));
-}
 
 class Library {
   constructor(prefix) {
@@ -33,6 +29,7 @@ class Library {
 function rpcService() {
   const library = new Library("shelf");
   return {
+    ...behaviours.service(),
     add: (a, b) => a + b,
     greet: (name, greeting) => `${greeting ?? "Hello"} ${name}`,
     echo: (value) => value,
@@ -64,7 +61,7 @@ function rpcService() {
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
       return seconds;
     },
-    multiplier: (factor) => (number) => number * factor,
+    multiplier,
     nest: { deep: { hello: (name) => `hello ${name}` } },
     shelve: library.shelve.bind(library),
     describe: (value) => values.describe(value),
@@ -85,6 +82,7 @@ for (const what of Object.keys(httpServices())) {
 }
 
 const CALLBACKS = {
+  ...behaviours.CALLBACKS,
   double: (number) => number * 2,
   double_later: async (number) => {
     await Promise.resolve();
@@ -108,6 +106,15 @@ function revive(value) {
   }
   if ("$fill" in value) {
     return fill(value.$fill);
+  }
+  if ("$interface" in value) {
+    return behaviours.INTERFACES[value.$interface]();
+  }
+  if ("$stream" in value) {
+    return behaviours.later(value.$stream);
+  }
+  if ("$plain_stream" in value) {
+    return behaviours.plainly(value.$plain_stream);
   }
   if ("$make" in value) {
     return values.MAKE[value.$make]();
@@ -178,11 +185,13 @@ const operations = {
     services.set(handle, await clients.get(name).getService(service));
     return handle;
   },
-  async call({ handle, method, args, kwargs }) {
+  async call({ handle, method, args, kwargs, take = null }) {
     const parts = method.split(".");
     const last = parts.pop();
     const owner = parts.reduce((value, key) => value[key], services.get(handle));
-    const result = await owner[last](...arguments_(args, kwargs));
+    let result = await owner[last](...arguments_(args, kwargs));
+    if (typeof result?.[Symbol.asyncIterator] === "function") result = await behaviours.collect(result, take);
+    result = await behaviours.results(result);
     return typeof result === "function" ? { $then: plain(await result(21)) } : plain(result);
   },
   async told({ handle, method, args }) {

@@ -15,14 +15,11 @@ import sys
 import traceback
 
 import answers
+import behaviours
 import values
+from behaviours import fill, multiplier
 
 PACKAGE = importlib.import_module(sys.argv[1])
-PATTERN = bytes(range(256))
-
-
-def fill(size: int) -> bytes:
-    return (PATTERN * (size // 256 + 1))[:size]
 
 
 class Library:
@@ -77,10 +74,8 @@ def rpc_service() -> dict:
         await asyncio.sleep(seconds)
         return seconds
 
-    def multiplier(factor):
-        return lambda number: number * factor
-
     return {
+        **behaviours.service(),
         "add": add,
         "greet": greet,
         "echo": echo,
@@ -128,6 +123,12 @@ def revive(value):
         return bytes.fromhex(value["$bytes"])
     if "$fill" in value:
         return fill(value["$fill"])
+    if "$interface" in value:
+        return behaviours.INTERFACES[value["$interface"]]()
+    if "$stream" in value:
+        return behaviours.later(value["$stream"])
+    if "$plain_stream" in value:
+        return behaviours.plainly(value["$plain_stream"])
     if "$make" in value:
         return values.MAKE[value["$make"]]()
     if "$callback" in value:
@@ -148,7 +149,7 @@ def raising(_number):
     raise ValueError("callback refused")
 
 
-CALLBACKS = {"double": double, "double_later": double_later, "raise": raising}
+CALLBACKS = {**behaviours.CALLBACKS, "double": double, "double_later": double_later, "raise": raising}
 
 
 def plain(value):
@@ -201,9 +202,12 @@ class Program:
         self.services[handle] = await self.clients[name].get_service(service)
         return handle
 
-    async def call(self, handle, method, args, kwargs):
+    async def call(self, handle, method, args, kwargs, take=None):
         function = member(self.services[handle], method)
         result = await function(*[revive(item) for item in args], **revive(kwargs))
+        if hasattr(result, "__aiter__"):
+            result = await behaviours.collect(result, take)
+        result = await behaviours.results(result)
         if callable(result):
             result = {"$then": plain(await result(21))}
         return plain(result)

@@ -1,5 +1,6 @@
 //! A client program for the tests in Rust: JSON lines in, JSON lines out, as `peer.py` and `peer.mjs`.
 
+mod behaviours;
 mod values;
 
 use std::collections::HashMap;
@@ -127,7 +128,7 @@ impl Program {
         let (client, service) = self.service(handle).await?;
         let (args, keywords) = arguments(&client, request);
         let result = service.function(method)?.call_with(args, keywords).await?;
-        match result {
+        match behaviours::results(&client, result).await? {
             Value::Method(stub) => Ok(json!({"$then": plain(&client.call(&stub, [Value::from(21)]).await?)})),
             value => Ok(plain(&value)),
         }
@@ -157,28 +158,18 @@ fn arguments(client: &Client, request: &Json) -> (Vec<Value>, Map) {
 fn revive(client: &Client, json: &Json) -> Value {
     match json {
         Json::Array(items) => Value::List(items.iter().map(|item| revive(client, item)).collect()),
+        Json::Object(map) if map.contains_key("$interface") => behaviours::interface(client),
         Json::Object(map) if map.contains_key("$make") => {
             values::make(map["$make"].as_str().unwrap_or_default())
         }
         Json::Object(map) => match (map.get("$bytes"), map.get("$fill"), map.get("$callback")) {
             (Some(hex), _, _) => Value::Bytes(bytes_of(hex.as_str().unwrap_or_default())),
             (_, Some(size), _) => Value::Bytes(fill(size.as_u64().unwrap_or_default())),
-            (_, _, Some(name)) => callback(client, name.as_str().unwrap_or_default()),
+            (_, _, Some(name)) => behaviours::callback(client, name.as_str().unwrap_or_default()),
             _ => Value::Map(map.iter().map(|(key, value)| (key.clone(), revive(client, value))).collect()),
         },
         other => Value::from(other.clone()),
     }
-}
-
-fn callback(client: &Client, name: &str) -> Value {
-    if name == "raise" {
-        return client.function("raise", |_| async {
-            Err(Error::remote("callback refused").with_class("ValueError"))
-        });
-    }
-    client.function(name, |call| async move {
-        Ok(Value::from(call.argument(0, "number").as_int().unwrap_or_default() * 2))
-    })
 }
 
 /// Turns a result into JSON.
@@ -246,7 +237,7 @@ fn whoami(call: &Call) -> Result<Value> {
 
 fn rpc(service: Service, client: &Client) -> Service {
     let (repeating, giving) = (client.clone(), client.clone());
-    service
+    behaviours::add(service, client)
         .function("add", |call| async move { add(&call) })
         .function("greet", |call| async move {
             let greeting = call.argument(1, "greeting").as_text().unwrap_or("Hello");
@@ -295,9 +286,7 @@ fn rpc(service: Service, client: &Client) -> Service {
             let client = giving.clone();
             async move {
                 let factor = call.argument(0, "factor").as_int().unwrap_or_default();
-                Ok(client.function("multiply", move |call| async move {
-                    Ok(Value::from(call.argument(0, "number").as_int().unwrap_or_default() * factor))
-                }))
+                Ok(behaviours::multiplier(&client, factor))
             }
         })
         .function(

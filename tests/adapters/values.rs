@@ -66,7 +66,6 @@ fn describe_tagged(tagged: &Tagged<Value>) -> String {
             let class = error.class().map(|class| format!("{class} ")).unwrap_or_default();
             format!("Error {class}{}", error.message())
         }
-        other => format!("{other:?}"),
     }
 }
 

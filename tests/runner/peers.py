@@ -187,8 +187,10 @@ class Service:
     def __init__(self, connection: Connection, handle: str):
         self.connection, self.handle = connection, handle
 
-    def start(self, method: str, *args, **kwargs) -> Queue:
-        return self.connection.peer.start("call", handle=self.handle, method=method, args=args, kwargs=kwargs)
+    def start(self, method: str, *args, take: int | None = None, **kwargs) -> Queue:
+        """Begins a call; of a stream in its result so many items are taken, all without `take`."""
+        call = {"method": method, "args": args, "kwargs": kwargs, "take": take}
+        return self.connection.peer.start("call", handle=self.handle, **call)
 
     def start_told(self, method: str, *args) -> Queue:
         """The same; the answer is what the caller got, told in one line."""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from runner.peers import PeerError, Service
+from runner.peers import KINDS, PeerError, Service
 
-CASES = yaml.safe_load((Path(__file__).parent / "calls.yaml").read_text(encoding="utf-8"))
+HERE = Path(__file__).parent
+SUITES = ["calls", "callables", "errors", "long", "streams"]
+
+
+def load(name: str) -> list[dict[str, Any]]:
+    return yaml.safe_load((HERE / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+CASES = [pytest.param(case, id=case["name"].replace(" ", "-")) for name in SUITES for case in load(name)]
 
 
 @pytest.fixture
@@ -16,26 +25,57 @@ def service(pool, server_kind, callee_kind, caller_kind) -> Service:
     return pool.service(server_kind, callee_kind, caller_kind, "rpc")
 
 
-def answers(service: Service, case: dict) -> list:
+def answers(service: Service, case: dict[str, Any]) -> list[Any]:
     if "value" in case:
         return [service.value(case["value"])]
-    arguments = case.get("args", []), case.get("kwargs", {})
+    arguments = unfold(case.get("args", [])), case.get("kwargs", {})
     waiting = [
-        service.start(case["call"], *arguments[0], **arguments[1]) for _ in range(case.get("times", 1))
+        service.start(case["call"], *arguments[0], take=case.get("take"), **arguments[1])
+        for _ in range(case.get("times", 1))
     ]
     return [service.connection.peer.finish(answer) for answer in waiting]
 
 
-def test_the_suite_is_not_empty():
-    assert len(CASES) >= 20
-    assert all(("result" in case) != ("error" in case) for case in CASES)
+def unfold(value: Any) -> Any:
+    """Short forms of what would fill pages: `$range`, `$repeat`, `$text`."""
+    if isinstance(value, list):
+        return [unfold(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$range" in value:
+        return list(range(value["$range"]))
+    if "$repeat" in value:
+        return [value["$repeat"][1]] * value["$repeat"][0]
+    if "$text" in value:
+        return "x" * value["$text"]
+    return {key: unfold(item) for key, item in value.items()}
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["name"].replace(" ", "-") for case in CASES])
-def test_calls(service, case):
-    if "error" in case:
+def check(service: Service, case: dict[str, Any]) -> None:
+    if "items" in case:
+        wanted = {"$items": unfold(case["items"])}
+        found = answers(service, case)[0]
+        if "error" in case:
+            assert case["error"] in found.pop("$error")
+        assert found == wanted
+    elif "error" in case:
         with pytest.raises(PeerError) as caught:
             answers(service, case)
-        assert case["error"] in caught.value.text
-        return
-    assert answers(service, case) == [case["result"]] * case.get("times", 1)
+        assert unfold(case["error"]) in caught.value.text
+    else:
+        assert answers(service, case) == [unfold(case["result"])] * case.get("times", 1)
+
+
+def test_the_suites_are_not_empty():
+    assert len(CASES) >= 60
+    names = [case.id for case in CASES]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_calls(service, callee_kind, case):
+    if KINDS[callee_kind][0] in case.get("not_for", []):
+        pytest.skip("this language has no such thing")
+    check(service, case)
+    if "then" in case:
+        check(service, case["then"])

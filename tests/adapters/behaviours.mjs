@@ -139,7 +139,8 @@ export async function results(value) {
   const isCallable = (item) => typeof item === "function";
   if (Array.isArray(value) && value.length > 0 && value.every(isCallable))
     return Promise.all(value.map((item) => item(21)));
-  const isPlain = value !== null && typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype;
+  const isPlain =
+    value !== null && typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype;
   const members = isPlain ? Object.entries(value) : [];
   if (members.length === 0 || !members.every(([, item]) => isCallable(item))) return value;
   const found = {};

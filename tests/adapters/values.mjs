@@ -55,11 +55,12 @@ export function describe(value) {
   if (typeof value !== "object") return `${typeof value} ${String(value)}`;
   if (Array.isArray(value)) return `Array[${value.map(describe).join(", ")}]`;
   if (value instanceof Date) return `Date ${value.toISOString()}`;
-  if (value instanceof Error) return `${value.name} ${value.message}`;
+  if (value instanceof Error) return `${value.remoteType ?? value.name} ${value.message}`;
   if (value instanceof ArrayBuffer) return `ArrayBuffer ${Buffer.from(value).toString("hex")}`;
   if (value instanceof Set) return `Set{${[...value].map(describe).join(", ")}}`;
   if (value instanceof Map) return `Map{${[...value].map(entry).join(", ")}}`;
-  if (ArrayBuffer.isView(value)) return `${value instanceof Buffer ? "Buffer" : value.constructor.name} ${hex(value)}`;
+  if (ArrayBuffer.isView(value))
+    return `${value instanceof Buffer ? "Buffer" : value.constructor.name} ${hex(value)}`;
   if (value.dtype !== undefined && value.shape !== undefined)
     return `NdArray ${value.dtype} [${[...value.shape].join(", ")}] ${hex(value.data)}`;
   return `Object{${Object.entries(value).map(entry).join(", ")}}`;

@@ -79,7 +79,7 @@ def describe(value: Any) -> str:
     if isinstance(value, np.generic):
         return f"numpy.{value.dtype} {value.item()}"
     if isinstance(value, BaseException):
-        return f"{type(value).__name__} {value}"
+        return f"{getattr(value, 'remote_type', None) or type(value).__name__} {value}"
     if isinstance(value, datetime.datetime):
         return f"datetime {value.isoformat()}"
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -98,5 +98,7 @@ def describe(value: Any) -> str:
 
 
 def entries(value: dict[Any, Any]) -> str:
-    named = (f"{key if isinstance(key, str) else describe(key)}: {describe(item)}" for key, item in value.items())
+    named = (
+        f"{key if isinstance(key, str) else describe(key)}: {describe(item)}" for key, item in value.items()
+    )
     return "{" + ", ".join(named) + "}"

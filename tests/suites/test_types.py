@@ -1,4 +1,4 @@
-"""Every type, from every language to every language, as argument and as result; docs/types.md shows the same data."""
+"""Every type, from every language to every language, as argument and as result; docs/types.md shows the data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from runner.peers import KINDS
+
 from suites import types_table
 
 ROWS = types_table.rows()
@@ -50,9 +51,13 @@ def test_what_arrives(pool, callee_kind, caller_kind, place):
     if "polyfn" not in (KINDS[sender][1], KINDS[receiver][1]):
         return  # what old clients say to each other is theirs
     found = told(pool, sender, receiver, place == "argument")
-    assert {name: came for name, (_, came) in found.items()} == {name: want for name, (want, _) in found.items()}
+    assert {name: came for name, (_, came) in found.items()} == {
+        name: want for name, (want, _) in found.items()
+    }
 
 
 def test_the_page_shows_this_data():
     page = Path(__file__).parents[2] / "docs/types.md"
-    assert page.read_text(encoding="utf-8") == types_table.page(), "run `python -m suites.types_table` in tests/"
+    assert page.read_text(encoding="utf-8") == types_table.page(), (
+        "run `python -m suites.types_table` in tests/"
+    )

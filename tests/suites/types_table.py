@@ -11,15 +11,15 @@ HERE = Path(__file__).parent
 LANGUAGES = {"python": "Python", "node": "JavaScript", "rust": "Rust"}
 HEAD = """# Types
 
-What arrives when a value is sent, as an argument or as a result. `tests/suites/types.yaml` holds this table as data;
-the tests send each value from every language to every language and compare, and this page is made from it. Each cell
-names the type as its language calls it, then the content; bytes and elements are in hex.
+What arrives when a value is sent, as an argument or as a result. `tests/suites/types.yaml` holds this table as
+data; the tests send each value from every language to every language and compare, and this page is made from it.
+Each cell names the type as its language calls it, then the content; bytes and elements are in hex.
 
 """
 FOOT = """
-An empty cell means that the value cannot be told there. Where a language has no type of its own for a value, it gets the
-nearest one: a tuple becomes a list, a `BigInt` that fits becomes a number. Arrays travel in C order of their shape, with
-the byte order in their dtype. JavaScript has no numbers of two kinds, so a float without a fraction arrives as an integer.
+Where a language has no type of its own for a value, it gets the nearest one: a tuple becomes a list, a `BigInt`
+that fits becomes a number. Arrays travel in C order of their shape, with the byte order in their dtype. JavaScript
+has no numbers of two kinds, so a float without a fraction arrives from there as an integer.
 """
 
 
@@ -35,7 +35,10 @@ def arrival(row: dict[str, Any], sender: str, receiver: str) -> str | None:
 
 
 def page() -> str:
-    lines = ["| sent | from | " + " | ".join(LANGUAGES.values()) + " |", "| --- " * (2 + len(LANGUAGES)) + "|"]
+    lines = [
+        "| sent | from | " + " | ".join(LANGUAGES.values()) + " |",
+        "| --- " * (2 + len(LANGUAGES)) + "|",
+    ]
     for row in rows():
         for sender, written in row["sent"].items():
             cells = [code(arrival(row, sender, receiver)) for receiver in LANGUAGES]

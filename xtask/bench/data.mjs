@@ -72,7 +72,14 @@ function within(promise, limit) {
 const wanted = options();
 const window = Number(wanted.window);
 const service = await reachService(wanted.client, wanted.url, wanted.service);
-const measures = { stream, callbacks, sized1: sized(1), sized10: sized(10), sized100: sized(100), besideATransfer };
+const measures = {
+  stream,
+  callbacks,
+  sized1: sized(1),
+  sized10: sized(10),
+  sized100: sized(100),
+  besideATransfer,
+};
 for (const [name, measure] of Object.entries(measures)) {
   try {
     say(await within(measure(service, window), (window + 90) * 1000));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::codec::{Build, Handle, Stub, Tagged, Walk, Writer};
+use crate::codec::{Build, Handle, StreamStub, Stub, Tagged, Walk, Writer};
 use crate::{Error, Result};
 
 /// Anything that the wire can carry.
@@ -38,6 +38,10 @@ pub enum Value {
     Method(Arc<Stub>),
     /// A function of this side.
     Function(Function),
+    /// A generator of a peer.
+    Stream(Arc<StreamStub>),
+    /// A generator of this side, by the number that its owner gave it.
+    Generator(Handle),
     /// A value with an `_rtype` form.
     Tagged(Box<Tagged<Self>>),
 }
@@ -239,6 +243,9 @@ impl Value {
             Self::Method(_) | Self::Function(_) => {
                 return Err(Error::invalid("a function has no form in JSON"));
             }
+            Self::Stream(_) | Self::Generator(_) => {
+                return Err(Error::invalid("a generator has no form in JSON"));
+            }
             Self::Extension(..) => return Err(Error::invalid("an extension value has no form in JSON")),
         })
     }
@@ -320,6 +327,7 @@ from_scalar! {
     Map => Self::Map,
     Function => Self::Function,
     Stub => |stub| Self::Method(Arc::new(stub)),
+    StreamStub => |stub| Self::Stream(Arc::new(stub)),
 }
 
 impl<T: Into<Self>> From<Option<T>> for Value {
@@ -340,6 +348,8 @@ impl Walk for Value {
             Self::Bytes(data) => out.bytes(data),
             Self::Extension(code, data) => out.extension(*code, data),
             Self::Method(stub) => out.stub(stub),
+            Self::Stream(stub) => out.stream_stub(stub),
+            Self::Generator(handle) => out.generator(*handle),
             Self::Tagged(value) => out.tagged(&**value),
             Self::Function(function) => out.function(
                 function.handle,
@@ -448,6 +458,9 @@ impl Build for ValueBuilder {
     }
     fn method(&mut self, stub: Stub) -> Result<Value> {
         Ok(Value::Method(Arc::new(stub)))
+    }
+    fn generator(&mut self, stub: StreamStub) -> Result<Value> {
+        Ok(Value::Stream(Arc::new(stub)))
     }
     fn tagged(&mut self, value: Tagged<Value>) -> Result<Value> {
         Ok(Value::Tagged(Box::new(value)))

@@ -5,7 +5,7 @@
 //! goes beside the tape, in order. Steps of members come before the step that puts them together.
 
 use bytes::Bytes;
-use polyfn_core::codec::{Build, Promise, Reader, Stub, Tagged};
+use polyfn_core::codec::{Build, Promise, Reader, StreamStub, Stub, Tagged};
 use polyfn_core::{Error, Result, Value};
 
 use super::shapes::{Shape, Shapes};
@@ -398,6 +398,10 @@ impl Build for Recorder {
         self.value(&mut Reader::new(&Bytes::from(schema)))?;
         self.step(step::METHOD, 0);
         Ok(Span { start, end: self.mark() })
+    }
+
+    fn generator(&mut self, _: StreamStub) -> Result<Span> {
+        Err(Error::invalid("generators are not supported yet"))
     }
 
     fn tagged(&mut self, value: Tagged<Span>) -> Result<Span> {

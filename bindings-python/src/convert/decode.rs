@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use polyfn_core::codec::{Build, Reader, Stub, Tagged};
+use polyfn_core::codec::{Build, Reader, StreamStub, Stub, Tagged};
 use polyfn_core::{Error, ErrorKind, Result, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyMemoryView, PySet, PyString};
@@ -175,6 +175,10 @@ impl<'py> Build for Inbound<'_, 'py> {
     fn method(&mut self, stub: Stub) -> Result<Self::Object> {
         let function = RemoteFunction::new(self.link.clone(), Arc::new(stub));
         Bound::new(self.py, function).map(Bound::into_any).map_err(|error| internal(&error))
+    }
+
+    fn generator(&mut self, _: StreamStub) -> Result<Self::Object> {
+        Err(Error::invalid("generators are not supported yet"))
     }
 
     fn tagged(&mut self, value: Tagged<Self::Object>) -> Result<Self::Object> {

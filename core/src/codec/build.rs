@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::tag::Stub;
+use super::tag::{StreamStub, Stub};
 use crate::{Error, Result};
 
 /// Values with a form of their own, marked on the wire by `_rtype` (protocol section 10.2).
@@ -71,6 +71,9 @@ pub trait Build {
 
     /// A function of a peer, to be called through the session.
     fn method(&mut self, stub: Stub) -> Result<Self::Object>;
+    /// A generator of a peer: an iterator of the language, which opens the stream through the session when it is
+    /// first asked for an item, see [`crate::session::Session::open_stream`].
+    fn generator(&mut self, stub: StreamStub) -> Result<Self::Object>;
     /// A value with an `_rtype` form.
     fn tagged(&mut self, value: Tagged<Self::Object>) -> Result<Self::Object>;
 }

@@ -5,6 +5,7 @@
 //! tree of values in between.
 
 mod build;
+mod generator;
 mod legacy;
 mod limits;
 mod reader;
@@ -15,6 +16,6 @@ mod writer;
 pub use build::{Build, Tagged};
 pub use limits::Limits;
 pub use reader::{Origin, Reader, Token};
-pub use tag::{FunctionMeta, Promise, Stub};
+pub use tag::{FunctionMeta, Promise, StreamStub, Stub};
 pub use walk::Walk;
-pub use writer::{Exports, Handle, MAX_CAUSES, Writer};
+pub use writer::{Export, Exports, Handle, MAX_CAUSES, Writer};

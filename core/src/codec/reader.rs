@@ -17,7 +17,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    fn absolute(&self, target: &str) -> String {
+    pub(super) fn absolute(&self, target: &str) -> String {
         match self.from.split_once('/') {
             Some((workspace, _)) if !target.contains('/') => format!("{workspace}/{target}"),
             _ => target.to_owned(),
@@ -66,7 +66,7 @@ pub struct Reader<'a> {
     items: usize,
     depth: usize,
     limits: Limits,
-    origin: Option<&'a Origin>,
+    pub(super) origin: Option<&'a Origin>,
 }
 
 impl<'a> Reader<'a> {
@@ -109,7 +109,12 @@ impl<'a> Reader<'a> {
 
     /// The next scalar or head, which the reader then still has before it; `None` where it cannot be read.
     pub fn peek(&self) -> Option<Token<'a>> {
-        Reader { ..*self }.token().ok()
+        self.ahead().token().ok()
+    }
+
+    /// A reader at the same place, to look ahead with.
+    pub(super) const fn ahead(&self) -> Self {
+        Self { ..*self }
     }
 
     /// Whether everything was read.
@@ -320,6 +325,10 @@ impl<'a> Reader<'a> {
                 let stub = self.read_stub(len)?;
                 builder.method(stub)
             }
+            Tag::Generator => {
+                let stub = self.read_generator(len)?;
+                builder.generator(stub)
+            }
             Tag::Error => {
                 let error = self.read_error(len)?;
                 builder.tagged(Tagged::Error(error))
@@ -467,7 +476,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn optional(&mut self) -> Result<Option<String>> {
+    pub(super) fn optional(&mut self) -> Result<Option<String>> {
         let text = if let Token::Text(text) = self.scalar()? { Some(text.to_owned()) } else { None };
         Ok(text)
     }
@@ -553,6 +562,7 @@ impl<'a> Reader<'a> {
 #[derive(Clone, Copy)]
 enum Tag {
     Method,
+    Generator,
     Error,
     Set,
     Pairs,
@@ -564,6 +574,7 @@ impl Tag {
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "method" => Self::Method,
+            "generator" => Self::Generator,
             "error" => Self::Error,
             "set" => Self::Set,
             "orderedmap" => Self::Pairs,

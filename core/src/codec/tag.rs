@@ -37,6 +37,24 @@ pub struct Stub {
     pub parent: Option<String>,
 }
 
+/// A generator of another peer, as it was described to us (protocol section 10.5): its items are asked for through
+/// the session, see [`crate::session::Session::open_stream`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamStub {
+    /// The owner, `workspace/client`, made absolute on receipt.
+    pub target: String,
+    /// The method that gives the next item.
+    pub method: String,
+    /// The method that closes the generator.
+    pub close_method: String,
+    /// The owner's documentation of it.
+    pub doc: Option<String>,
+    /// The owner's server.
+    pub server: Option<String>,
+    /// The session of the message that brought it, when the owner sent it itself (protocol section 8.1).
+    pub parent: Option<String>,
+}
+
 /// What a language says of a function that it offers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FunctionMeta<'a> {

@@ -4,11 +4,29 @@ use super::tag::{FunctionMeta, Promise, Stub};
 use super::{Limits, Tagged, Walk};
 use crate::{Error, Result};
 
-/// A language's number for one of its own functions.
+/// A language's number for one of its own functions or generators.
 pub type Handle = u64;
 
 /// Errors that led to an error, at most so many of them are sent along.
 pub const MAX_CAUSES: usize = 8;
+
+/// Something of this side's that was written into a message, so that a peer can use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// A function, which may be called.
+    Function(Handle),
+    /// A generator, which may be asked for its items.
+    Generator(Handle),
+}
+
+impl Export {
+    /// The language's number.
+    pub const fn handle(self) -> Handle {
+        match self {
+            Self::Function(handle) | Self::Generator(handle) => handle,
+        }
+    }
+}
 
 /// Where functions that are written belong: the session whose object table will hold them.
 #[derive(Clone, Debug, Default)]
@@ -19,9 +37,9 @@ pub struct Exports {
     pub server: String,
     /// The session id that prefixes the method path.
     pub session: String,
-    /// What was written: the object id under the session, and the language's function.
-    pub objects: Vec<(String, Handle)>,
-    /// Those of them whose arguments are to be checked.
+    /// What was written: the object id under the session, and the language's function or generator.
+    pub objects: Vec<(String, Export)>,
+    /// Functions among them whose arguments are to be checked.
     pub checked: Vec<Handle>,
 }
 
@@ -42,7 +60,15 @@ pub struct Writer {
     out: Vec<u8>,
     depth: usize,
     limits: Limits,
-    exports: Option<Box<Exports>>,
+    pub(super) exports: Option<Box<Exports>>,
+}
+
+/// A place in what is being written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    bytes: usize,
+    depth: usize,
+    objects: usize,
 }
 
 impl Writer {
@@ -66,8 +92,8 @@ impl Writer {
         self.exports = Some(Box::new(exports));
     }
 
-    /// The functions written so far; the language lets go of them when the message is not sent.
-    pub fn take_objects(&mut self) -> Vec<(String, Handle)> {
+    /// The functions and generators written so far; the language lets go of them when the message is not sent.
+    pub fn take_objects(&mut self) -> Vec<(String, Export)> {
         self.exports.as_mut().map(|exports| std::mem::take(&mut exports.objects)).unwrap_or_default()
     }
 
@@ -249,11 +275,24 @@ impl Writer {
             server: Some(exports.server.clone()),
             parent: None,
         };
-        exports.objects.push((object, handle));
+        exports.objects.push((object, Export::Function(handle)));
         if meta.checks_arguments {
             exports.checked.push(handle);
         }
         self.stub(&stub)
+    }
+
+    /// The place reached so far, to go back to with [`Writer::rewind`].
+    pub(crate) fn mark(&self) -> Mark {
+        let objects = self.exports.as_ref().map_or(0, |exports| exports.objects.len());
+        Mark { bytes: self.out.len(), depth: self.depth, objects }
+    }
+
+    /// Forgets what was written since `mark`: the functions and generators among it.
+    pub(crate) fn rewind(&mut self, mark: Mark) -> Vec<(String, Export)> {
+        self.out.truncate(mark.bytes);
+        self.depth = mark.depth;
+        self.exports.as_mut().map(|exports| exports.objects.split_off(mark.objects)).unwrap_or_default()
     }
 
     /// A function of some peer, in the `method` form.
@@ -402,7 +441,7 @@ impl Writer {
         Ok(())
     }
 
-    fn open_tag(&mut self, tag: &str, fields: usize) -> Result<()> {
+    pub(super) fn open_tag(&mut self, tag: &str, fields: usize) -> Result<()> {
         self.open_map(fields)?;
         self.text("_rtype")?;
         self.text(tag)

@@ -58,7 +58,7 @@ impl Sink for Dispatch {
                 Event::Released(handle) => {
                     self.handlers.lock().remove(&handle);
                 }
-                Event::Signal { .. } => {}
+                Event::Signal { .. } | Event::Pull { .. } | Event::Items { .. } => {}
                 Event::State(state) => {
                     self.state.send_replace(Some(state));
                 }

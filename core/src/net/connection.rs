@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 use super::driver::{self, Driver};
 use super::options::ClientOptions;
 use super::transport::Direct;
-use crate::codec::{Walk, Writer};
+use crate::codec::{Handle, StreamStub, Walk, Writer};
 use crate::session::{
-    CallDraft, CallId, CallSpec, ConnectionInfo, Event, ReplyDraft, RunId, ServiceDraft, Session, Statistics,
-    Time,
+    CallDraft, CallId, CallSpec, ConnectionInfo, Event, ItemsDraft, ReplyDraft, RunId, ServiceDraft, Session,
+    Statistics, StreamEnd, StreamId, Time,
 };
 use crate::{Error, Result, Value};
 
@@ -179,6 +179,39 @@ impl Connection {
     /// Ends a run with an error.
     pub fn reject(&self, run: RunId, error: &Error) {
         self.shared.with(|session, now| session.reject(run, error, now));
+    }
+
+    /// Begins to write items of a generator; see [`Session::begin_items`].
+    pub fn begin_items(&self, source: Handle) -> Option<ItemsDraft> {
+        self.shared.session.lock().begin_items(source)
+    }
+
+    /// Sends items of a generator; see [`Session::finish_items`].
+    pub fn finish_items(&self, draft: ItemsDraft, end: StreamEnd) {
+        self.shared.with(|session, now| session.finish_items(draft, end, now));
+    }
+
+    /// Begins to read a generator of a peer; see [`Session::open_stream`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_stream(&self, id: StreamId, stub: &StreamStub) -> Result<()> {
+        self.shared.with(|session, now| session.open_stream(id, stub, now))
+    }
+
+    /// Says that items are used up and more are wanted; see [`Session::grant`].
+    pub fn grant(&self, id: StreamId, items: u32) {
+        self.shared.with(|session, now| session.grant(id, items, now));
+    }
+
+    /// Ends a stream before its end; see [`Session::close_stream`].
+    pub fn close_stream(&self, id: StreamId) {
+        self.shared.with(|session, now| session.close_stream(id, now));
+    }
+
+    /// Tells a peer that nobody will read a generator of its, which was never opened.
+    pub fn discard_stream(&self, stub: &StreamStub) {
+        self.shared.with(|session, now| session.discard_stream(stub, now));
     }
 
     /// Begins the registration of a service.

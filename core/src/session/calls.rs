@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::event::{CallId, Event, Payload, Time};
+use super::event::{CallId, Event, Payload, StreamId, Time};
 use super::join::JoinStep;
 use super::session::Session;
-use crate::codec::Handle;
+use crate::codec::Export;
 use crate::{Error, Map, Result, Value};
 
 /// Who waits for a call.
@@ -20,6 +20,10 @@ pub(super) enum Owner {
     Registration(CallId, Map),
     /// A part of a long message.
     Transfer(u64),
+    /// An item of a generator that the language reads.
+    Item(StreamId),
+    /// Nobody: the call is made for what it does.
+    Nobody,
 }
 
 /// A call under way.
@@ -30,8 +34,8 @@ pub(super) struct Call {
     pub(super) method: String,
     pub(super) timeout: Duration,
     pub(super) expires: Time,
-    /// Functions given along; they live as long as the call.
-    pub(super) objects: Vec<(String, Handle)>,
+    /// Functions and generators given along; they live as long as the call.
+    pub(super) objects: Vec<(String, Export)>,
 }
 
 /// All calls under way, by session id.
@@ -66,6 +70,13 @@ impl Calls {
         // One moment to look again serves all calls: most end long before it, and cost nothing then.
         self.next_check = Some(self.next_check.map_or(call.expires, |at| at.min(call.expires)));
         self.by_session.insert(session, call);
+    }
+
+    /// A function or a generator that was given along with a call is not to be had any longer.
+    pub(super) fn remove_object(&mut self, session: &str, object: &str) {
+        if let Some(call) = self.by_session.get_mut(session) {
+            call.objects.retain(|(id, _)| id != object);
+        }
     }
 
     pub(super) fn get(&self, session: &str) -> Option<&Call> {
@@ -133,6 +144,8 @@ impl Session {
             Owner::Registration(id, info) => self.end_registration(id, info, end),
             Owner::Join(step) => self.join_step_done(step, end.map(|_| ()), now),
             Owner::Transfer(transfer) => self.transfer_step_done(transfer, end.map(|_| ()), now),
+            Owner::Item(stream) => self.item_came(stream, end, now),
+            Owner::Nobody => {}
         }
         self.release(call.objects);
     }
@@ -148,7 +161,7 @@ impl Session {
                 if let Some(service) = info.text("id").and_then(|id| id.rsplit(':').next()) {
                     let service = service.to_owned();
                     let released = self.services.remove(&service);
-                    released.into_iter().for_each(|handle| self.emit(Event::Released(handle)));
+                    released.into_iter().for_each(|handle| self.let_go(handle));
                 }
                 let message = format!("Failed to notify workspace manager: {}", error.message());
                 self.emit(Event::Rejected { call: id, error: Error::new(error.kind(), message) });
@@ -158,13 +171,14 @@ impl Session {
 
     /// A peer has gone: what was asked of it fails now, what it asked for is not needed any longer.
     pub(super) fn peer_gone(&mut self, peer: &str, now: Time) {
-        for call in self.calls.take_for(peer) {
-            let error = Error::new(crate::ErrorKind::PeerGone, format!("Client disconnected: {peer}"));
-            self.end_call(call, Err(error), now);
-        }
-        let kept = self.objects.forget(peer);
-        kept.into_iter().for_each(|handle| self.emit(Event::Released(handle)));
+        let error = Error::new(crate::ErrorKind::PeerGone, format!("Client disconnected: {peer}"));
         self.runs.forget(peer);
+        for call in self.calls.take_for(peer) {
+            self.end_call(call, Err(error.clone()), now);
+        }
+        self.end_streams(&error, |target| target == peer);
+        let kept = self.objects.forget(peer);
+        kept.into_iter().for_each(|handle| self.let_go(handle));
         self.chunks.forget(peer);
     }
 }

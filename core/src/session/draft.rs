@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::codec::{Handle, Promise, Stub, Writer};
+use crate::codec::{Export, Handle, Promise, Stub, Writer};
+use crate::{Error, ErrorKind, Result};
 
 /// A call that is to be made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,6 +87,52 @@ impl ReplyDraft {
     }
 }
 
+/// Items of a generator that are being written, see [`super::Session::begin_items`].
+#[derive(Debug)]
+pub struct ItemsDraft {
+    pub(crate) source: Handle,
+    pub(crate) reply: ReplyDraft,
+    pub(crate) count: u32,
+    pub(crate) room: u32,
+    /// What belonged to items that could not be written to their end.
+    pub(crate) dropped: Vec<(String, Export)>,
+}
+
+impl ItemsDraft {
+    /// Writes one item: exactly one value. An item that fails half-way leaves nothing behind; the items before it
+    /// stay, and the generator is then ended with the error, by [`super::Session::finish_items`].
+    ///
+    /// # Errors
+    /// Those of `write`; `internal` for more items than there is room for.
+    pub fn item(&mut self, write: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
+        if self.is_full() {
+            return Err(Error::new(ErrorKind::Internal, "a generator gave more items than were asked for"));
+        }
+        let mark = self.reply.writer.mark();
+        let written = write(&mut self.reply.writer);
+        match written {
+            Ok(()) => self.count += 1,
+            Err(_) => self.dropped.append(&mut self.reply.writer.rewind(mark)),
+        }
+        written
+    }
+
+    /// Whether no more items are wanted in this draft; it is never full at its beginning.
+    pub const fn is_full(&self) -> bool {
+        self.count >= self.room
+    }
+
+    /// How many items were written.
+    pub const fn len(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether no item was written.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
 /// A service that is being written: one map, its functions and values nested as they are to be called.
 #[derive(Debug)]
 pub struct ServiceDraft {
@@ -101,5 +148,5 @@ impl ServiceDraft {
 }
 
 fn handles(writer: &mut Writer) -> Vec<Handle> {
-    writer.take_objects().into_iter().map(|(_, handle)| handle).collect()
+    writer.take_objects().into_iter().map(|(_, export)| export.handle()).collect()
 }

@@ -16,6 +16,20 @@ pub type CallId = u64;
 /// The session's number for a function that runs on behalf of a peer.
 pub type RunId = u64;
 
+/// The language's own number for a generator of a peer that it reads.
+pub type StreamId = u64;
+
+/// How the items of a generator go on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StreamEnd {
+    /// There may be more.
+    More,
+    /// There are no more.
+    Done,
+    /// The generator failed: there are no more.
+    Failed(Error),
+}
+
 /// Encoded arguments (or a result: a list of one), to be decoded on the language's own thread.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Payload {
@@ -31,6 +45,12 @@ impl Payload {
     /// A reader at the head of the list.
     pub fn reader(&self) -> Reader<'_> {
         Reader::new(&self.args).from_peer(&self.origin)
+    }
+
+    /// Whether this is the answer of a generator that has ended (protocol section 10.5).
+    pub(super) fn is_stop_iteration(&self) -> bool {
+        let mut reader = self.reader();
+        reader.list() == Ok(1) && reader.is_stop_iteration()
     }
 
     /// Builds the first item; nil when there is none.
@@ -124,8 +144,29 @@ pub enum Event {
     },
     /// A function is to be run.
     Invoke(Invocation),
-    /// A function is not needed any longer: the language lets go of it.
+    /// A function or a generator is not needed any longer: the language lets go of it, and closes the generator at
+    /// once. Told once for each handle that was written into a message which was sent, also after a generator has
+    /// ended.
     Released(Handle),
+    /// A peer wants items of a generator: the language produces up to so many more, between
+    /// [`super::Session::begin_items`] and [`super::Session::finish_items`].
+    Pull {
+        /// The generator.
+        source: Handle,
+        /// How many items may be produced now, at least one.
+        credit: u32,
+    },
+    /// Items of a generator that the language reads have come, or its end, or both.
+    Items {
+        /// The language's number for it.
+        stream: StreamId,
+        /// The items: a list of `count`, to be decoded one by one as they are used.
+        items: Payload,
+        /// How many items there are; may be 0 at the end.
+        count: u32,
+        /// How it ended, behind the items. Nothing is told of the stream after this.
+        end: Option<Result<()>>,
+    },
     /// A message of another type than `method`.
     Signal {
         /// Its type.

@@ -140,19 +140,25 @@ impl Session {
         object: &str,
         now: Time,
     ) -> Result<()> {
+        let (name, closes) = object.strip_suffix(":close").map_or((object, false), |name| (name, true));
         let found = match self.calls.get(session) {
             Some(call) if call.target != header.from => Found::Foreign(call.target.clone()),
-            Some(call) => call
-                .objects
-                .iter()
-                .find(|(id, _)| id == object)
-                .map_or(Found::NoFunction, |(_, handle)| Found::Function(*handle)),
-            None => self.objects.find(session, object, header.from, now),
+            Some(call) => {
+                Found::from(call.objects.iter().find(|(id, _)| id == name).map(|(_, found)| *found))
+            }
+            None => self.objects.find(session, name, header.from, now),
         };
+        let place = (session, name);
         let at = format!("{}:{}", header.from, header.method);
         let error = match found {
-            Found::Function(handle) => return self.invoke(frame, header, &Handler::of(handle), now),
-            Found::NoFunction => {
+            Found::Function(handle) if !closes => {
+                return self.invoke(frame, header, &Handler::of(handle), now);
+            }
+            Found::Generator(handle) if closes => {
+                return self.receive_close(frame, header, place, handle, now);
+            }
+            Found::Generator(handle) => return self.receive_next(frame, header, place, handle, now),
+            Found::NoFunction | Found::Function(_) => {
                 Error::new(ErrorKind::NotFound, format!("Method expired or not found: {at}"))
             }
             Found::NoSession => Error::new(ErrorKind::NotFound, format!("Session not found: {at}")),

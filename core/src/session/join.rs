@@ -162,7 +162,7 @@ impl Session {
             return Err(Error::new(ErrorKind::NotFound, format!("Service not found: {short}")));
         }
         let released = self.services.remove(short);
-        released.into_iter().for_each(|handle| self.emit(Event::Released(handle)));
+        released.into_iter().for_each(|handle| self.let_go(handle));
         let full = format!("{}:{short}", self.address);
         self.call_manager("unregister_service", &Value::from(full), Owner::Language(call), now);
         Ok(())

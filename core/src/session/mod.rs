@@ -18,10 +18,12 @@ mod runs;
 mod services;
 #[expect(clippy::module_inception, reason = "the file defines `Session`; the folder is its layer")]
 mod session;
+mod sources;
+mod streams;
 mod transfer;
 
-pub use draft::{CallDraft, CallSpec, ReplyDraft, ServiceDraft};
-pub use event::{CallId, Event, Invocation, Payload, RunId, State, Time};
+pub use draft::{CallDraft, CallSpec, ItemsDraft, ReplyDraft, ServiceDraft};
+pub use event::{CallId, Event, Invocation, Payload, RunId, State, StreamEnd, StreamId, Time};
 pub use options::{ConnectionInfo, Options};
 pub use services::Visibility;
 pub use session::{Outgoing, Session, Statistics};

@@ -4,14 +4,16 @@ use std::collections::HashMap;
 
 use super::event::Time;
 use super::options::Options;
-use crate::codec::Handle;
+use crate::codec::{Export, Handle};
 
 #[derive(Debug)]
 struct Kept {
     /// The only peer that may call them.
     target: String,
-    objects: HashMap<String, Handle>,
+    objects: HashMap<String, Export>,
     touched: Time,
+    /// Generators among them that a peer is reading: these stay however long an item takes.
+    read: usize,
 }
 
 /// Functions given away in results, by the session id under which they are called.
@@ -24,11 +26,22 @@ pub(super) struct Objects {
 /// What a look-up found.
 pub(super) enum Found {
     Function(Handle),
+    Generator(Handle),
     /// The session is there, the function is not.
     NoFunction,
     /// The session belongs to another peer.
     Foreign(String),
     NoSession,
+}
+
+impl From<Option<Export>> for Found {
+    fn from(export: Option<Export>) -> Self {
+        match export {
+            Some(Export::Function(handle)) => Self::Function(handle),
+            Some(Export::Generator(handle)) => Self::Generator(handle),
+            None => Self::NoFunction,
+        }
+    }
 }
 
 impl Objects {
@@ -41,10 +54,10 @@ impl Objects {
         &mut self,
         session: String,
         target: String,
-        objects: Vec<(String, Handle)>,
+        objects: Vec<(String, Export)>,
         now: Time,
         options: &Options,
-    ) -> Result<(), Vec<(String, Handle)>> {
+    ) -> Result<(), Vec<(String, Export)>> {
         if objects.is_empty() {
             return Ok(());
         }
@@ -52,7 +65,8 @@ impl Objects {
             return Err(objects);
         }
         self.oldest.get_or_insert(now);
-        self.kept.insert(session, Kept { target, objects: objects.into_iter().collect(), touched: now });
+        let objects = objects.into_iter().collect();
+        self.kept.insert(session, Kept { target, objects, touched: now, read: 0 });
         Ok(())
     }
 
@@ -62,7 +76,23 @@ impl Objects {
             return Found::Foreign(kept.target.clone());
         }
         kept.touched = now;
-        kept.objects.get(object).map_or(Found::NoFunction, |handle| Found::Function(*handle))
+        Found::from(kept.objects.get(object).copied())
+    }
+
+    /// Forgets one object, and its session with the last one.
+    pub(super) fn remove(&mut self, session: &str, object: &str) {
+        let Some(kept) = self.kept.get_mut(session) else { return };
+        kept.objects.remove(object);
+        if kept.objects.is_empty() {
+            self.kept.remove(session);
+        }
+    }
+
+    /// Notes that a generator of `session` is being read, or is so no longer.
+    pub(super) fn set_read(&mut self, session: &str, is_read: bool) {
+        if let Some(kept) = self.kept.get_mut(session) {
+            kept.read = if is_read { kept.read + 1 } else { kept.read.saturating_sub(1) };
+        }
     }
 
     pub(super) fn next_check(&self, options: &Options) -> Option<Time> {
@@ -74,6 +104,7 @@ impl Objects {
         if self.next_check(options).is_none_or(|at| at > now) {
             return Vec::new();
         }
+        self.kept.values_mut().filter(|kept| kept.read > 0).for_each(|kept| kept.touched = now);
         let unused = self.take_where(|kept| now.saturating_sub(kept.touched) >= options.keep);
         self.oldest = self.kept.values().map(|kept| kept.touched).min();
         unused
@@ -90,7 +121,7 @@ impl Objects {
     fn take_where(&mut self, wanted: impl Fn(&Kept) -> bool) -> Vec<Handle> {
         self.kept
             .extract_if(|_, kept| wanted(kept))
-            .flat_map(|(_, kept)| kept.objects.into_values())
+            .flat_map(|(_, kept)| kept.objects.into_values().map(Export::handle))
             .collect()
     }
 }

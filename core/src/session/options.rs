@@ -23,6 +23,8 @@ pub struct Options {
     pub max_runs: usize,
     /// Sessions that hold functions given away in results. Default 65,536.
     pub max_kept: usize,
+    /// Generators of peers that may be read at once. Default 1,024.
+    pub max_streams: usize,
     /// How long a function given away in a result stays without being called. Default 10 minutes.
     pub keep: Duration,
     /// Limits on schemas against which arguments are checked.
@@ -47,6 +49,7 @@ impl Default for Options {
             max_calls: 65_536,
             max_runs: 65_536,
             max_kept: 65_536,
+            max_streams: 1024,
             keep: Duration::from_secs(600),
             schemas: SchemaLimits::default(),
             send_buffer: 64 << 20,

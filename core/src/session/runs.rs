@@ -74,6 +74,14 @@ impl Runs {
         self.by_id.retain(|_, run| run.caller != caller);
     }
 
+    pub(super) fn take(&mut self, id: RunId) -> Option<Run> {
+        self.by_id.remove(&id)
+    }
+
+    pub(super) fn contains(&self, id: RunId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
     fn add(&mut self, run: Run) -> RunId {
         self.last += 1;
         if run.heartbeat.is_some() {
@@ -176,13 +184,15 @@ impl Session {
     }
 
     pub(super) fn send_reject(&mut self, run: &Run, error: &Error, now: Time) {
-        let written = reply_writer(run, &run.reject).and_then(|mut writer| {
-            writer.error(error)?;
-            end_body(&mut writer, false, Promise::Never, 0.0)?;
-            Ok(writer.into_bytes())
-        });
-        if let Ok(frame) = written {
-            self.send_long(&run.reject.to.clone(), Bytes::from(frame), Waiter::Nobody, None, now);
+        if let Ok(frame) = reject_frame(run, error) {
+            self.send_long(&run.reject.to.clone(), frame, Waiter::Nobody, None, now);
+        }
+    }
+
+    /// Sends an error of our own, which is short.
+    pub(super) fn send_refusal(&mut self, run: &Run, error: &Error) {
+        if let Ok(frame) = reject_frame(run, error) {
+            self.send(&run.reject.to.clone(), frame);
         }
     }
 
@@ -205,6 +215,13 @@ impl Session {
             self.send(&heartbeat.to.clone(), Bytes::from(writer.into_bytes()));
         }
     }
+}
+
+fn reject_frame(run: &Run, error: &Error) -> Result<Bytes> {
+    let mut writer = reply_writer(run, &run.reject)?;
+    writer.error(error)?;
+    end_body(&mut writer, false, Promise::Never, 0.0)?;
+    Ok(Bytes::from(writer.into_bytes()))
 }
 
 fn route<'a>(run: &'a Run, reply: &'a ReplyTo) -> Route<'a> {

@@ -8,9 +8,9 @@ use bytes::Bytes;
 
 use super::builtin;
 use super::draft::ServiceDraft;
-use super::event::{CallId, Event, Time};
+use super::event::{CallId, Time};
 use super::session::Session;
-use crate::codec::{Exports, Handle, Promise, Stub, Writer};
+use crate::codec::{Export, Exports, Handle, Promise, Stub, Writer};
 use crate::schema::{Arguments, SchemaLimits, without_context};
 use crate::{Error, ErrorKind, Map, Result, Value};
 
@@ -258,7 +258,7 @@ impl Session {
         }
         let service = self.make_service(&id, map, &|stub| written.find(stub), false)?;
         let info = service.info.clone();
-        self.services.remove(&id).into_iter().for_each(|handle| self.emit(Event::Released(handle)));
+        self.services.remove(&id).into_iter().for_each(|handle| self.let_go(handle));
         self.services.insert(id, service);
         Ok(info)
     }
@@ -381,7 +381,7 @@ fn authorized_workspaces(config: &Map, visibility: Visibility) -> Result<Vec<Str
 
 /// The functions that were written into a service.
 struct Written<'a> {
-    objects: &'a [(String, Handle)],
+    objects: &'a [(String, Export)],
     checked: HashSet<Handle>,
 }
 
@@ -392,7 +392,7 @@ impl Written<'_> {
         self.objects
             .iter()
             .find(|(id, _)| stub.target == DRAFT && Some(id.as_str()) == object)
-            .map(|(_, handle)| (*handle, self.checked.contains(handle)))
+            .map(|(_, export)| (export.handle(), self.checked.contains(&export.handle())))
             .ok_or_else(|| {
                 Error::invalid(format!(
                     "Local method not found: {}: a service may hold functions of this client only",
@@ -421,6 +421,11 @@ impl Tree<'_> {
     fn add(&mut self, value: Value, path: &str) -> Result<(Value, Value)> {
         Ok(match value {
             Value::Method(stub) => self.function(&stub, path)?,
+            Value::Stream(_) => {
+                return Err(Error::invalid(format!(
+                    "`{path}` is a generator: a service may hold functions that return one"
+                )));
+            }
             Value::Map(map) => {
                 let (mut described, mut schema) = (Map::new(), Map::new());
                 for (key, value) in map {

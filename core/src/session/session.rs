@@ -12,8 +12,10 @@ use super::objects::Objects;
 use super::options::{ConnectionInfo, Options};
 use super::runs::Runs;
 use super::services::Services;
+use super::sources::Sources;
+use super::streams::Streams;
 use super::transfer::{Transfers, Waiter};
-use crate::codec::{Exports, Handle, Promise, Writer};
+use crate::codec::{Export, Exports, Handle, Promise, Writer};
 use crate::wire::{ChunkStore, Route, absolute, begin_body, end_body};
 use crate::{Error, ErrorKind, Result};
 
@@ -39,6 +41,10 @@ pub struct Statistics {
     pub chunks: usize,
     /// Long messages leaving in parts.
     pub transfers: usize,
+    /// Generators of peers that are being read.
+    pub streams: usize,
+    /// Generators of ours that peers are reading.
+    pub sources: usize,
     /// Bytes waiting to be sent.
     pub outgoing_bytes: usize,
 }
@@ -57,6 +63,8 @@ pub struct Session {
     pub(super) objects: Objects,
     pub(super) chunks: ChunkStore,
     pub(super) transfers: Transfers,
+    pub(super) streams: Streams,
+    pub(super) sources: Sources,
     events: VecDeque<Event>,
     sending: VecDeque<Outgoing>,
     waiting: VecDeque<Outgoing>,
@@ -80,6 +88,8 @@ impl Session {
             services: Services::default(),
             objects: Objects::default(),
             transfers: Transfers::default(),
+            streams: Streams::default(),
+            sources: Sources::default(),
             events: VecDeque::new(),
             sending: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -169,6 +179,8 @@ impl Session {
             kept: self.objects.len(),
             chunks: self.chunks.len(),
             transfers: self.transfers.len(),
+            streams: self.streams.len(),
+            sources: self.sources.len(),
             outgoing_bytes: self.outgoing_bytes,
         }
     }
@@ -195,7 +207,7 @@ impl Session {
             self.send_heartbeat(&beat);
         }
         for handle in self.objects.sweep(now, &self.options) {
-            self.emit(Event::Released(handle));
+            self.let_go(handle);
         }
         self.chunks.sweep(now);
     }
@@ -320,15 +332,14 @@ impl Session {
     /// Ends everything that is under way, for good.
     pub fn close(&mut self, error: &Error, now: Time) {
         self.phase = Phase::Closed(error.clone());
+        self.runs.clear();
         for call in self.calls.take_all() {
             self.end_call(call, Err(error.clone()), now);
         }
-        let handles = self.objects.take_all();
-        handles
-            .into_iter()
-            .chain(self.services.take_all())
-            .for_each(|handle| self.emit(Event::Released(handle)));
-        self.runs.clear();
+        self.end_streams(error, |_| true);
+        let mut handles = self.objects.take_all();
+        handles.extend(self.services.take_all());
+        handles.into_iter().for_each(|handle| self.let_go(handle));
         self.sending.clear();
         self.waiting.clear();
         self.outgoing_bytes = 0;
@@ -359,8 +370,13 @@ impl Session {
         self.events.push_back(event);
     }
 
-    pub(super) fn release(&mut self, objects: Vec<(String, Handle)>) {
-        for (_, handle) in objects {
+    pub(super) fn release(&mut self, objects: Vec<(String, Export)>) {
+        objects.into_iter().for_each(|(_, export)| self.let_go(export.handle()));
+    }
+
+    /// Nobody can use a function or a generator of ours any longer.
+    pub(super) fn let_go(&mut self, handle: Handle) {
+        if self.sources.is_empty() || self.forget_source(handle) {
             self.emit(Event::Released(handle));
         }
     }

@@ -4,6 +4,7 @@
 
 mod calling;
 mod exchange;
+mod generators;
 mod joining;
 mod manager;
 mod network;

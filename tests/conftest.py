@@ -6,7 +6,7 @@ import itertools
 import signal
 
 import pytest
-from runner import known, peers, servers, tokens
+from runner import known, peers, servers, summary, tokens
 
 
 def pytest_configure() -> None:
@@ -22,6 +22,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--peers", default=",".join(peers.KINDS), help="client kinds of the matrix, separated by commas"
     )
+    group.addoption(
+        "--write-summary", action="store_true", help="write the table of cases in docs/compatibility.md"
+    )
+
+
+SUMMARY = summary.Summary()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call":
+        SUMMARY.add(report.nodeid, report.outcome, hasattr(report, "wasxfail"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--write-summary"):
+        SUMMARY.write()
 
 
 def chosen(config: pytest.Config, option: str, kinds) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every type, from every language to every language, as argument and as result; docs/types.md shows the data."""
+"""Every type, from every language to every language, as argument and as result, as docs/types.md shows it."""
 
 from __future__ import annotations
 

@@ -11,15 +11,15 @@ HERE = Path(__file__).parent
 LANGUAGES = {"python": "Python", "node": "JavaScript", "rust": "Rust"}
 HEAD = """# Types
 
-What arrives when a value is sent, as an argument or as a result. `tests/suites/types.yaml` holds this table as
-data; the tests send each value from every language to every language and compare, and this page is made from it.
-Each cell names the type as its language calls it, then the content; bytes and elements are in hex.
+What arrives when a value is sent, as an argument or as a result. `tests/suites/types.yaml` holds this table
+as data; the tests send each value from every language to every language and compare, and this page is made
+from it. Each cell names the type as its language calls it, then the content; bytes and elements are in hex.
 
 """
 FOOT = """
-Where a language has no type of its own for a value, it gets the nearest one: a tuple becomes a list, a `BigInt`
-that fits becomes a number. Arrays travel in C order of their shape, with the byte order in their dtype. JavaScript
-has no numbers of two kinds, so a float without a fraction arrives from there as an integer.
+Where a language has no type of its own for a value, it gets the nearest one: a tuple becomes a list, a
+`BigInt` that fits becomes a number. Arrays travel in C order of their shape, with the byte order in their
+dtype. JavaScript has no numbers of two kinds, so a float without a fraction arrives from there as an integer.
 """
 
 

@@ -9,6 +9,7 @@ use polyfn_core::{Error, ErrorKind, Function, Map, Value};
 
 use crate::ledger::{Ledger, Token};
 use crate::server::address;
+use crate::streams::Streams;
 
 /// What a function does when it is called. Every function gets the token of its call first, and one argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +24,17 @@ pub(crate) enum Behaviour {
     CallBack,
     /// Gives back a function.
     Make,
+    /// Gives back a generator.
+    Stream,
 }
 
-pub(crate) const BEHAVIOURS: [(&str, Behaviour); 5] = [
+pub(crate) const BEHAVIOURS: [(&str, Behaviour); 6] = [
     ("echo", Behaviour::Echo),
     ("later", Behaviour::Later),
     ("fail", Behaviour::Fail),
     ("call_back", Behaviour::CallBack),
     ("make", Behaviour::Make),
+    ("stream", Behaviour::Stream),
 ];
 
 /// Handles of functions that are given away; those below belong to the service.
@@ -51,6 +55,7 @@ pub(crate) struct Client {
     given: Vec<Handle>,
     last_given: Handle,
     last_call: CallId,
+    pub(crate) streams: Streams,
     /// Functions that were received, to be called some time.
     pub(crate) received: Vec<std::sync::Arc<Stub>>,
     /// Runs that end at their time.
@@ -76,6 +81,7 @@ impl Client {
             given: Vec::new(),
             last_given: FIRST_GIVEN,
             last_call: 0,
+            streams: Streams::default(),
             received: Vec::new(),
             later: Vec::new(),
             times_ready: 0,
@@ -176,6 +182,11 @@ impl Client {
             Event::Resolved { call, value } => self.end(call, value.value(), ledger, now),
             Event::Rejected { call, error } => self.end(call, Err(error), ledger, now),
             Event::Invoke(invocation) => self.invoke(&invocation, ledger, now),
+            Event::Released(handle) if self.streams.release(handle) => {}
+            Event::Pull { source, credit } => self.streams.pull(&mut self.session, source, credit, now),
+            Event::Items { stream, items, count, end } => {
+                self.streams.items(&mut self.session, stream, &items, count, end, now);
+            }
             Event::Released(handle) => {
                 let at = self.given.iter().position(|given| *given == handle);
                 let at = at.unwrap_or_else(|| panic!("c{}: {handle} was let go twice", self.number));
@@ -199,6 +210,9 @@ impl Client {
         };
         if let Ok(Value::Method(stub)) = &end {
             self.received.push(stub.clone());
+        }
+        if let Ok(Value::Stream(stub)) = &end {
+            self.streams.read(&mut self.session, stub, under.token, now);
         }
         if let (Behaviour::Echo | Behaviour::Later, Ok(Value::List(items))) = (under.behaviour, &end) {
             assert_eq!(items[0], Value::from(under.token as i64), "a result of another call");
@@ -233,6 +247,11 @@ impl Client {
                 let function = self.function();
                 self.answer(run, Ok(function), now);
             }
+            (Behaviour::Stream, _, run) => {
+                self.last_given += 1;
+                let generator = self.streams.give(self.last_given, token.unsigned_abs());
+                self.answer(run, Ok(generator), now);
+            }
             (_, _, run) => self.answer(run, Ok(echoed), now),
         }
     }
@@ -249,6 +268,7 @@ impl Client {
                 run.into_iter().for_each(|run| self.session.reject(run, &error, now));
             }
             // Nobody waits any longer: what was to be given stays here.
+            (None, Ok(Value::Generator(handle))) => drop(self.streams.release(handle)),
             (None, Ok(Value::Function(function))) => self.given.retain(|given| *given != function.handle),
             (None, _) => {}
         }
@@ -259,6 +279,7 @@ impl Client {
         let number = self.number;
         assert_eq!(self.session.statistics(), Default::default(), "c{number} holds something");
         assert!(self.given.is_empty(), "c{number} still holds {:?}", self.given);
+        self.streams.check_empty(number);
         assert!(self.under.is_empty(), "c{number} still waits for {} calls", self.under.len());
     }
 }

@@ -9,6 +9,7 @@
 mod client;
 mod ledger;
 mod server;
+mod streams;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,7 +30,7 @@ fn seeds() -> Vec<u64> {
 fn every_call_ends_once_whatever_the_network_does() {
     let (mut calls, mut broken) = (0, 0);
     for seed in seeds() {
-        let outcome = catch_unwind(AssertUnwindSafe(|| World::new(seed, &Weather::stormy()).live()));
+        let outcome = catch_unwind(AssertUnwindSafe(|| World::new(seed, &Weather::stormy()).live().0));
         match outcome {
             Ok(ledger) => {
                 calls += ledger.started();
@@ -51,9 +52,12 @@ fn every_call_ends_once_whatever_the_network_does() {
 
 #[test]
 fn in_fair_weather_no_call_fails() {
+    let mut whole = 0;
     for seed in seeds().into_iter().take(50) {
-        let ledger = World::new(seed, &Weather::fair()).live();
+        let (ledger, streams) = World::new(seed, &Weather::fair()).live();
+        whole += streams;
         assert_eq!(ledger.failed(), 0, "seed {seed}");
         assert!(ledger.started() > 20);
     }
+    assert!(whole > 20, "generators are read to their end");
 }

@@ -125,8 +125,9 @@ impl World {
         world
     }
 
-    /// Lives through all actions, then lets everything come to rest; gives what was asked and how it ended.
-    pub(crate) fn live(mut self) -> Ledger {
+    /// Lives through all actions, then lets everything come to rest; gives what was asked and how it ended, and how
+    /// many generators were read to their end.
+    pub(crate) fn live(mut self) -> (Ledger, usize) {
         self.run_until(None);
         self.fault_in = 0;
         // Longer than every limit there is: what is held after it is held for ever.
@@ -135,7 +136,8 @@ impl World {
         self.ledger.check();
         self.clients.iter().for_each(Client::check_empty);
         assert!(self.wires.iter().all(|wire| wire.is_open), "everybody is back");
-        self.ledger
+        let whole = self.clients.iter().map(|client| client.streams.whole).sum();
+        (self.ledger, whole)
     }
 
     fn at(&mut self, wait: Duration, happening: Happening) {

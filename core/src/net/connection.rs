@@ -235,6 +235,16 @@ impl Connection {
         self.shared.with(|session, now| session.unregister_service(id, service, now))
     }
 
+    /// Asks the server for events of these types, and asks again after each reconnect; ends like a call.
+    pub fn subscribe(&self, id: CallId, types: &[String]) {
+        self.shared.with(|session, now| session.subscribe(id, types, now));
+    }
+
+    /// Asks for no more of them; ends like a call.
+    pub fn unsubscribe(&self, id: CallId, types: &[String]) {
+        self.shared.with(|session, now| session.unsubscribe(id, types, now));
+    }
+
     /// Sends an event: a map with `type` and, unless it is for everyone in the workspace, `to`.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ pub(super) enum Owner {
     Join(JoinStep),
     /// A registration that the language waits for; it gets this as the result.
     Registration(CallId, Map),
+    /// A subscription that the language waits for, with the types that it asked for.
+    Subscription(CallId, Vec<String>),
     /// A part of a long message.
     Transfer(u64),
     /// An item of a generator that the language reads.
@@ -142,6 +144,7 @@ impl Session {
                 Err(error) => Event::Rejected { call: id, error },
             }),
             Owner::Registration(id, info) => self.end_registration(id, info, end),
+            Owner::Subscription(id, types) => self.end_subscription(id, types, end),
             Owner::Join(step) => self.join_step_done(step, end.map(|_| ()), now),
             Owner::Transfer(transfer) => self.transfer_step_done(transfer, end.map(|_| ()), now),
             Owner::Item(stream) => self.item_came(stream, end, now),

@@ -27,7 +27,7 @@ pub(super) enum Phase {
 /// A step of joining, named by the service that it registers; `None` for the subscription.
 #[derive(Debug)]
 pub(super) struct JoinStep {
-    service: Option<String>,
+    pub(super) service: Option<String>,
 }
 
 impl Phase {
@@ -106,8 +106,7 @@ impl Session {
                 *pending += others.len();
             }
             others.iter().for_each(|id| self.register_step(id, now));
-            let events = Value::List(vec![Value::from("client_disconnected")]);
-            self.call_manager("subscribe", &events, Owner::Join(JoinStep { service: None }), now);
+            self.subscribe_again(now);
         }
         self.join_done();
     }

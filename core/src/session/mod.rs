@@ -20,6 +20,7 @@ mod services;
 mod session;
 mod sources;
 mod streams;
+mod subscriptions;
 mod transfer;
 
 pub use draft::{CallDraft, CallSpec, ItemsDraft, ReplyDraft, ServiceDraft};

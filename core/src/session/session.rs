@@ -14,6 +14,7 @@ use super::runs::Runs;
 use super::services::Services;
 use super::sources::Sources;
 use super::streams::Streams;
+use super::subscriptions::Subscriptions;
 use super::transfer::{Transfers, Waiter};
 use crate::codec::{Export, Exports, Handle, Promise, Writer};
 use crate::wire::{ChunkStore, Route, absolute, begin_body, end_body};
@@ -65,6 +66,7 @@ pub struct Session {
     pub(super) transfers: Transfers,
     pub(super) streams: Streams,
     pub(super) sources: Sources,
+    pub(super) subscriptions: Subscriptions,
     events: VecDeque<Event>,
     sending: VecDeque<Outgoing>,
     waiting: VecDeque<Outgoing>,
@@ -90,6 +92,7 @@ impl Session {
             transfers: Transfers::default(),
             streams: Streams::default(),
             sources: Sources::default(),
+            subscriptions: Subscriptions::default(),
             events: VecDeque::new(),
             sending: VecDeque::new(),
             waiting: VecDeque::new(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use polyfn_core::codec::{Promise, Walk};
+use polyfn_core::codec::{Promise, Tagged, Walk};
 use polyfn_core::session::{CallSpec, Event, Options, Session, State};
 use polyfn_core::wire::Route;
 use polyfn_core::{Error, ErrorKind, Function, Map, Value};
@@ -110,7 +110,7 @@ fn a_service_that_is_refused_is_named() {
 
 /// An error as old peers put it on the wire.
 pub(crate) fn error(message: &str) -> Value {
-    Value::Tagged(Box::new(polyfn_core::codec::Tagged::Error(Error::remote(message))))
+    Value::Tagged(Box::new(Tagged::Error(Error::remote(message))))
 }
 
 #[test]
@@ -279,4 +279,30 @@ fn the_header_says_who_joins() {
     let header = header(&sent.frame);
     assert_eq!((header.text("from"), header.text("to")), (Some(ME), Some(MANAGER)));
     assert_eq!(header.text("method"), Some("services.default.register_service"));
+}
+
+#[test]
+fn subscriptions_that_were_granted_are_made_again() {
+    let mut session = joined(Session::new(Options::default()), ME, NOW);
+    events(&mut session);
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    session.subscribe(1, &names(&["news", "weather"]), NOW);
+    answer(&mut session, &mut Vec::new(), NOW);
+    session.subscribe(2, &names(&["forbidden"]), NOW);
+    let sent = session.poll_send().unwrap();
+    let no = Value::Tagged(Box::new(Tagged::Error(Error::new(ErrorKind::PermissionDenied, "no"))));
+    session.receive(&reply(&sent, "reject", no), NOW).unwrap();
+    session.unsubscribe(3, &names(&["weather"]), NOW);
+    answer(&mut session, &mut Vec::new(), NOW);
+    assert!(matches!(
+        &events(&mut session)[..],
+        [Event::Resolved { call: 1, .. }, Event::Rejected { call: 2, .. }, Event::Resolved { call: 3, .. }]
+    ));
+    session.disconnected("cut");
+    session.connected(info(ME), NOW);
+    let asked = answer(&mut session, &mut Vec::new(), NOW);
+    let types: Vec<&Value> =
+        asked.iter().filter(|(method, _)| method.ends_with("subscribe")).map(|(_, types)| types).collect();
+    assert_eq!(types, [&Value::from(vec!["client_disconnected".into()]), &Value::from(vec!["news".into()])]);
+    assert!(matches!(&events(&mut session)[..], [Event::State(_), Event::State(State::Ready { .. })]));
 }

@@ -15,7 +15,7 @@ use super::session::Session;
 use crate::codec::{Handle, Origin, Reader, Writer};
 use crate::functions::Context;
 use crate::schema::Arguments;
-use crate::wire::{Body, Header};
+use crate::wire::{Body, Header, is_client_event, is_server_event};
 use crate::{Error, ErrorKind, Result, Value};
 
 impl Session {
@@ -233,9 +233,14 @@ impl Session {
     }
 
     fn receive_signal(&mut self, frame: &Bytes, header: &Header<'_>, now: Time) -> Result<()> {
-        let message = merged(frame, header)?;
         // The server's own events carry no sender; nobody else can send one without.
-        if header.from.is_empty() || header.from == self.manager {
+        let is_from_server = header.from.is_empty() || header.from == self.manager;
+        if is_client_event(header.kind) || (is_server_event(header.kind) && !is_from_server) {
+            let text = format!("a message of type `{}` does not come from a peer", header.kind);
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
+        let message = merged(frame, header)?;
+        if is_from_server {
             let map = Reader::new(&message).value()?;
             if header.kind == "client_disconnected"
                 && let Some(data) = map.as_map().and_then(|map| map.get("data")).and_then(Value::as_map)

@@ -2,12 +2,14 @@
 
 mod address;
 mod chunk;
+mod event;
 mod message;
 mod relay;
 mod seal;
 
 pub use address::{Address, ServiceUri, absolute};
 pub use chunk::{ChunkLimits, ChunkStore};
+pub use event::{is_client_event, is_server_event};
 pub use message::{Body, Header, Reply, Route};
 pub(crate) use message::{begin_body, end_body};
 pub use relay::{Relayed, Sender, rewrite};

@@ -13,5 +13,6 @@ mod recording;
 mod replay;
 mod schemas;
 mod sealed;
+mod security;
 mod serving;
 mod vectors;

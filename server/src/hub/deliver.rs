@@ -4,33 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use polyfn_core::session::Outgoing;
-use polyfn_core::wire::{Header, Relayed, Sender, rewrite};
+use polyfn_core::wire::{Header, Relayed, Sender, is_client_event, is_server_event, rewrite};
 use polyfn_core::{Error, ErrorKind};
 
 use crate::auth::Permission;
 use crate::hub::hub::{Hub, reject};
 use crate::hub::peer::Peer;
 use crate::hub::queue::{Item, Refused};
-
-/// Message types that only the server may send, or that clients use inside themselves.
-const RESERVED_TYPES: [&str; 12] = [
-    "client_connected",
-    "client_disconnected",
-    "client_updated",
-    "service_added",
-    "service_removed",
-    "service_updated",
-    "peer_not_found",
-    "force-exit",
-    "manager_refreshed",
-    "services_registered",
-    "services_registration_failed",
-    "remote_client_disconnected",
-];
-
-fn is_reserved(kind: &str) -> bool {
-    RESERVED_TYPES.contains(&kind) || kind.starts_with("workspace_")
-}
 
 fn gone(address: &str) -> Error {
     Error::new(ErrorKind::PeerGone, format!("Target peer {address} is not connected"))
@@ -166,8 +146,8 @@ fn check_event(peer: &Peer, kind: &str, workspace: &str) -> Result<(), Error> {
     if kind.is_empty() {
         return Err(Error::invalid("a message needs a `type`"));
     }
-    if is_reserved(kind) {
-        return Err(denied(format!("messages of type `{kind}` are sent by the server only")));
+    if is_server_event(kind) || is_client_event(kind) {
+        return Err(denied(format!("messages of type `{kind}` are not for clients to send")));
     }
     if workspace != peer.workspace() && workspace != "*" {
         return Err(denied(format!(

@@ -1,4 +1,5 @@
 // JavaScript functions as handlers: called while the batch is drained, answered at once unless they are async.
+import { type Declared, declaredArguments } from "./declared.js";
 import { addContext, bindKeywords, type Served, withoutContext } from "./functions.js";
 import type { Outbox } from "./outbox.js";
 
@@ -23,11 +24,9 @@ export interface Ends {
 export function runHandler(ends: Ends, served: Served, invocation: Invocation): void {
   let result: unknown;
   try {
-    const { args, keywords, hasContext } = invocation;
-    if (keywords !== undefined)
-      bindKeywords(served, args, hasContext ? withoutContext(served, keywords) : keywords);
-    if (hasContext) addContext(served, args, invocation.context);
-    result = Reflect.apply(served.call, served.self, args);
+    const { declared } = served;
+    result =
+      declared === undefined ? callPlain(served, invocation) : callDeclared(served, declared, invocation);
   } catch (error) {
     return fail(ends, invocation, error);
   }
@@ -39,6 +38,24 @@ export function runHandler(ends: Ends, served: Served, invocation: Invocation): 
   } else {
     answer(ends, invocation, result);
   }
+}
+
+function callPlain(served: Served, { args, keywords, hasContext, context }: Invocation): unknown {
+  if (keywords !== undefined)
+    bindKeywords(served, args, hasContext ? withoutContext(served, keywords) : keywords);
+  if (hasContext) addContext(served, args, context);
+  return Reflect.apply(served.call, served.self, args);
+}
+
+function callDeclared({ call, self }: Served, declared: Declared, invocation: Invocation): unknown {
+  const { args, keywords, hasContext, context } = invocation;
+  const isDeclared = hasContext && declared.names.includes("context");
+  // What a caller says the context is is no context.
+  if (hasContext) delete keywords?.context;
+  const found = declaredArguments(declared, args, isDeclared ? { ...keywords, context } : keywords);
+  const isLast = hasContext && !isDeclared;
+  const run = (taken: unknown[]) => Reflect.apply(call, self, isLast ? [...taken, context] : taken);
+  return found instanceof Promise ? found.then(run) : run(found);
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -1,6 +1,7 @@
 // From JavaScript values to the tape that Rust replays onto the wire (`src/convert/outgoing.rs`).
 import { types } from "node:util";
 import type { Codecs } from "./codecs.js";
+import { declaredOf } from "./declared.js";
 import { type Served, servedMembers } from "./functions.js";
 import { type Stub, stubOf } from "./remote.js";
 import { writeSpecial } from "./special.js";
@@ -272,13 +273,17 @@ export class Encoder {
   #function(call: Served["call"], self: unknown): void {
     const stub = stubOf(call);
     if (stub !== undefined) return this.#stub(stub);
-    const handle = this.#keep({ call, self, parameters: undefined });
+    const declared = declaredOf(call);
+    const handle = this.#keep({ call, self, parameters: undefined, declared });
     this.handles.push(handle);
     this.byte(Out.Function);
     this.double(handle);
     this.text(call.name);
     this.optional(call.__doc__);
     this.byte(Out.Nil);
+    this.byte(
+      this.#isService && declared !== undefined && declared.admit === undefined ? Out.True : Out.False,
+    );
     this.value(call.__schema__);
   }
 

@@ -1,4 +1,5 @@
 // Functions that are offered: their parameters, and the members of the objects that hold them.
+import type { Declared } from "./declared.js";
 import { InvalidError } from "./errors.js";
 
 /** A function with what polyfn shows of it to callers. */
@@ -18,6 +19,8 @@ export interface Served {
   self: unknown;
   /** Read when first needed. */
   parameters: Parameters | undefined;
+  /** What it declares of its parameters, if it does. */
+  declared: Declared | undefined;
 }
 
 /** What is known of a function's parameters. */
@@ -55,6 +58,11 @@ export function parametersOf(call: Described): Parameters {
   const hasRest = parts.at(-1)?.startsWith("...") ?? false;
   if (hasRest) parts.pop();
   return { names: parts.map((part) => /^[\p{ID_Start}$_][\p{ID_Continue}$]*/u.exec(part)?.[0]), hasRest };
+}
+
+/** Whether a function takes its first parameter apart as an object. */
+export function takesObject(call: Described): boolean {
+  return splitParameters(Function.prototype.toString.call(call))[0]?.startsWith("{") ?? false;
 }
 
 /** The texts of the parameters in the source of a function: what stands between its first parentheses. */

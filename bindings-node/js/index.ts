@@ -46,3 +46,5 @@ export type { Manager, TokenConfig } from "./manager.js";
 export { NdArray, type NdItem, type TypedArray } from "./ndarray.js";
 export type { ConnectOptions } from "./options.js";
 export type { RemoteFunction } from "./remote.js";
+export { type FunctionSchema, type JsonSchema, schemaFunction, schemaMethod, z } from "./schema.js";
+export type { StandardSchema } from "./standard.js";

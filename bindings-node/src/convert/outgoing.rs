@@ -162,11 +162,10 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
     fn function(&mut self, out: &mut Writer) -> Result<()> {
         let handle = self.number()? as u64;
         let name = self.text()?;
-        let (doc, is_async, schema) = (self.optional()?, self.flag()?, self.schema()?);
-        out.function(
-            handle,
-            &FunctionMeta { name, doc, schema: schema.as_ref(), is_async, checks_arguments: false },
-        )
+        let (doc, is_async) = (self.optional()?, self.flag()?);
+        let checks_arguments = self.flag()? == Some(true);
+        let schema = self.schema()?;
+        out.function(handle, &FunctionMeta { name, doc, schema: schema.as_ref(), is_async, checks_arguments })
     }
 
     fn stub(&mut self) -> Result<Stub> {

@@ -12,7 +12,18 @@ import textwrap
 import polyfn
 import pytest
 
-MODULES = ["client", "codecs", "errors", "events", "forms", "functions", "iostream", "options", "proxy"]
+MODULES = [
+    "client",
+    "codecs",
+    "errors",
+    "events",
+    "forms",
+    "functions",
+    "iostream",
+    "options",
+    "proxy",
+    "threads",
+]
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, cast
+
+from .threads import Threads
 
 #: Entries of a service that describe it and are not called.
 DESCRIPTIVE = frozenset({"id", "name", "type", "description", "docs", "config", "app_id", "service_schema"})
@@ -39,8 +39,9 @@ def service_map(service: Any) -> dict[str, Any]:
             entries.setdefault("description", description)
     config = entries.get("config")
     if isinstance(config, Mapping) and cast("Mapping[str, Any]", config).get("run_in_executor"):
+        threads = Threads()
         entries = {
-            key: value if key in DESCRIPTIVE else _in_executor(value) for key, value in entries.items()
+            key: value if key in DESCRIPTIVE else threads.offload(value) for key, value in entries.items()
         }
     return entries
 
@@ -79,21 +80,3 @@ def _is_instance_of_class(value: Any) -> bool:
         inspect.isfunction(getattr(kind, name, None)) for name in dir(kind) if not name.startswith("_")
     )
     return module not in ("builtins", "datetime", "numpy", "polyfn._native") and has_functions
-
-
-def _in_executor(value: Any) -> Any:
-    """Let plain functions run in threads, for services that say `run_in_executor`."""
-    if isinstance(value, dict):
-        return {key: _in_executor(item) for key, item in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list):
-        return [_in_executor(item) for item in cast("list[Any]", value)]
-    if not callable(value) or inspect.iscoroutinefunction(value):
-        return value
-    function = cast("Callable[..., Any]", value)
-
-    @functools.wraps(function)
-    async def run(*args: Any, **kwargs: Any) -> Any:
-        result = await asyncio.to_thread(function, *args, **kwargs)
-        return await result if inspect.isawaitable(result) else result
-
-    return run

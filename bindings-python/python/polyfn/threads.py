@@ -1,0 +1,119 @@
+"""Plain functions in threads, for services and connections that say `run_in_executor`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import inspect
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+from . import _native
+
+#: How long a generator goes on in its thread before its items are handed over, in seconds.
+TURN = 0.001
+
+
+class Threads:
+    """Runs plain functions in threads: at most `most` at once, or as many as the loop's own executor takes.
+
+    >>> async def main():
+    ...     threads = Threads(1)
+    ...     double = threads.offload(lambda value: value * 2)
+    ...     return await double(21)
+    >>> asyncio.run(main())
+    42
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._executor = ThreadPoolExecutor(most, "polyfn") if most else None
+
+    def close(self) -> None:
+        """Let the threads end, each when its function has."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False)
+
+    def offload(self, value: Any) -> Any:
+        """The same function, or the same functions in dicts and lists, to be run in threads.
+
+        What is asynchronous already, and functions of peers, stay as they are.
+        """
+        if isinstance(value, dict):
+            return {key: self.offload(item) for key, item in cast("dict[str, Any]", value).items()}
+        if isinstance(value, list):
+            return [self.offload(item) for item in cast("list[Any]", value)]
+        if not callable(value) or isinstance(value, _native.RemoteFunction) or _is_asynchronous(value):
+            return value
+        function = cast("Callable[..., Any]", value)
+
+        @functools.wraps(function)
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            result = await self._run(function, *args, **kwargs)
+            if inspect.isgenerator(result):
+                return self._each(cast("Generator[Any, None, None]", result))
+            return await result if inspect.isawaitable(result) else result
+
+        return run
+
+    def _run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+        """Where nobody waits any longer, a function that has begun goes on: its result is dropped."""
+        call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
+        return asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    async def _each(self, items: Generator[Any, None, None]) -> AsyncIterator[Any]:
+        turns = _Turns(items)
+        try:
+            while not turns.is_over:
+                for item in await self._run(turns.take):
+                    yield item
+        finally:
+            # without threads, because the connection is closed, it ends when nobody holds it
+            with contextlib.suppress(RuntimeError):
+                await self._run(turns.close)
+
+
+class _Turns:
+    """A generator that is stepped in threads, in one after the other.
+
+    >>> turns = _Turns(number for number in [1, 2])
+    >>> turns.take(), turns.is_over
+    ([1, 2], True)
+    """
+
+    def __init__(self, items: Generator[Any, None, None]) -> None:
+        self._items = items
+        # whoever closes it may come while a thread is still at it
+        self._lock = threading.Lock()
+        self._error: BaseException | None = None
+        self.is_over = False
+
+    def take(self) -> list[Any]:
+        """What it gives in one turn; an error comes behind the items before it."""
+        part: list[Any] = []
+        until = time.monotonic() + TURN
+        with self._lock:
+            if self._error is None:
+                try:
+                    for item in self._items:
+                        part.append(item)
+                        if time.monotonic() >= until:
+                            return part
+                    self.is_over = True
+                except BaseException as error:
+                    self._error = error
+            if self._error is not None and not part:
+                raise self._error
+        return part
+
+    def close(self) -> None:
+        with self._lock:
+            self._items.close()
+
+
+def _is_asynchronous(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)

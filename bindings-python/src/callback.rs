@@ -7,30 +7,42 @@ use parking_lot::Mutex;
 use polyfn_core::codec::Reader;
 use polyfn_core::session::{Invocation, RunId};
 use polyfn_core::{Error, ErrorKind};
-use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::convert::{Inbound, Outbound};
-use crate::error::from_exception;
+use crate::error::{from_exception, is_ordinary};
 use crate::interpreter::{Interpreter, call0, method1};
 use crate::link::Link;
-use crate::pump::Pump;
+use crate::pump::{Owner, Pump, TaskKey};
+use crate::source::Source;
 use crate::step::{self, Outcome, Step};
 
-/// A function that runs for a peer, and where its answer goes.
+/// Who waits for the end of what runs.
 #[derive(Clone)]
+pub(crate) enum Waiter {
+    Nobody,
+    Caller(RunId),
+    /// The reader of a generator.
+    Reader(Arc<Source>),
+}
+
+/// Something that runs for a peer, and where its end goes.
 pub(crate) struct Job {
     pub(crate) link: Arc<Link>,
-    /// None when nobody wants an answer.
-    pub(crate) run: Option<RunId>,
+    pub(crate) waiter: Waiter,
     pub(crate) pump: Arc<Pump>,
+    /// Where it runs.
+    pub(crate) context: Py<PyAny>,
 }
 
 impl Job {
     /// Sends the result, or what was raised instead. What must not be caught comes back.
     pub(crate) fn answer(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
+        if let Waiter::Reader(source) = &self.waiter {
+            return source.ended(py, result);
+        }
         match result {
             Ok(value) => {
                 self.resolve(py, &value);
@@ -38,48 +50,77 @@ impl Job {
             }
             Err(error) => {
                 self.reject(&from_exception(py, &error));
-                let is_ordinary = error.is_instance_of::<PyException>(py)
-                    || error.is_instance(py, Interpreter::get(py)?.cancelled_error.bind(py));
-                if is_ordinary { Ok(()) } else { Err(error) }
+                if is_ordinary(py, &error) { Ok(()) } else { Err(error) }
             }
         }
     }
 
+    /// The key of a task for it.
+    pub(crate) fn key(&self) -> TaskKey {
+        let owner = match &self.waiter {
+            Waiter::Nobody => Owner::Nobody(self.pump.next_key()),
+            Waiter::Caller(run) => Owner::Run(*run),
+            Waiter::Reader(source) => source.owner(),
+        };
+        (self.link.number, owner)
+    }
+
     fn resolve(&self, py: Python<'_>, value: &Bound<'_, PyAny>) {
-        let (Some(run), Ok(connection)) = (self.run, self.link.connection()) else { return };
+        let (Waiter::Caller(run), Ok(connection)) = (&self.waiter, self.link.connection()) else { return };
         // Nobody waits any longer when there is no draft.
-        let Some(mut draft) = connection.begin_reply(run) else { return };
-        match Outbound::new(py, &self.link).put(&mut draft.writer, value) {
+        let Some(mut draft) = connection.begin_reply(*run) else { return };
+        let outbound = Outbound::new(py, &self.link).within(self.context.bind(py));
+        match outbound.put(&mut draft.writer, value) {
             Ok(()) => connection.finish_reply(draft),
             Err(error) => {
-                draft.abandon().into_iter().for_each(|handle| self.link.release(handle));
-                connection.reject(run, &error.at("result"));
+                self.link.release_all(py, draft.abandon());
+                connection.reject(*run, &error.at("result"));
             }
         }
     }
 
     fn reject(&self, error: &Error) {
-        if let (Some(run), Ok(connection)) = (self.run, self.link.connection()) {
-            connection.reject(run, error);
+        if let (Waiter::Caller(run), Ok(connection)) = (&self.waiter, self.link.connection()) {
+            connection.reject(*run, error);
         }
     }
 }
 
 /// Runs what a peer asked for.
-pub(crate) fn invoke(py: Python<'_>, job: Job, invocation: &Invocation) -> PyResult<()> {
-    let Some(handler) = job.link.handler(py, invocation.handler) else {
+pub(crate) fn invoke(
+    py: Python<'_>,
+    link: &Arc<Link>,
+    pump: &Arc<Pump>,
+    invocation: &Invocation,
+) -> PyResult<()> {
+    let interpreter = Interpreter::get(py)?;
+    let job = Job {
+        link: link.clone(),
+        waiter: invocation.run.map_or(Waiter::Nobody, Waiter::Caller),
+        pump: pump.clone(),
+        context: call0(interpreter.copy_context.bind(py))?.unbind(),
+    };
+    let Some(handler) = link.handler(py, invocation.handler) else {
         job.reject(&Error::new(ErrorKind::NotFound, "Method not found: the function was taken back"));
         return Ok(());
     };
-    let interpreter = Interpreter::get(py)?;
-    let (args, keywords) = match arguments(py, interpreter, &job, invocation) {
-        Ok(arguments) => arguments,
+    match arguments(py, interpreter, &job, invocation) {
+        Ok((args, keywords)) => run(py, job, handler, args, keywords),
         Err(error) => {
             job.reject(&error);
-            return Ok(());
+            Ok(())
         }
-    };
-    let context = call0(interpreter.copy_context.bind(py))?;
+    }
+}
+
+/// Calls a function in the job's context; what it gives, now or later, is the job's end.
+pub(crate) fn run<'py>(
+    py: Python<'py>,
+    job: Job,
+    handler: Bound<'py, PyAny>,
+    args: Bound<'py, PyTuple>,
+    keywords: Option<Bound<'py, PyDict>>,
+) -> PyResult<()> {
     let event_loop = job.pump.event_loop(py)?;
     let step = Step {
         handler: handler.unbind(),
@@ -89,12 +130,12 @@ pub(crate) fn invoke(py: Python<'_>, job: Job, invocation: &Invocation) -> PyRes
         outcome: Mutex::new(None),
     };
     let step = Bound::new(py, step)?;
-    method1(&context, intern!(py, "run"), step.as_any())?;
+    method1(job.context.bind(py), intern!(py, "run"), step.as_any())?;
     let outcome = step.get().outcome.lock().take();
     match outcome {
         Some(Outcome::Ended(result)) => job.answer(py, result.map(|value| value.into_bound(py))),
-        Some(Outcome::Coroutine(coroutine)) => step::start_eagerly(py, job, &event_loop, &context, coroutine),
-        Some(Outcome::Suspended(suspended)) => suspended.promote(py, job, &event_loop, &context),
+        Some(Outcome::Coroutine(coroutine)) => step::start_eagerly(py, job, &event_loop, coroutine),
+        Some(Outcome::Suspended(suspended)) => suspended.promote(py, job, &event_loop),
         None => {
             job.reject(&Error::new(ErrorKind::Internal, "the function was not run"));
             Ok(())
@@ -157,7 +198,7 @@ pub(crate) fn is_awaitable(object: &Bound<'_, PyAny>) -> bool {
 #[pyclass(frozen, module = "polyfn._native")]
 pub(crate) struct Finish {
     pub(crate) job: Job,
-    pub(crate) key: u64,
+    pub(crate) key: TaskKey,
 }
 
 #[pymethods]

@@ -129,7 +129,7 @@ impl Client {
         let mut draft = connection.begin_service();
         let walked = Outbound::service(py, &self.link).put(&mut draft.writer, service.as_any());
         if let Err(error) = walked {
-            draft.abandon().into_iter().for_each(|handle| self.link.release(handle));
+            self.link.release_all(py, draft.abandon());
             return Err(raised(py, &error));
         }
         let (id, future) = pump.expect(&event_loop, &self.link)?;
@@ -193,6 +193,8 @@ impl Client {
         numbers.set_item("transfers", session.transfers)?;
         numbers.set_item("outgoing_bytes", session.outgoing_bytes)?;
         numbers.set_item("functions", self.link.handler_count())?;
+        numbers.set_item("generators", self.link.source_count())?;
+        numbers.set_item("streams", pump.stream_count())?;
         numbers.set_item("futures", pump.pending_count())?;
         numbers.set_item("tasks", pump.task_count())?;
         Ok(numbers)

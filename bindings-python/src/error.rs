@@ -2,10 +2,12 @@
 
 use polyfn_core::codec::MAX_CAUSES;
 use polyfn_core::{Error, ErrorKind};
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::exceptions::{PyException, PyOverflowError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+
+use crate::interpreter::Interpreter;
 
 /// What an object that has no form on the wire is refused with.
 const UNSENDABLE: &str = "TypeError";
@@ -81,6 +83,15 @@ fn told(py: Python<'_>, error: &PyErr, causes: usize) -> Error {
         Some(cause) => told.with_cause(self::told(py, &cause, causes - 1)),
         None => told,
     }
+}
+
+/// Whether an exception may be caught on behalf of a program: not one that ends it.
+pub(crate) fn is_ordinary(py: Python<'_>, error: &PyErr) -> bool {
+    let is_cancelled = || {
+        let interpreter = Interpreter::get(py).ok();
+        interpreter.is_some_and(|known| error.is_instance(py, known.cancelled_error.bind(py)))
+    };
+    error.is_instance_of::<PyException>(py) || is_cancelled()
 }
 
 fn is_ours(py: Python<'_>, error: &PyErr) -> bool {

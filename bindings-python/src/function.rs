@@ -94,7 +94,7 @@ pub(crate) fn call<'py>(
     let (id, future) = match pump.expect(&event_loop, link) {
         Ok(expected) => expected,
         Err(error) => {
-            draft.abandon().into_iter().for_each(|handle| link.release(handle));
+            link.release_all(py, draft.abandon());
             return Err(error);
         }
     };
@@ -119,7 +119,7 @@ pub(crate) fn encode<'py>(
     match Outbound::new(py, link).arguments(&mut draft.writer, args, keywords) {
         Ok(()) => Ok(draft),
         Err(error) => {
-            draft.abandon().into_iter().for_each(|handle| link.release(handle));
+            link.release_all(py, draft.abandon());
             Err(error)
         }
     }

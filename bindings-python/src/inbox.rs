@@ -31,6 +31,7 @@ impl Item {
             Event::Resolved { value, .. } => value.args.len(),
             Event::Invoke(invocation) => invocation.payload.args.len(),
             Event::Signal { message, .. } => message.len(),
+            Event::Items { items, .. } => items.args.len(),
             _ => 0,
         }
     }
@@ -121,7 +122,7 @@ impl Inbox {
     }
 }
 
-/// The id of a call: it names the pump that waits for the answer.
+/// The id of a call or a stream: it names the pump that waits for what comes of it.
 pub(crate) const fn call_id(pump: u64, sequence: u64) -> CallId {
     (pump << SEQUENCE_BITS) | (sequence & ((1 << SEQUENCE_BITS) - 1))
 }
@@ -138,7 +139,7 @@ impl Mailbox {
         Self { link, home: (pump, inbox), others: RwLock::default() }
     }
 
-    /// Answers to calls of this pump go to its inbox.
+    /// Answers to calls of this pump, and items of its streams, go to its inbox.
     pub(crate) fn add(&self, pump: u64, inbox: &Arc<Inbox>) {
         if pump != self.home.0 && !self.others.read().iter().any(|(number, _)| *number == pump) {
             let mut others = self.others.write();
@@ -149,7 +150,9 @@ impl Mailbox {
 
     fn pump_of(&self, event: &Event) -> u64 {
         match event {
-            Event::Resolved { call, .. } | Event::Rejected { call, .. } => *call >> SEQUENCE_BITS,
+            Event::Resolved { call: id, .. }
+            | Event::Rejected { call: id, .. }
+            | Event::Items { stream: id, .. } => *id >> SEQUENCE_BITS,
             _ => self.home.0,
         }
     }

@@ -21,8 +21,13 @@ pub(crate) struct Interpreter {
     pub(crate) shadowing_proxy: Py<PyType>,
     /// `polyfn.functions.wait_for`: makes a coroutine of any awaitable.
     pub(crate) coroutine_of: Py<PyAny>,
-    /// `types.CoroutineType`, to compare with.
+    /// `polyfn.streams.produce`: takes the items of an asynchronous generator.
+    pub(crate) produce: Py<PyAny>,
+    pub(crate) sleep: Py<PyAny>,
+    /// `types.CoroutineType`, to compare with, as the next two.
     coroutine: Py<PyType>,
+    generator: Py<PyType>,
+    async_generator: Py<PyType>,
     /// From 3.12 on tasks can begin at once.
     pub(crate) has_eager_tasks: bool,
     /// From 3.11 on tasks can be given a context.
@@ -55,7 +60,11 @@ impl Interpreter {
             proxy: class("polyfn.proxy", "ObjectProxy")?,
             shadowing_proxy: class("polyfn.proxy", "ShadowingProxy")?,
             coroutine_of: attribute("polyfn.functions", "wait_for")?,
+            produce: attribute("polyfn.streams", "produce")?,
+            sleep: attribute("asyncio", "sleep")?,
             coroutine: class("types", "CoroutineType")?,
+            generator: class("types", "GeneratorType")?,
+            async_generator: class("types", "AsyncGeneratorType")?,
             has_eager_tasks: version >= (3, 12),
             has_task_context: version >= (3, 11),
         })
@@ -63,6 +72,13 @@ impl Interpreter {
 
     pub(crate) fn is_coroutine(&self, object: &Bound<'_, PyAny>) -> bool {
         object.get_type_ptr().cast() == self.coroutine.as_ptr()
+    }
+
+    /// Whether this is a generator; then, whether an asynchronous one.
+    pub(crate) fn is_async_generator(&self, object: &Bound<'_, PyAny>) -> Option<bool> {
+        let kind = object.get_type_ptr().cast();
+        let is_async = kind == self.async_generator.as_ptr();
+        (is_async || kind == self.generator.as_ptr()).then_some(is_async)
     }
 
     /// The loop that runs in this thread.

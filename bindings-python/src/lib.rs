@@ -14,7 +14,9 @@ mod link;
 mod pump;
 mod resume;
 mod runtime;
+mod source;
 mod step;
+mod stream;
 mod wake;
 
 /// What the Python half imports.
@@ -32,6 +34,8 @@ mod _native {
     use crate::function::RemoteFunction;
     #[pymodule_export]
     use crate::runtime::{after_fork, at_exit};
+    #[pymodule_export]
+    use crate::stream::RemoteStream;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

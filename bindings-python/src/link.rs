@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 
 use crate::inbox::Mailbox;
 use crate::runtime;
+use crate::source::Source;
 
 /// A connection. Functions of peers, the connection object and the pump share it.
 pub(crate) struct Link {
@@ -23,6 +24,7 @@ pub(crate) struct Link {
     /// Never dropped in a forked child: its locks may be held by a thread that is not there.
     connection: ManuallyDrop<Connection>,
     handlers: Mutex<HashMap<Handle, Py<PyAny>>>,
+    sources: Mutex<HashMap<Handle, Arc<Source>>>,
     last_handle: AtomicU64,
     /// `on_event(kind, data)` of the Python half; gone with the connection, because it holds its object.
     on_event: Mutex<Option<Py<PyAny>>>,
@@ -64,6 +66,7 @@ impl Link {
             generation: runtime::generation(),
             connection: ManuallyDrop::new(connection),
             handlers: Mutex::default(),
+            sources: Mutex::default(),
             last_handle: AtomicU64::new(0),
             on_event: Mutex::new(Some(on_event)),
             opening: Mutex::new(Some(opening)),
@@ -114,10 +117,38 @@ impl Link {
         self.handlers.lock().get(&handle).map(|function| function.bind(py).clone())
     }
 
-    pub(crate) fn release(&self, handle: Handle) {
+    /// Notes a generator that is about to be given away.
+    pub(crate) fn add_source(&self, source: Arc<Source>) -> Handle {
+        let handle = self.last_handle.fetch_add(1, Ordering::Relaxed) + 1;
+        source.name(handle);
+        self.sources.lock().insert(handle, source);
+        handle
+    }
+
+    pub(crate) fn source(&self, handle: Handle) -> Option<Arc<Source>> {
+        self.sources.lock().get(&handle).cloned()
+    }
+
+    /// Lets go of a function, or closes a generator.
+    pub(crate) fn release(&self, py: Python<'_>, handle: Handle) {
         let function = self.handlers.lock().remove(&handle);
-        // Only now, without the lock: letting go of a function can run any code.
+        let source = self.sources.lock().remove(&handle);
+        // Only now, without the locks: both can run any code.
         drop(function);
+        if let Some(source) = source {
+            source.close(py);
+        }
+    }
+
+    /// Closes all generators: nobody can read them any longer.
+    pub(crate) fn close_sources(&self, py: Python<'_>) {
+        let sources = std::mem::take(&mut *self.sources.lock());
+        sources.values().for_each(|source| source.close(py));
+    }
+
+    /// Lets go of what was written into a message that is not sent.
+    pub(crate) fn release_all(&self, py: Python<'_>, handles: Vec<Handle>) {
+        handles.into_iter().for_each(|handle| self.release(py, handle));
     }
 
     pub(crate) fn on_event<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
@@ -136,13 +167,18 @@ impl Link {
     /// The connection is over: lets go of everything that belongs to the program.
     pub(crate) fn let_go(&self) {
         let functions = std::mem::take(&mut *self.handlers.lock());
+        let sources = std::mem::take(&mut *self.sources.lock());
         let on_event = self.on_event.lock().take();
         let codecs = self.codecs.lock().take();
-        drop((functions, on_event, codecs));
+        drop((functions, sources, on_event, codecs));
     }
 
     pub(crate) fn handler_count(&self) -> usize {
         self.handlers.lock().len()
+    }
+
+    pub(crate) fn source_count(&self) -> usize {
+        self.sources.lock().len()
     }
 }
 

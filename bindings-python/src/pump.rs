@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use polyfn_core::codec::Reader;
-use polyfn_core::session::{CallId, Event, Payload, State};
+use polyfn_core::codec::{Handle, Reader};
+use polyfn_core::session::{CallId, Event, Payload, RunId, State, StreamId};
 use polyfn_core::{Error, ErrorKind};
 use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -15,7 +15,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyWeakrefReference;
 
-use crate::callback::{self, Job};
+use crate::callback;
 use crate::client::Client;
 use crate::convert::{Inbound, Keys};
 use crate::error::{exception, raised};
@@ -23,6 +23,7 @@ use crate::held::Held;
 use crate::inbox::{Inbox, Item, call_id};
 use crate::interpreter::{Interpreter, method0, method1};
 use crate::link::Link;
+use crate::stream::Reading;
 use crate::wake::Wake;
 use crate::{event_loop, runtime};
 
@@ -44,6 +45,18 @@ impl Hasher for ById {
         self.0 = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
+
+/// Whose task it is, on a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    Run(RunId),
+    Source(Handle),
+    /// Nobody waits for it, and nobody will cancel it.
+    Nobody(u64),
+}
+
+/// The number of a connection, and which of its tasks.
+pub(crate) type TaskKey = (u64, Owner);
 
 type Table<T> = HashMap<u64, T, BuildHasherDefault<ById>>;
 
@@ -70,7 +83,9 @@ pub(crate) struct Pump {
     /// Taken while in use, so that a nested drain makes its own.
     keys: Mutex<Option<Keys>>,
     /// Tasks of functions that run; asyncio itself holds them weakly.
-    tasks: Mutex<Table<Py<PyAny>>>,
+    tasks: Mutex<HashMap<TaskKey, Py<PyAny>>>,
+    /// Generators of peers that are read here; those that nobody holds close themselves.
+    streams: Mutex<Table<Weak<Reading>>>,
     pub(crate) held: Mutex<VecDeque<Held>>,
     canceller: Py<PyAny>,
 }
@@ -91,6 +106,7 @@ impl Pump {
             guests: Mutex::default(),
             keys: Mutex::default(),
             tasks: Mutex::default(),
+            streams: Mutex::default(),
             held: Mutex::default(),
             canceller,
         }
@@ -171,13 +187,34 @@ impl Pump {
         self.tasks.lock().len()
     }
 
-    pub(crate) fn keep_task(&self, key: u64, task: Py<PyAny>) {
+    pub(crate) fn keep_task(&self, key: TaskKey, task: Py<PyAny>) {
         self.tasks.lock().insert(key, task);
     }
 
-    pub(crate) fn drop_task(&self, key: u64) {
+    pub(crate) fn drop_task(&self, key: TaskKey) {
         let task = self.tasks.lock().remove(&key);
         drop(task);
+    }
+
+    /// Nobody wants any longer what a task is for. It hears of it as of any cancellation, and ends in its own way.
+    pub(crate) fn cancel_task(&self, py: Python<'_>, key: TaskKey) {
+        let task = self.tasks.lock().get(&key).map(|task| task.clone_ref(py));
+        // On a loop that is closed meanwhile no task goes on.
+        let _ = task.map(|task| method0(task.bind(py), intern!(py, "cancel")));
+    }
+
+    pub(crate) fn add_stream(&self, reading: &Arc<Reading>) -> StreamId {
+        let id = call_id(self.number, self.next_key());
+        self.streams.lock().insert(id, Arc::downgrade(reading));
+        id
+    }
+
+    pub(crate) fn drop_stream(&self, id: StreamId) {
+        self.streams.lock().remove(&id);
+    }
+
+    pub(crate) fn stream_count(&self) -> usize {
+        self.streams.lock().len()
     }
 
     /// A number for a task that is to be kept.
@@ -226,6 +263,15 @@ impl Pump {
         match item.event {
             Event::Resolved { call, value } => self.resolve(py, call, &value),
             Event::Rejected { call, error } => self.reject(py, call, &error),
+            Event::Items { stream, items, count, end } => {
+                let reading = {
+                    let mut streams = self.streams.lock();
+                    let found =
+                        if end.is_some() { streams.remove(&stream) } else { streams.get(&stream).cloned() };
+                    found.and_then(|reading| reading.upgrade())
+                };
+                reading.map_or(Ok(()), |reading| reading.receive(py, items, count, end))
+            }
             event => {
                 let link = self.own.lock().get(&item.link).cloned();
                 match link {
@@ -238,12 +284,13 @@ impl Pump {
 
     fn deliver_to(self: &Arc<Self>, py: Python<'_>, link: &Arc<Link>, event: Event) -> PyResult<()> {
         match event {
-            Event::Invoke(invocation) => {
-                let job = Job { link: link.clone(), run: invocation.run, pump: self.clone() };
-                callback::invoke(py, job, &invocation)
-            }
+            Event::Invoke(invocation) => callback::invoke(py, link, self, &invocation),
+            Event::Pull { source, .. } => match link.source(source) {
+                Some(source) => source.pull(py, self),
+                None => Ok(()),
+            },
             Event::Released(handle) => {
-                link.release(handle);
+                link.release(py, handle);
                 Ok(())
             }
             Event::Signal { kind, message, origin } => {
@@ -287,6 +334,7 @@ impl Pump {
             State::Closed { error } => {
                 let own = self.own.lock().remove(&link.number);
                 drop(own);
+                link.close_sources(py);
                 let opening = link.opening.lock().take();
                 let told = match opening {
                     Some(opening) => settle(py, opening.bind(py), &Err(exception(py, &error)?)),
@@ -390,12 +438,13 @@ impl Pump {
         let tasks = std::mem::take(&mut *self.tasks.lock());
         let held = std::mem::take(&mut *self.held.lock());
         let backlog = std::mem::take(&mut *self.backlog.lock());
+        self.streams.lock().clear();
         drop((pending, tasks, held, backlog, links));
     }
 }
 
 /// Ends a future. One that was cancelled meanwhile is left alone.
-fn settle(
+pub(crate) fn settle(
     py: Python<'_>,
     future: &Bound<'_, PyAny>,
     end: &Result<Bound<'_, PyAny>, Bound<'_, PyAny>>,

@@ -11,6 +11,7 @@ use crate::callback::Job;
 use crate::current_task::CurrentTask;
 use crate::error::internal;
 use crate::interpreter::{Interpreter, call2, method1};
+use crate::pump::TaskKey;
 use crate::step::{Sent, send};
 
 /// A coroutine after its first step.
@@ -23,15 +24,10 @@ pub(crate) struct Suspended {
 
 impl Suspended {
     /// Makes a task that goes on with the coroutine.
-    pub(crate) fn promote(
-        self,
-        py: Python<'_>,
-        job: Job,
-        event_loop: &Bound<'_, PyAny>,
-        context: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
+    pub(crate) fn promote(self, py: Python<'_>, job: Job, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let pump = job.pump.clone();
-        let key = pump.next_key();
+        let context = job.context.bind(py).clone();
+        let key = job.key();
         let stand_in = self.stand_in.clone_ref(py);
         let parts = Parts { coroutine: self.coroutine, stand_in: self.stand_in, job, key };
         let resume = Resume {
@@ -57,7 +53,7 @@ struct Parts {
     coroutine: Py<PyAny>,
     stand_in: Py<CurrentTask>,
     job: Job,
-    key: u64,
+    key: TaskKey,
 }
 
 /// What the task runs in place of the coroutine: hands over what was yielded already, then takes each step

@@ -113,12 +113,11 @@ pub(crate) fn start_eagerly(
     py: Python<'_>,
     job: Job,
     event_loop: &Bound<'_, PyAny>,
-    context: &Bound<'_, PyAny>,
     coroutine: Py<PyAny>,
 ) -> PyResult<()> {
     let keywords = PyDict::new(py);
     keywords.set_item(intern!(py, "loop"), event_loop)?;
-    keywords.set_item(intern!(py, "context"), context)?;
+    keywords.set_item(intern!(py, "context"), job.context.bind(py))?;
     keywords.set_item(intern!(py, "eager_start"), true)?;
     let begun = Interpreter::get(py)?.task.bind(py).call((coroutine,), Some(&keywords));
     let task = match begun {
@@ -128,7 +127,7 @@ pub(crate) fn start_eagerly(
     if task.call_method0(intern!(py, "done"))?.is_truthy()? {
         return job.answer(py, task.call_method0(intern!(py, "result")));
     }
-    let key = job.pump.next_key();
+    let key = job.key();
     job.pump.keep_task(key, task.clone().unbind());
     let finish = Bound::new(py, Finish { job, key })?;
     method1(&task, intern!(py, "add_done_callback"), finish.as_any()).map(drop)

@@ -14,7 +14,7 @@ asyncio.run(main())
 ```
 """
 
-from ._native import RemoteFunction
+from ._native import RemoteFunction, RemoteStream
 from .client import Connecting, Server, connect_to_server
 from .errors import (
     CallCancelledError,
@@ -45,6 +45,7 @@ __all__ = [
     "PermissionDeniedError",
     "RemoteError",
     "RemoteFunction",
+    "RemoteStream",
     "RpcError",
     "RpcTimeoutError",
     "Server",

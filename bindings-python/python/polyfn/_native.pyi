@@ -2,12 +2,21 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, final
 
 from .codecs import Codecs
 
-__all__ = ["Client", "CurrentTask", "RemoteFunction", "after_fork", "at_exit", "connect", "error_codes"]
+__all__ = [
+    "Client",
+    "CurrentTask",
+    "RemoteFunction",
+    "RemoteStream",
+    "after_fork",
+    "at_exit",
+    "connect",
+    "error_codes",
+]
 
 @final
 class Client:
@@ -38,6 +47,19 @@ class RemoteFunction:
     def __qualname__(self) -> str: ...
     @property
     def __schema__(self) -> Any: ...
+
+@final
+class RemoteStream:
+    """A generator of a peer: `async for` goes over its items.
+
+    It is closed at the peer when `async with` or `aclose()` ends it, and at the latest when nobody holds it.
+    """
+
+    def __aiter__(self) -> RemoteStream: ...
+    def __anext__(self) -> Awaitable[Any]: ...
+    def aclose(self) -> Awaitable[None]: ...
+    def __aenter__(self) -> Awaitable[RemoteStream]: ...
+    def __aexit__(self, *error: object) -> Awaitable[None]: ...
 
 @final
 class CurrentTask:

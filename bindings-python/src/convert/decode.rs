@@ -16,6 +16,7 @@ use crate::error::exception;
 use crate::function::RemoteFunction;
 use crate::interpreter::{Interpreter, call0};
 use crate::link::Link;
+use crate::stream::RemoteStream;
 
 /// Makes Python objects of what came on one connection.
 pub(crate) struct Inbound<'a, 'py> {
@@ -177,8 +178,9 @@ impl<'py> Build for Inbound<'_, 'py> {
         Bound::new(self.py, function).map(Bound::into_any).map_err(|error| internal(&error))
     }
 
-    fn generator(&mut self, _: StreamStub) -> Result<Self::Object> {
-        Err(Error::invalid("generators are not supported yet"))
+    fn generator(&mut self, stub: StreamStub) -> Result<Self::Object> {
+        let stream = RemoteStream::new(self.link.clone(), stub);
+        Bound::new(self.py, stream).map(Bound::into_any).map_err(|error| internal(&error))
     }
 
     fn tagged(&mut self, value: Tagged<Self::Object>) -> Result<Self::Object> {

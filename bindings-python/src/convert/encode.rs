@@ -1,5 +1,7 @@
 //! Python objects onto the wire.
 
+use std::sync::Arc;
+
 use polyfn_core::codec::{FunctionMeta, Reader, Writer};
 use polyfn_core::{Error, Result, Value};
 use pyo3::exceptions::{PyBaseException, PyTypeError};
@@ -14,13 +16,17 @@ use super::forms::Forms;
 use super::{arrays, memory, moments};
 use crate::error::{from_exception, from_walking, overflow, unsendable};
 use crate::function::RemoteFunction;
+use crate::interpreter::{Interpreter, call0};
 use crate::link::Link;
+use crate::source::Source;
 
 /// Walks Python objects into a message of one connection.
 pub(crate) struct Outbound<'a, 'py> {
     py: Python<'py>,
     /// Takes the functions; without one, functions are refused.
-    link: Option<&'a Link>,
+    link: Option<&'a Arc<Link>>,
+    /// Where generators in it were made, if that is not where it is sent.
+    context: Option<&'a Bound<'py, PyAny>>,
     /// Those that the program has registered for its own classes.
     codecs: Option<Bound<'py, PyAny>>,
     /// Members of services say whether they are `async`.
@@ -31,17 +37,22 @@ pub(crate) struct Outbound<'a, 'py> {
 pub(crate) fn value_of(object: &Bound<'_, PyAny>) -> Result<Value> {
     let py = object.py();
     let mut out = Writer::new();
-    Outbound { py, link: None, codecs: None, is_service: false }.put(&mut out, object)?;
+    Outbound { py, link: None, context: None, codecs: None, is_service: false }.put(&mut out, object)?;
     Reader::new(&out.into_bytes().into()).value()
 }
 
 impl<'a, 'py> Outbound<'a, 'py> {
-    pub(crate) fn new(py: Python<'py>, link: &'a Link) -> Self {
-        Self { py, link: Some(link), codecs: link.codecs(py), is_service: false }
+    pub(crate) fn new(py: Python<'py>, link: &'a Arc<Link>) -> Self {
+        Self { py, link: Some(link), context: None, codecs: link.codecs(py), is_service: false }
     }
 
-    pub(crate) fn service(py: Python<'py>, link: &'a Link) -> Self {
+    pub(crate) fn service(py: Python<'py>, link: &'a Arc<Link>) -> Self {
         Self { is_service: true, ..Self::new(py, link) }
+    }
+
+    /// For what was made in a context of its own.
+    pub(crate) fn within(self, context: &'a Bound<'py, PyAny>) -> Self {
+        Self { context: Some(context), ..self }
     }
 
     /// Writes arguments, by position and by name.
@@ -177,6 +188,9 @@ impl<'a, 'py> Outbound<'a, 'py> {
         }
         if moments::put(out, object).map_err(|error| self.lift(error))? {
             return Ok(());
+        }
+        if let Some(is_async) = self.ask(Interpreter::get(self.py))?.is_async_generator(object) {
+            return self.generator(out, object, is_async);
         }
         // Nearly anything may be callable, models and members of enumerations among it.
         if object.is_callable() {
@@ -333,7 +347,23 @@ impl<'a, 'py> Outbound<'a, 'py> {
                 checks_arguments: false,
             },
         )
-        .inspect_err(|_| link.release(handle))
+        .inspect_err(|_| link.release(self.py, handle))
+    }
+
+    /// A generator of this side: peers ask for its items by its number.
+    fn generator(&self, out: &mut Writer, items: &Bound<'py, PyAny>, is_async: bool) -> Result<()> {
+        let Some(link) = self.link else {
+            return Err(unsendable("a generator cannot be sent here: only arguments and results carry them"));
+        };
+        let context = match self.context {
+            Some(context) => context.clone(),
+            None => {
+                self.ask(Interpreter::get(self.py).and_then(|known| call0(known.copy_context.bind(self.py))))?
+            }
+        };
+        let source = Source::new(link.clone(), context.unbind(), items.clone().unbind(), is_async);
+        let handle = link.add_source(source);
+        out.generator(handle).inspect_err(|_| link.release(self.py, handle))
     }
 
     fn ask<T>(&self, answer: PyResult<T>) -> Result<T> {

@@ -95,7 +95,8 @@ impl Source {
             )
         };
         if let Some(end) = end {
-            return Ok(self.end(end));
+            self.end(end);
+            return Ok(());
         }
         if let Some(waiter) = waiter {
             return settle(py, waiter.bind(py), &Ok(py.None().into_bound(py)));

@@ -61,10 +61,20 @@ def offer(owner: polyfn.Server, caller: polyfn.Server):
 def program(server_url: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a program in an interpreter of its own, with SERVER_URL in its environment."""
 
-    def run(source: str, *, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    def run(
+        source: str, *args: str, timeout: float = 30, dev: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "SERVER_URL": server_url, "PYTHONPATH": str(PACKAGE)}
         return subprocess.run(
-            [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(source)],
+            [
+                sys.executable,
+                *(["-X", "dev"] if dev else []),
+                "-W",
+                "error",
+                "-c",
+                textwrap.dedent(source),
+                *args,
+            ],
             env=environment,
             capture_output=True,
             text=True,

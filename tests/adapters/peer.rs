@@ -1,6 +1,7 @@
 //! A client program for the tests in Rust: JSON lines in, JSON lines out, as `peer.py` and `peer.mjs`.
 
 mod behaviours;
+mod streams;
 mod values;
 
 use std::collections::HashMap;
@@ -128,6 +129,10 @@ impl Program {
         let (client, service) = self.service(handle).await?;
         let (args, keywords) = arguments(&client, request);
         let result = service.function(method)?.call_with(args, keywords).await?;
+        if let Value::Stream(stub) = &result {
+            let take = request["take"].as_u64().and_then(|take| usize::try_from(take).ok());
+            return Ok(streams::collect(client.items(stub), take).await);
+        }
         match behaviours::results(&client, result).await? {
             Value::Method(stub) => Ok(json!({"$then": plain(&client.call(&stub, [Value::from(21)]).await?)})),
             value => Ok(plain(&value)),
@@ -159,6 +164,10 @@ fn revive(client: &Client, json: &Json) -> Value {
     match json {
         Json::Array(items) => Value::List(items.iter().map(|item| revive(client, item)).collect()),
         Json::Object(map) if map.contains_key("$interface") => behaviours::interface(client),
+        Json::Object(map) if map.contains_key("$stream") => streams::given(client, &map["$stream"]),
+        Json::Object(map) if map.contains_key("$plain_stream") => {
+            streams::given(client, &map["$plain_stream"])
+        }
         Json::Object(map) if map.contains_key("$make") => {
             values::make(map["$make"].as_str().unwrap_or_default())
         }
@@ -237,7 +246,7 @@ fn whoami(call: &Call) -> Result<Value> {
 
 fn rpc(service: Service, client: &Client) -> Service {
     let (repeating, giving) = (client.clone(), client.clone());
-    behaviours::add(service, client)
+    streams::add(behaviours::add(service, client), client)
         .function("add", |call| async move { add(&call) })
         .function("greet", |call| async move {
             let greeting = call.argument(1, "greeting").as_text().unwrap_or("Hello");

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::{Connection, Sink};
 use super::options::ClientOptions;
 use super::service::{Call, Handler, Service, handler};
-use crate::codec::{Handle, Promise, Reader, Stub, Walk};
-use crate::session::{CallId, CallSpec, Event, Invocation, State};
+use super::stream::{Batch, Items, Producer, Source};
+use crate::codec::{Handle, Promise, Reader, StreamStub, Stub, Walk};
+use crate::session::{CallId, CallSpec, Event, Invocation, State, StreamId};
 use crate::{Error, ErrorKind, Function, Map, Result, Value};
 
 /// A client of a polyfn (or Hypha) server. Clones are handles of the same connection.
@@ -38,8 +39,17 @@ struct Dispatch {
     connection: OnceLock<Connection>,
     waiting: Mutex<HashMap<CallId, oneshot::Sender<Result<Value>>>>,
     handlers: Mutex<HashMap<Handle, Handler>>,
+    generators: Mutex<HashMap<Handle, Generator>>,
+    streams: Mutex<HashMap<StreamId, mpsc::UnboundedSender<Batch>>>,
     last: AtomicU64,
     state: watch::Sender<Option<State>>,
+}
+
+/// A generator of ours.
+enum Generator {
+    /// Nobody has asked for an item.
+    Fresh(Source),
+    Started(Producer),
 }
 
 impl std::fmt::Debug for Dispatch {
@@ -55,10 +65,12 @@ impl Sink for Dispatch {
                 Event::Resolved { call, value } => self.end(call, value.value()),
                 Event::Rejected { call, error } => self.end(call, Err(error)),
                 Event::Invoke(invocation) => self.invoke(invocation),
-                Event::Released(handle) => {
-                    self.handlers.lock().remove(&handle);
+                Event::Released(handle) => self.let_go(handle),
+                Event::Pull { source, .. } => self.pull(source),
+                Event::Items { stream, items, count, end } => {
+                    self.came(stream, Batch { items, count, end });
                 }
-                Event::Signal { .. } | Event::Pull { .. } | Event::Items { .. } => {}
+                Event::Signal { .. } => {}
                 Event::State(state) => {
                     self.state.send_replace(Some(state));
                 }
@@ -99,6 +111,48 @@ impl Dispatch {
         });
     }
 
+    fn let_go(&self, handle: Handle) {
+        if self.handlers.lock().remove(&handle).is_some() {
+            return;
+        }
+        let generator = self.generators.lock().remove(&handle);
+        if let Some(Generator::Started(producer)) = generator {
+            producer.close();
+        }
+    }
+
+    /// A peer wants items of a generator.
+    fn pull(&self, handle: Handle) {
+        let Some(connection) = self.connection.get().cloned() else { return };
+        let mut generators = self.generators.lock();
+        let producer = match generators.remove(&handle) {
+            None => return,
+            Some(Generator::Started(producer)) => {
+                producer.pull();
+                producer
+            }
+            Some(Generator::Fresh(source)) => {
+                let (producer, work) = Producer::new(connection, handle, source);
+                self.runtime.spawn(work);
+                producer
+            }
+        };
+        generators.insert(handle, Generator::Started(producer));
+    }
+
+    /// Items of a generator of a peer have come.
+    fn came(&self, stream: StreamId, batch: Batch) {
+        let mut streams = self.streams.lock();
+        let is_over = batch.end.is_some();
+        if let Some(reader) = streams.get(&stream) {
+            // Whoever stopped reading does not want to know.
+            let _ = reader.send(batch);
+        }
+        if is_over {
+            streams.remove(&stream);
+        }
+    }
+
     fn add(&self, handler: Handler) -> Handle {
         let handle = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         self.handlers.lock().insert(handle, handler);
@@ -127,6 +181,8 @@ impl Client {
             connection: OnceLock::new(),
             waiting: Mutex::default(),
             handlers: Mutex::default(),
+            generators: Mutex::default(),
+            streams: Mutex::default(),
             last: AtomicU64::new(0),
             state: watch::Sender::new(None),
         });
@@ -241,6 +297,58 @@ impl Client {
     {
         let handle = self.dispatch.add(handler(function));
         Value::Function(Function { handle, name: name.to_owned(), ..Function::default() })
+    }
+
+    /// A generator to give away in arguments or results: items are taken from `source` as the peer wants them, and
+    /// it is dropped when the peer has enough.
+    ///
+    /// ```no_run
+    /// # async fn example(client: polyfn_core::net::Client) -> polyfn_core::Result<()> {
+    /// use futures_util::stream;
+    /// use polyfn_core::{Value, net::Service};
+    /// let giving = client.clone();
+    /// let service = Service::new("counter").function("count_to", move |call| {
+    ///     let last = call.argument(0, "last").as_int().unwrap_or_default();
+    ///     let items = giving.generator(stream::iter((1..=last).map(|item| Ok(Value::from(item)))));
+    ///     async move { Ok(items) }
+    /// });
+    /// client.register_service(service).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn generator(
+        &self,
+        source: impl futures_util::Stream<Item = Result<Value>> + Send + 'static,
+    ) -> Value {
+        let handle = self.dispatch.last.fetch_add(1, Ordering::Relaxed) + 1;
+        self.dispatch.generators.lock().insert(handle, Generator::Fresh(Box::pin(source)));
+        Value::Generator(handle)
+    }
+
+    /// The items of a generator that a peer gave.
+    pub fn items(&self, stub: &Arc<StreamStub>) -> Items {
+        Items::new(self.clone(), stub.clone())
+    }
+
+    pub(super) fn open_stream(
+        &self,
+        stub: &StreamStub,
+    ) -> Result<(StreamId, mpsc::UnboundedReceiver<Batch>)> {
+        let id = self.dispatch.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.dispatch.streams.lock().insert(id, sender);
+        match self.connection.open_stream(id, stub) {
+            Ok(()) => Ok((id, receiver)),
+            Err(error) => {
+                self.dispatch.streams.lock().remove(&id);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn close_stream(&self, id: StreamId) {
+        self.dispatch.streams.lock().remove(&id);
+        self.connection.close_stream(id);
     }
 
     /// Says goodbye; ends when the connection is closed.

@@ -10,6 +10,7 @@ mod memory;
 mod options;
 mod service;
 mod socket;
+mod stream;
 mod transport;
 mod websocket;
 
@@ -19,4 +20,5 @@ pub use connection::{Connection, Sink};
 pub use memory::memory_pair;
 pub use options::ClientOptions;
 pub use service::{Call, Service};
+pub use stream::Items;
 pub use transport::{Connect, Direct, Message, Transport};

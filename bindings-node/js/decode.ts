@@ -4,6 +4,7 @@ import { errorOf, receivedError } from "./errors.js";
 import { RemoteFile } from "./file.js";
 import { arrayOf } from "./ndarray.js";
 import type { Stub } from "./remote.js";
+import type { StreamStub } from "./streams.js";
 import { In } from "./tape.js";
 
 /** An extension value of msgpack that has no form in JavaScript. */
@@ -34,6 +35,7 @@ const LARGE_STACK = 4096;
 /** Makes what belongs to a connection. */
 export interface Maker {
   remote(client: number, stub: Stub): unknown;
+  stream(client: number, stub: StreamStub): unknown;
   codecsOf(client: number): Codecs | undefined;
 }
 
@@ -204,6 +206,23 @@ export class Decoder {
           const [target, method, promise, name, doc, server, parent, isAsync, schema] = parts;
           const stub = { target, method, promise, name, doc, server, parent, isAsync, schema };
           return this.#maker.remote(client, stub as Stub);
+        });
+      case In.Stream:
+        return put(6, (members) => {
+          const [target, method, closeMethod, doc, server, parent] = members as [
+            string,
+            string,
+            string,
+            ...null[],
+          ];
+          return this.#maker.stream(client, {
+            target,
+            method,
+            closeMethod,
+            doc,
+            server,
+            parent,
+          } as StreamStub);
         });
       case In.Extension:
         return put(1, ([data]) => new Extension(argument, data as Uint8Array));

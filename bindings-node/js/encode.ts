@@ -16,8 +16,15 @@ const MAX_DEPTH = 62;
 const MAX_UINT = 2n ** 64n - 1n;
 const MIN_INT = -(2n ** 63n);
 
-/** Keeps a function that goes out; gives the number by which it is called. */
-export type Keep = (call: Served) => number;
+/** Keeps what goes out and is used by peers. */
+export interface Keeper {
+  /** Keeps a function; gives the number by which it is called. */
+  keep(call: Served): number;
+  /** Keeps an iterator or a stream; gives the number by which it is asked for items. */
+  keepStream(items: object): number;
+  /** Lets go of what does not go out. */
+  drop(handles: number[]): void;
+}
 
 /** A place on a tape. */
 export interface Mark {
@@ -40,10 +47,10 @@ export class Encoder {
   #view = new DataView(this.bytes.buffer);
   #depth = 0;
   #isService = false;
-  readonly #keep: Keep;
+  readonly #keeper: Keeper;
 
-  constructor(keep: Keep) {
-    this.#keep = keep;
+  constructor(keeper: Keeper) {
+    this.#keeper = keeper;
   }
 
   /** Begins a new tape. */
@@ -242,10 +249,18 @@ export class Encoder {
   /** Writes a map of the own enumerable properties. */
   object(object: Record<string, unknown>): void {
     const keys = this.#isService ? servedMembers(object) : Object.keys(object);
+    if (keys.length === 0 && Symbol.asyncIterator in object) return this.stream(object);
+    const before = this.at;
+    const functions = this.handles.length;
     this.byte(Out.Map);
     this.count(keys.length);
     for (let number = 0; number < keys.length; number += 1) {
       const key = keys[number] as string;
+      if (key === "next" && this.#isIterator(object)) {
+        this.#keeper.drop(this.handles.splice(functions));
+        this.at = before;
+        return this.stream(object);
+      }
       this.text(key);
       try {
         this.#member(object, object[key]);
@@ -253,6 +268,12 @@ export class Encoder {
         throw within(/^[\w$-]+$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`, error);
       }
     }
+  }
+
+  /** Whether it is an iterator written by hand, as a plain object. */
+  #isIterator(object: object): boolean {
+    if (this.#isService || !(Symbol.asyncIterator in object || Symbol.iterator in object)) return false;
+    return typeof (object as { next?: unknown }).next === "function";
   }
 
   #member(owner: object, value: unknown): void {
@@ -274,7 +295,7 @@ export class Encoder {
     const stub = stubOf(call);
     if (stub !== undefined) return this.#stub(stub);
     const declared = declaredOf(call);
-    const handle = this.#keep({ call, self, parameters: undefined, declared });
+    const handle = this.#keeper.keep({ call, self, parameters: undefined, declared });
     this.handles.push(handle);
     this.byte(Out.Function);
     this.double(handle);
@@ -285,6 +306,14 @@ export class Encoder {
       this.#isService && declared !== undefined && declared.admit === undefined ? Out.True : Out.False,
     );
     this.value(call.__schema__);
+  }
+
+  /** An iterator or a stream. */
+  stream(items: object): void {
+    const handle = this.#keeper.keepStream(items);
+    this.handles.push(handle);
+    this.byte(Out.Stream);
+    this.double(handle);
   }
 
   #stub(stub: Stub): void {

@@ -48,3 +48,4 @@ export type { ConnectOptions } from "./options.js";
 export type { RemoteFunction } from "./remote.js";
 export { type FunctionSchema, type JsonSchema, schemaFunction, schemaMethod, z } from "./schema.js";
 export type { StandardSchema } from "./standard.js";
+export { RemoteStream } from "./streams.js";

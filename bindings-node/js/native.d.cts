@@ -37,6 +37,19 @@ export class Core {
   unregister(client: number, call: number, service: string): Told;
   emit(client: number, tape: Uint8Array, beside: Uint8Array[] | undefined): Told;
   forget(client: number, call: number): void;
+  openStream(client: number, stream: number, tape: Uint8Array): Told;
+  items(stream: number, tape: Int32Array): unknown[];
+  closeStream(client: number, stream: number): void;
+  discardStream(client: number, tape: Uint8Array): void;
+  beginItems(client: number, source: number): number;
+  produce(
+    client: number,
+    source: number,
+    count: number,
+    tape: Uint8Array,
+    beside: Uint8Array[] | undefined,
+    end: number,
+  ): number;
   isCongested(client: number): boolean;
   close(client: number): void;
 }

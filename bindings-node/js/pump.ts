@@ -2,14 +2,17 @@
 import { type Invocation, runHandler } from "./callback.js";
 import { Codecs } from "./codecs.js";
 import { Decoder, idAt } from "./decode.js";
-import { Encoder } from "./encode.js";
+import { Encoder, type Keeper } from "./encode.js";
 import { errorOf, type RpcError, toldError } from "./errors.js";
 import type { Served } from "./functions.js";
+import { Streams } from "./inlet.js";
 import native from "./native.cjs";
 import { Outbox } from "./outbox.js";
 import { makeRemote, type RemoteFunction, type Stub } from "./remote.js";
+import { type Outlet, type Source, sourceOf } from "./sources.js";
 import { writeThrown } from "./special.js";
-import { Kind } from "./tape.js";
+import type { StreamStub } from "./streams.js";
+import { Kind, type StreamEnd } from "./tape.js";
 
 /** What a connection is told. */
 export interface Listener {
@@ -33,7 +36,7 @@ const WITH_CONTEXT = 2;
 const CONGESTION_CHECK = 64;
 const LARGE = 32 * 1024;
 
-class Pump {
+class Pump implements Keeper, Outlet {
   readonly native = new native.Core(() => this.#drain());
   /** Answers that leave at the end of the turn. */
   readonly outbox = new Outbox(this);
@@ -42,13 +45,11 @@ class Pump {
   readonly #listeners = new Map<number, Listener>();
   readonly #congested = new Set<number>();
   readonly #spare: Encoder[] = [];
-  readonly #keep = (served: Served): number => {
-    this.#last += 1;
-    this.#served.set(this.#last, served);
-    return this.#last;
-  };
+  readonly #sources = new Map<number, Source>();
   readonly #codecs = new Map<number, Codecs>();
   readonly #decoder = new Decoder(this);
+  /** Generators and streams of peers. */
+  readonly streams = new Streams(this, new Decoder(this));
   #tape = new Int32Array(TAPE);
   /** The last number given: to a call, a function or a connection. */
   #last = 0;
@@ -69,9 +70,9 @@ class Pump {
   }
 
   /** How much is held; nothing of it may grow without end. */
-  counts(): { calls: number; served: number; connections: number; held: number } {
+  counts(): { calls: number; served: number; connections: number; held: number; streams: number } {
     const [calls, served, connections] = [this.#calls.size, this.#served.size, this.#listeners.size];
-    return { calls, served, connections, held: this.#held };
+    return { calls, served, connections, held: this.#held, streams: this.#sources.size + this.streams.size };
   }
 
   /** A number for a new connection. */
@@ -102,6 +103,31 @@ class Pump {
   /** A function of a peer that is called through `client`. */
   remote(client: number, stub: Stub): RemoteFunction {
     return makeRemote(stub, (to, args) => this.call(client, to, args));
+  }
+
+  /** A generator of a peer that `client` was told of. */
+  stream(client: number, stub: StreamStub): unknown {
+    return this.streams.make(client, stub);
+  }
+
+  keep(served: Served): number {
+    this.#last += 1;
+    this.#served.set(this.#last, served);
+    return this.#last;
+  }
+
+  keepStream(items: object): number {
+    this.#last += 1;
+    this.#sources.set(this.#last, sourceOf(this, items));
+    return this.#last;
+  }
+
+  beginItems(client: number, source: number): number {
+    return this.native.beginItems(client, source);
+  }
+
+  produce(client: number, source: number, count: number, encoder: Encoder, end: StreamEnd): number {
+    return this.native.produce(client, source, count, encoder.bytes, encoder.beside, end);
   }
 
   /** Calls a function of a peer; `seconds` overrides the connection's own timeout. */
@@ -137,7 +163,7 @@ class Pump {
 
   /** An encoder for one message; getters of the user may need another one meanwhile. */
   borrow(client: number): Encoder {
-    const encoder = this.#spare.pop() ?? new Encoder(this.#keep);
+    const encoder = this.#spare.pop() ?? new Encoder(this);
     encoder.begin();
     if (this.#codecs.size > 0) encoder.codecs = this.#codecs.get(client);
     return encoder;
@@ -148,9 +174,9 @@ class Pump {
     this.#spare.push(encoder);
   }
 
-  /** Lets go of functions that did not go out. */
+  /** Lets go of functions and streams that did not go out. */
   drop(handles: number[]): void {
-    for (const handle of handles) this.#served.delete(handle);
+    for (const handle of handles) if (!this.#served.delete(handle)) this.#sources.delete(handle);
   }
 
   /** Ends a run with what its function threw. */
@@ -223,11 +249,25 @@ class Pump {
       case Kind.Invoke:
         return this.#invoke(tape, at, text, beside, first);
       case Kind.Released:
-        this.#served.delete(idAt(tape, at));
-        return;
+        return this.#let(idAt(tape, at));
+      case Kind.Pull:
+        return this.#pull(tape[at] as number, idAt(tape, at + 1));
+      case Kind.Items:
+        return this.streams.arrived(idAt(tape, at));
       default:
         return this.#state(kind, tape, at, text, beside, first);
     }
+  }
+
+  #let(handle: number): void {
+    if (this.#served.delete(handle)) return;
+    const source = this.#sources.get(handle);
+    this.#sources.delete(handle);
+    source?.close();
+  }
+
+  #pull(client: number, handle: number): void {
+    this.#sources.get(handle)?.pull(client, handle);
   }
 
   #end(

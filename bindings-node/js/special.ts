@@ -6,6 +6,7 @@ import type { Encoder } from "./encode.js";
 import { MAX_CAUSES, thrownOf } from "./errors.js";
 import { blobMembers, membersOf, RemoteFile } from "./file.js";
 import { dtypeOf, NdArray } from "./ndarray.js";
+import { isStream } from "./sources.js";
 import { Out } from "./tape.js";
 import { Unsendable, within } from "./unsendable.js";
 
@@ -53,9 +54,9 @@ function writerOf(value: object): Write {
 
 /** An instance of a user's class: what its `toJSON` makes of it, else its own enumerable properties. */
 function writeInstance(encoder: Encoder, value: object): void {
-  const { next, then, toJSON } = value as { next?: unknown; then?: unknown; toJSON?: unknown };
+  const { then, toJSON } = value as { then?: unknown; toJSON?: unknown };
   if (typeof then === "function") throw new Unsendable("a promise cannot be sent, await it first");
-  if (typeof next === "function") throw new Unsendable("generators and iterators cannot be sent yet");
+  if (isStream(value)) return encoder.stream(value);
   if (typeof toJSON === "function") return encoder.value(Reflect.apply(toJSON, value, [""]));
   refusePlatform(value);
   encoder.object(value as Record<string, unknown>);

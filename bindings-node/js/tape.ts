@@ -13,6 +13,9 @@ export const enum Kind {
   Ready = 7,
   Disconnected = 8,
   Closed = 9,
+  Pull = 10,
+  Items = 11,
+  Taken = 12,
 }
 
 /** Steps of a tape from Rust (`src/convert/incoming.rs`). */
@@ -40,6 +43,7 @@ export const enum In {
   Method = 19,
   Extension = 20,
   Form = 21,
+  Stream = 22,
 }
 
 /** Steps of a tape to Rust (`src/convert/outgoing.rs`). */
@@ -68,4 +72,21 @@ export const enum Out {
   Function = 20,
   Stub = 21,
   Extension = 22,
+  Stream = 23,
+}
+
+/** How a stream of a peer goes on behind the items that were taken (`src/stream.rs`). */
+// biome-ignore lint/suspicious/noConstEnum: private to this package, which is compiled as a whole
+export const enum StreamState {
+  Open = 0,
+  Done = 1,
+  Failed = 2,
+}
+
+/** How a stream of ours goes on (`src/stream.rs`). */
+// biome-ignore lint/suspicious/noConstEnum: private to this package, which is compiled as a whole
+export const enum StreamEnd {
+  More = 0,
+  Done = 1,
+  Failed = 2,
 }

@@ -18,6 +18,9 @@ mod kind {
     pub(super) const READY: i32 = 7;
     pub(super) const DISCONNECTED: i32 = 8;
     pub(super) const CLOSED: i32 = 9;
+    pub(super) const PULL: i32 = 10;
+    pub(super) const ITEMS: i32 = 11;
+    pub(super) const TAKEN: i32 = 12;
     /// Beside a kind: the record has texts, the first of what lies beside it.
     pub(super) const HAS_TEXT: i32 = 1 << 8;
     /// Above that: how much lies beside the record.
@@ -26,6 +29,8 @@ mod kind {
 
 /// Where a record's length goes when it is known.
 const LENGTH: i32 = 0;
+/// Where it stands how a stream goes on.
+const STATE: usize = 2;
 const WITH_KWARGS: i32 = 1;
 const WITH_CONTEXT: i32 = 2;
 
@@ -58,6 +63,18 @@ impl Told {
         }
     }
 
+    /// What was recorded behind [`taken`].
+    pub(crate) fn finished(recorder: &mut Recorder, state: i32) -> Self {
+        let mut told = Self::default();
+        if let Some(place) = recorder.steps.get_mut(STATE) {
+            *place = state;
+        }
+        recorder.end();
+        told.add_shapes(recorder);
+        told.add_event(recorder);
+        told
+    }
+
     fn add_shapes(&mut self, recorder: &mut Recorder) {
         for (id, lengths, keys) in recorder.fresh.drain(..) {
             let head = kind::SHAPE | kind::HAS_TEXT | 1 << kind::BESIDE;
@@ -85,6 +102,11 @@ impl Told {
     }
 }
 
+/// Begins the record of items that JavaScript takes; the values follow, then [`Told::finished`].
+pub(crate) fn taken(tape: &mut Recorder) {
+    tape.steps.extend([kind::TAKEN, LENGTH, 0]);
+}
+
 /// Whether there is anything to tell.
 fn record(tape: &mut Recorder, client: u32, event: &Event, connection: Option<&Connection>) -> bool {
     match event {
@@ -108,6 +130,14 @@ fn record(tape: &mut Recorder, client: u32, event: &Event, connection: Option<&C
         Event::Released(handle) => {
             tape.steps.extend([kind::RELEASED, LENGTH]);
             tape.id(*handle);
+        }
+        Event::Pull { source, .. } => {
+            tape.steps.extend([kind::PULL, LENGTH, client as i32]);
+            tape.id(*source);
+        }
+        Event::Items { stream, .. } => {
+            tape.steps.extend([kind::ITEMS, LENGTH]);
+            tape.id(*stream);
         }
         Event::Signal { kind: name, message, .. } => {
             tape.steps.extend([kind::SIGNAL, LENGTH, client as i32]);

@@ -21,6 +21,7 @@ use crate::convert::{Extra, Player, Recorder};
 use crate::error::told;
 use crate::pump::{Inbox, Intake, Wake};
 use crate::runtime::Runtime;
+use crate::stream::Streams;
 
 /// Settings of a connection; what is absent has core's default. Times in seconds.
 #[napi(object)]
@@ -84,13 +85,14 @@ impl Shared {
 /// Events taken while something else waits for JavaScript's thread, at most.
 const TURN: usize = 256;
 /// Where `take` says how many places of the tape it filled, how many it needs, and whether more waits.
-const HEAD: usize = 3;
+pub(crate) const HEAD: usize = 3;
 
 /// The native side of one JavaScript environment.
 #[napi]
 pub struct Core {
     shared: Arc<Shared>,
     batch: RefCell<Batch>,
+    pub(crate) streams: RefCell<Streams>,
 }
 
 /// What was taken from the inbox and not told yet.
@@ -119,7 +121,8 @@ impl Core {
             clients: Mutex::default(),
         });
         env.add_env_cleanup_hook(shared.clone(), |shared| shared.end())?;
-        Ok(Self { shared, batch: RefCell::new(Batch { is_told: true, ..Batch::default() }) })
+        let batch = RefCell::new(Batch { is_told: true, ..Batch::default() });
+        Ok(Self { shared, batch, streams: RefCell::default() })
     }
 
     /// Begins to connect as `client`, a number of JavaScript's choice.
@@ -188,10 +191,23 @@ impl Core {
         let connection = self.connection(client);
         batch.told.record(&mut batch.recorder, client, &event, connection.as_ref());
         batch.is_told = false;
-        if matches!(event, Event::State(State::Closed { .. })) {
-            self.shared.clients.lock().remove(&client);
-        }
+        self.note(client, &event);
         true
+    }
+
+    /// What events change on this side.
+    fn note(&self, client: u32, event: &Event) {
+        match event {
+            Event::Items { stream, items, count, end } => {
+                self.streams.borrow_mut().add(*stream, items, *count, end.as_ref());
+            }
+            Event::Released(handle) => self.streams.borrow_mut().forget_draft(*handle),
+            Event::State(State::Closed { .. }) => {
+                self.shared.clients.lock().remove(&client);
+                self.streams.borrow_mut().forget(client);
+            }
+            _ => {}
+        }
     }
 
     fn resume(&self) {
@@ -200,11 +216,11 @@ impl Core {
         }
     }
 
-    fn connection(&self, client: u32) -> Option<Connection> {
+    pub(crate) fn connection(&self, client: u32) -> Option<Connection> {
         self.shared.clients.lock().get(&client).map(|held| held.connection.clone())
     }
 
-    fn need(&self, client: u32) -> Result<Connection> {
+    pub(crate) fn need(&self, client: u32) -> Result<Connection> {
         let closed = || Error::new(ErrorKind::PeerGone, "Connection is closed: connect again to go on");
         self.connection(client).ok_or_else(closed)
     }
@@ -337,7 +353,7 @@ impl Core {
 }
 
 /// What lies beside a tape, as JavaScript's values.
-fn given<'env>(env: &'env Env, beside: Vec<Extra>) -> napi::Result<Array<'env>> {
+pub(crate) fn given<'env>(env: &'env Env, beside: Vec<Extra>) -> napi::Result<Array<'env>> {
     let too_many = |_| napi::Error::new(Status::GenericFailure, "too many values in one batch");
     let mut array = env.create_array(u32::try_from(beside.len()).map_err(too_many)?)?;
     for (at, extra) in (0..).zip(beside) {

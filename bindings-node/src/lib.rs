@@ -8,5 +8,6 @@ mod convert;
 mod error;
 mod pump;
 mod runtime;
+mod stream;
 
 pub use client::{Core, OpenOptions};

@@ -101,6 +101,7 @@ fn weight(event: &Event) -> usize {
     match event {
         Event::Resolved { value, .. } => value.args.len(),
         Event::Invoke(invocation) => invocation.payload.args.len(),
+        Event::Items { items, .. } => items.args.len(),
         Event::Signal { message, .. } => message.len(),
         _ => 0,
     }

@@ -202,7 +202,6 @@ const REFUSED = {
     ["x", { later: Promise.resolve() }],
     /^at args\[1\]\.later: a promise cannot be sent, await it first/,
   ],
-  "a generator": [[(function* () {})()], /^at args\[0\]: generators and iterators cannot be sent yet/],
   "a RegExp": [[{ pattern: /a/ }], /^at args\[0\]\.pattern: a RegExp cannot be sent/],
   "an AbortSignal": [[AbortSignal.abort()], /^at args\[0\]: an AbortSignal cannot be sent/],
   "a Headers": [[new Headers()], /^at args\[0\]: a Headers cannot be sent/],

@@ -92,8 +92,8 @@ export async function serverForFile() {
 }
 
 /** Runs a program to its end: its code and what it printed. */
-export async function runProgram(source, args, { type = "module", limit = 30_000 } = {}) {
-  const child = spawn(process.execPath, [`--input-type=${type}`, "--eval", source, "--", ...args], {
+export async function runProgram(source, args, { type = "module", limit = 30_000, flags = [] } = {}) {
+  const child = spawn(process.execPath, [...flags, `--input-type=${type}`, "--eval", source, "--", ...args], {
     env: { ...process.env, NODE_OPTIONS: "" },
     stdio: ["ignore", "pipe", "pipe"],
   });

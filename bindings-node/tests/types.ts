@@ -10,6 +10,7 @@ import {
   NotFoundError,
   type RemoteFile,
   type RemoteFunction,
+  type RemoteStream,
   RpcError,
   type ServiceInfo,
 } from "../js/index.js";
@@ -107,4 +108,13 @@ export async function values(api: Client, file: RemoteFile): Promise<void> {
   api.register_codec({ name: "form", decoder: (form) => form });
   // @ts-expect-error: a codec has a name
   api.registerCodec({ decoder });
+}
+
+export async function streams(stream: RemoteStream<number>): Promise<void> {
+  for await (const item of stream) {
+    expectType<number>()(item);
+  }
+  expectType<ReadableStream<number>>()(stream.toReadableStream());
+  await stream.return();
+  await stream[Symbol.asyncDispose]();
 }

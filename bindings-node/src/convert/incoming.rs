@@ -34,6 +34,7 @@ mod step {
     pub(super) const METHOD: i32 = 19;
     pub(super) const EXTENSION: i32 = 20;
     pub(super) const FORM: i32 = 21;
+    pub(super) const STREAM: i32 = 22;
 }
 
 /// Texts above this length do not share a string with others: whoever keeps a short text would keep them too.
@@ -130,6 +131,19 @@ impl Recorder {
         let value = reader.build(self)?;
         self.settle(start, value.start);
         Ok(())
+    }
+
+    /// The same, for one of several: a value that cannot be read leaves nothing behind.
+    pub(crate) fn whole_value(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        let start = self.mark();
+        let read = self.value(reader);
+        if read.is_err() {
+            self.steps.truncate(start.steps);
+            self.text.truncate(start.text);
+            self.extras.truncate(start.extras);
+            self.keys.truncate(start.keys);
+        }
+        read
     }
 
     /// A text.
@@ -400,8 +414,16 @@ impl Build for Recorder {
         Ok(Span { start, end: self.mark() })
     }
 
-    fn generator(&mut self, _: StreamStub) -> Result<Span> {
-        Err(Error::invalid("generators are not supported yet"))
+    fn generator(&mut self, stub: StreamStub) -> Result<Span> {
+        Ok(self.span(|tape| {
+            for text in [&stub.target, &stub.method, &stub.close_method] {
+                tape.string(text);
+            }
+            for text in [&stub.doc, &stub.server, &stub.parent] {
+                tape.optional(text.as_deref());
+            }
+            tape.step(step::STREAM, 0);
+        }))
     }
 
     fn tagged(&mut self, value: Tagged<Span>) -> Result<Span> {

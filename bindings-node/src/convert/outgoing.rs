@@ -32,6 +32,7 @@ mod step {
     pub(super) const FUNCTION: u8 = 20;
     pub(super) const STUB: u8 = 21;
     pub(super) const EXTENSION: u8 = 22;
+    pub(super) const STREAM: u8 = 23;
 }
 
 /// In place of the number of dimensions: a typed array, which has no shape.
@@ -90,6 +91,7 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
             step::DATE => timestamp(self.number()?, out),
             step::ERROR => out.error(&self.error()?),
             step::FUNCTION => self.function(out),
+            step::STREAM => out.generator(self.number()? as u64),
             step::STUB => {
                 let stub = self.stub()?;
                 out.stub(&stub)
@@ -114,21 +116,15 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
         Ok(())
     }
 
-    /// `orderedmap`, as core writes it from pairs.
     fn pairs(&mut self, out: &mut Writer) -> Result<()> {
         let count = self.count()?;
-        out.open_map(2)?;
-        for text in ["_rtype", "orderedmap", "_rvalue"] {
-            out.text(text)?;
-        }
-        out.open_list(count as usize)?;
+        out.open_pairs(count as usize)?;
         for _ in 0..count {
             out.open_list(2)?;
             self.values(2, out)?;
             out.close();
         }
-        out.close();
-        out.close();
+        out.close_set();
         Ok(())
     }
 

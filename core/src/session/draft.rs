@@ -122,6 +122,11 @@ impl ItemsDraft {
         self.count >= self.room
     }
 
+    /// How many items more are wanted in this draft.
+    pub const fn room(&self) -> u32 {
+        self.room - self.count
+    }
+
     /// How many items were written.
     pub const fn len(&self) -> u32 {
         self.count

@@ -33,6 +33,11 @@ export interface CamelOptions {
   chunkSize?: number | null;
   /** Whether to connect again when the connection breaks. */
   reconnect?: boolean | null;
+  /**
+   * The way to the server: `websocket`, `http` (for networks that let no websocket through), or `auto`, which is the
+   * websocket, and HTTP where it cannot be had. Default: `auto`.
+   */
+  transport?: "auto" | "websocket" | "http" | null;
 }
 
 /** The same under the names of hypha-rpc. */
@@ -51,6 +56,7 @@ export interface SnakeOptions {
   token_refresh_interval?: number | null;
   long_message_chunk_size?: number | null;
   reconnect?: boolean | null;
+  transport?: "auto" | "websocket" | "http" | null;
 }
 
 /** Options of {@link connectToServer}; either way of writing names will do, mixed as well. */
@@ -71,6 +77,7 @@ const NAMES = new Set<keyof OpenOptions>([
   "tokenRefreshInterval",
   "chunkSize",
   "reconnect",
+  "transport",
 ]);
 
 /** Options as the native side takes them: what is absent has core's default. */

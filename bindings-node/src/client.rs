@@ -54,6 +54,8 @@ pub struct OpenOptions {
     pub chunk_size: Option<u32>,
     /// Whether to connect again when the connection breaks.
     pub reconnect: Option<bool>,
+    /// The way to the server: `auto`, `websocket` or `http`.
+    pub transport: Option<String>,
 }
 
 /// One connection with its way into the inbox.
@@ -392,6 +394,9 @@ fn settings(given: OpenOptions) -> Result<ClientOptions> {
         options.session.app_id = app_id;
     }
     options.reconnect = given.reconnect.unwrap_or(options.reconnect);
+    if let Some(transport) = given.transport {
+        options.transport = transport.parse()?;
+    }
     Ok(options)
 }
 

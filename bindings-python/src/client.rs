@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polyfn_core::codec::{Promise, Stub};
-use polyfn_core::net::{ClientOptions, Connection};
+use polyfn_core::net::{ClientOptions, Connection, TransportMode};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{Py, intern};
@@ -65,6 +65,7 @@ fn read_options(given: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
     set(given, "reconnection_token", |token| options.reconnection_token = Some(token))?;
     set(given, "name", |name| options.name = Some(name))?;
     set(given, "reconnect", |reconnect| options.reconnect = reconnect)?;
+    set(given, "transport", |mode: Mode| options.transport = mode.0)?;
     set(given, "app_id", |app_id| options.session.app_id = app_id)?;
     set(given, "long_message_chunk_size", |size| options.session.chunk_size = size)?;
     set(given, "send_buffer", |size| options.session.send_buffer = size)?;
@@ -74,6 +75,18 @@ fn read_options(given: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
     set(given, "ping_timeout", |time: Seconds| options.ping_timeout = time.0)?;
     set(given, "token_refresh_interval", |time: Seconds| options.token_refresh_interval = time.0)?;
     Ok(options)
+}
+
+/// A way to the server, by its name.
+struct Mode(TransportMode);
+
+impl<'py> FromPyObject<'_, 'py> for Mode {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let name: String = object.extract()?;
+        name.parse().map(Self).map_err(|error| raised(object.py(), &error))
+    }
 }
 
 /// A number of seconds that can be waited for.

@@ -73,6 +73,7 @@ function rpcService() {
 function contextService() {
   return {
     whoami: (tag, context) => ({ tag, ws: context.ws, from: context.from, user: context.user.id }),
+    came_by: (_tag, context) => context.connection_type,
   };
 }
 

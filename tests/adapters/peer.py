@@ -101,7 +101,10 @@ def context_service() -> dict:
     def whoami(tag, context=None):
         return {"tag": tag, "ws": context["ws"], "from": context["from"], "user": context["user"]["id"]}
 
-    return {"whoami": whoami}
+    def came_by(tag, context=None):
+        return context["connection_type"]
+
+    return {"whoami": whoami, "came_by": came_by}
 
 
 def http_functions(name: str):

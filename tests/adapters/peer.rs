@@ -118,6 +118,9 @@ impl Program {
         if let Some(seconds) = config["method_timeout"].as_f64() {
             options.session.method_timeout = std::time::Duration::from_secs_f64(seconds);
         }
+        if let Some(transport) = text("transport") {
+            options.transport = transport.parse()?;
+        }
         let client = Client::connect(options).await?;
         let info = client.connection().connection_info();
         self.clients.lock().await.insert(name.to_owned(), client);
@@ -227,7 +230,11 @@ fn offered(client: &Client, what: &str, id: &str, config: &Json) -> Result<Servi
         "rpc" => Ok(rpc(service, client)),
         "context" => Ok(service
             .config("require_context", true)
-            .function("whoami", |call| async move { whoami(&call) })),
+            .function("whoami", |call| async move { whoami(&call) })
+            .function("came_by", |call| async move {
+                let context = call.context.clone().unwrap_or_default();
+                Ok(context.as_map().and_then(|map| map.get("connection_type")).cloned().unwrap_or_default())
+            })),
         other => Err(Error::invalid(format!("this program has no service {other}"))),
     }
 }

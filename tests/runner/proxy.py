@@ -8,10 +8,18 @@ import threading
 from urllib.parse import urlsplit
 
 
-class Proxy:
-    """Listens on a free port and passes bytes on to `target`."""
+REFUSAL = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
-    def __init__(self, target: str):
+
+class Proxy:
+    """Listens on a free port and passes bytes on to `target`.
+
+    `upgrades` says what becomes of websockets: `pass`, `refuse` (by an answer) or `cut` (without one).
+    """
+
+    def __init__(self, target: str, upgrades: str = "pass"):
+        self.upgrades = upgrades
+        self.refused = 0
         parts = urlsplit(target)
         self.target = (parts.hostname, parts.port)
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -33,15 +41,34 @@ class Proxy:
                 near, _ = self.listener.accept()
             except OSError:
                 return
-            try:
-                far = socket.create_connection(self.target)
-            except OSError:
+            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+
+    def _serve(self, near: socket.socket) -> None:
+        try:
+            head = b"" if self.upgrades == "pass" else self._head(near)
+            if b"upgrade: websocket" in head.lower():
+                self.refused += 1
+                if self.upgrades == "refuse":
+                    near.sendall(REFUSAL)
                 near.close()
-                continue
-            with self._lock:
-                self._pairs.add((near, far))
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+                return
+            far = socket.create_connection(self.target)
+            far.sendall(head)
+        except OSError:
+            near.close()
+            return
+        with self._lock:
+            self._pairs.add((near, far))
+        for source, sink in ((near, far), (far, near)):
+            threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _head(near: socket.socket) -> bytes:
+        """The head of the first request, and what came with it."""
+        head = b""
+        while b"\r\n\r\n" not in head and (block := near.recv(1 << 16)):
+            head += block
+        return head
 
     @staticmethod
     def _copy(source: socket.socket, sink: socket.socket) -> None:

@@ -24,6 +24,7 @@ _OWN = frozenset(
         "server_url",
         "token",
         "token_refresh_interval",
+        "transport",
         "workspace",
     }
 )
@@ -35,7 +36,6 @@ _MISSING: dict[str, tuple[Any, ...]] = {
     "encryption_private_key": (None,),
     "encryption_public_key": (None,),
     "ssl": (None, True),
-    "transport": (None, "websocket"),
     "webrtc": (None, False),
     "webrtc_config": (None,),
 }

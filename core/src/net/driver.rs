@@ -30,6 +30,28 @@ pub(super) struct Driver {
     random: fastrand::Rng,
 }
 
+/// Why there is no connection.
+enum Failed {
+    /// It was opened, and nothing came of it.
+    Mute(Error),
+    /// It could not be opened, or the server said why not.
+    Said(Error),
+}
+
+impl Failed {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Mute(error) | Self::Said(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Said(error)
+    }
+}
+
 /// A seed that differs between processes and connections.
 pub(super) fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
@@ -116,26 +138,39 @@ impl Driver {
         self.options.token.is_some() && self.reconnection.take().is_some()
     }
 
-    /// Opens a transport and does the handshake.
+    /// Opens a transport and does the handshake; where there is another way, it gets half of the time.
     async fn join(&mut self) -> Result<(Transport, ConnectionInfo)> {
         let limit = self.options.connect_timeout;
+        let has_other = self.connector.has_other_way();
+        let first = if has_other { limit / 2 } else { limit };
+        match self.join_within(first).await {
+            Err(Failed::Mute(error)) if has_other => {
+                tracing::info!(%error, "nothing comes this way: trying another");
+                self.connector.take_other_way();
+                self.join_within(limit - first).await.map_err(Failed::into_error)
+            }
+            joined => joined.map_err(Failed::into_error),
+        }
+    }
+
+    async fn join_within(&mut self, limit: Duration) -> Result<(Transport, ConnectionInfo), Failed> {
         timeout(limit, self.handshake()).await.unwrap_or_else(|_| {
-            Err(Error::new(
+            Err(Failed::Mute(Error::new(
                 ErrorKind::Timeout,
                 format!(
                     "the server at {} did not answer within {} s",
                     self.options.server_url,
                     limit.as_secs_f64()
                 ),
-            ))
+            )))
         })
     }
 
-    async fn handshake(&mut self) -> Result<(Transport, ConnectionInfo)> {
+    async fn handshake(&mut self) -> Result<(Transport, ConnectionInfo), Failed> {
         let mut transport = self.connector.connect().await?;
         let hello =
             self.options.handshake(&self.client_id, self.workspace.as_deref(), self.reconnection.as_deref());
-        transport.outgoing.send(Message::Text(hello)).await?;
+        transport.outgoing.send(Message::Text(hello)).await.map_err(Failed::Mute)?;
         loop {
             match transport.incoming.next().await {
                 Some(Ok(Message::Text(text))) => {
@@ -143,6 +178,7 @@ impl Driver {
                     if info.client_id.is_empty() {
                         info.client_id.clone_from(&self.client_id);
                     }
+                    info.connection_type = transport.connection_type.to_owned();
                     self.check_workspace(&info)?;
                     self.reconnection = info.reconnection_token.clone().or(self.reconnection.take());
                     return Ok((transport, info));
@@ -150,14 +186,13 @@ impl Driver {
                 // A server may attach the route before it says so: what comes early is for the connection before.
                 Some(Ok(Message::Binary(_))) => {}
                 Some(Ok(Message::Close(reason))) => {
-                    return Err(Error::new(
-                        ErrorKind::PeerGone,
-                        format!("the server closed the connection: {reason}"),
-                    ));
+                    let text = format!("the server closed the connection: {reason}");
+                    return Err(Error::new(ErrorKind::PeerGone, text).into());
                 }
-                Some(Err(error)) => return Err(error),
+                Some(Err(error)) => return Err(Failed::Mute(error)),
                 None => {
-                    return Err(Error::new(ErrorKind::PeerGone, "the connection ended during the handshake"));
+                    let text = "the connection ended during the handshake";
+                    return Err(Failed::Mute(Error::new(ErrorKind::PeerGone, text)));
                 }
             }
         }
@@ -176,7 +211,7 @@ impl Driver {
     /// Serves an open connection; `Ok` when it was closed by us, else why it ended.
     async fn serve(&mut self, transport: Transport) -> Result<()> {
         let shared = self.shared.clone();
-        let Transport { mut incoming, mut outgoing, direct } = transport;
+        let Transport { mut incoming, mut outgoing, direct, .. } = transport;
         *shared.direct.lock() = direct;
         let heard = parking_lot::Mutex::new(Instant::now());
         let control = tokio::sync::Notify::new();

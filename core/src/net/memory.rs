@@ -27,5 +27,6 @@ fn end(sender: mpsc::Sender<Message>, receiver: mpsc::Receiver<Message>) -> Tran
         incoming: Box::pin(incoming),
         outgoing: Box::pin(outgoing.sink_map_err(|error: Error| error)),
         direct: None,
+        connection_type: "websocket",
     }
 }

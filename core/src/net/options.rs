@@ -1,10 +1,13 @@
 //! Everything a user may set when connecting, with defaults for all languages.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::fallback::Fallback;
+use super::http_stream::HttpStream;
 use super::transport::Connect;
 use super::websocket::WebSocket;
 use crate::session;
@@ -39,7 +42,9 @@ pub struct ClientOptions {
     pub backoff: Backoff,
     /// Settings of the session: timeout of calls, size of chunks, application.
     pub session: session::Options,
-    /// How to reach the server when not by websocket.
+    /// How to reach the server. Default: by websocket, and by HTTP where there is none to be had.
+    pub transport: TransportMode,
+    /// Another way to reach the server; `transport` is then not looked at.
     pub connect: Option<Arc<dyn Connect>>,
 }
 
@@ -59,6 +64,7 @@ impl Default for ClientOptions {
             reconnect: true,
             backoff: Backoff::default(),
             session: session::Options::default(),
+            transport: TransportMode::default(),
             connect: None,
         }
     }
@@ -83,10 +89,14 @@ impl ClientOptions {
     }
 
     pub(super) fn connector(&self) -> Result<Arc<dyn Connect>> {
-        match &self.connect {
-            Some(connect) => Ok(connect.clone()),
-            None => Ok(Arc::new(WebSocket::new(&self.server_url)?)),
+        if let Some(connect) = &self.connect {
+            return Ok(connect.clone());
         }
+        Ok(match self.transport {
+            TransportMode::Auto => Arc::new(Fallback::new(&self.server_url)?),
+            TransportMode::WebSocket => Arc::new(WebSocket::new(&self.server_url)?),
+            TransportMode::Http => Arc::new(HttpStream::new(&self.server_url)?),
+        })
     }
 
     /// The first message on a connection (protocol section 3.3).
@@ -104,6 +114,45 @@ impl ClientOptions {
         })
         .to_string()
     }
+}
+
+/// The ways to a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransportMode {
+    /// The websocket, and HTTP when the websocket cannot be had: a proxy refuses it or cuts it off.
+    #[default]
+    Auto,
+    /// The websocket only.
+    WebSocket,
+    /// HTTP only: one answer that does not end, and requests beside it.
+    Http,
+}
+
+impl FromStr for TransportMode {
+    type Err = Error;
+
+    /// ```
+    /// use polyfn_core::net::TransportMode;
+    /// assert_eq!("http".parse(), Ok(TransportMode::Http));
+    /// ```
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "websocket" => Ok(Self::WebSocket),
+            "http" => Ok(Self::Http),
+            other => Err(Error::invalid(format!(
+                "transport must be `auto`, `websocket` or `http`, found `{other}`"
+            ))),
+        }
+    }
+}
+
+/// The URL under which a server answers requests, without a slash at its end.
+pub(super) fn http_url(server_url: &str) -> Result<String> {
+    let websocket = websocket_url(server_url)?;
+    let rest = websocket.strip_prefix("ws").unwrap_or(&websocket);
+    let rest = rest.strip_suffix("/ws").unwrap_or(rest);
+    Ok(format!("http{}", rest.trim_end_matches('/')))
 }
 
 /// The URL of the websocket of a server (protocol section 3.1).
@@ -124,6 +173,19 @@ pub(super) fn websocket_url(server_url: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn server_urls_become_urls_for_requests() {
+        for (given, url) in [
+            ("http://localhost:9527", "http://localhost:9527"),
+            ("https://lab.example/base//", "https://lab.example/base"),
+            ("ws://localhost:9527/ws", "http://localhost:9527"),
+            ("wss://lab.example/base/ws", "https://lab.example/base"),
+        ] {
+            assert_eq!(http_url(given).as_deref(), Ok(url));
+        }
+        assert!(http_url("localhost:9527").is_err());
+    }
 
     #[test]
     fn server_urls_become_websocket_urls() {

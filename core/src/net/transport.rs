@@ -37,6 +37,8 @@ pub struct Transport {
     pub outgoing: Pin<Box<dyn Sink<Message, Error = Error> + Send>>,
     /// The way past the driver, where there is one.
     pub direct: Option<Arc<dyn Direct>>,
+    /// What functions are told of the way that their callers came: `websocket`, `http_streaming`.
+    pub connection_type: &'static str,
 }
 
 impl std::fmt::Debug for Transport {
@@ -49,4 +51,12 @@ impl std::fmt::Debug for Transport {
 pub trait Connect: Send + Sync {
     /// Opens a transport; the handshake is the driver's.
     fn connect(&self) -> Pin<Box<dyn Future<Output = Result<Transport>> + Send + '_>>;
+
+    /// Whether there is more than one way to the server.
+    fn has_other_way(&self) -> bool {
+        false
+    }
+
+    /// Takes another way from now on: the transport that was opened last stayed mute.
+    fn take_other_way(&self) {}
 }

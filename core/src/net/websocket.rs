@@ -19,7 +19,7 @@ use super::transport::{Connect, Direct, Message, Transport};
 use crate::{Error, ErrorKind, Result};
 
 /// Bytes of one frame from the server.
-const FRAME_MAX: usize = 64 << 20;
+pub(super) const FRAME_MAX: usize = 64 << 20;
 
 /// Connects by websocket; TLS by rustls for `https` and `wss`.
 pub(super) struct WebSocket {
@@ -31,7 +31,7 @@ impl WebSocket {
         Ok(Self { url: websocket_url(server_url)? })
     }
 
-    async fn open(&self) -> Result<Transport> {
+    pub(super) async fn open(&self) -> Result<Transport, Refused> {
         // The server adds who speaks to a frame that may already be as long as it takes: the default of 16 MiB
         // would let a peer break our connection with one such frame.
         let config =
@@ -43,15 +43,15 @@ impl WebSocket {
         }
     }
 
-    async fn open_secure(&self, config: WebSocketConfig) -> Result<Transport> {
+    async fn open_secure(&self, config: WebSocketConfig) -> Result<Transport, Refused> {
         install_crypto();
         let opened =
             tokio_tungstenite::connect_async_tls_with_config(&self.url, Some(config), true, None).await;
-        let (socket, _) = opened.map_err(|error| self.unreachable(&error))?;
+        let (socket, _) = opened.map_err(|error| self.refused(&error))?;
         Ok(transport(socket, None))
     }
 
-    async fn open_plain(&self, config: WebSocketConfig) -> Result<Transport> {
+    async fn open_plain(&self, config: WebSocketConfig) -> Result<Transport, Refused> {
         let request = self.url.as_str().into_client_request().map_err(|error| self.unreachable(&error))?;
         let host = request.uri().host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = request.uri().port_u16().unwrap_or(80);
@@ -60,12 +60,54 @@ impl WebSocket {
         tcp.set_nodelay(true).map_err(|error| self.unreachable(&error))?;
         let shared = SharedSocket::new(tcp);
         let opened = tokio_tungstenite::client_async_with_config(request, shared.clone(), Some(config)).await;
-        let (socket, _) = opened.map_err(|error| self.unreachable(&error))?;
+        let (socket, _) = opened.map_err(|error| self.refused(&error))?;
         Ok(transport(socket, Some(Arc::new(shared))))
     }
 
-    fn unreachable(&self, error: &dyn std::fmt::Display) -> Error {
+    fn unreachable(&self, error: &dyn std::fmt::Display) -> Refused {
+        Refused::Unreachable(self.error(error))
+    }
+
+    fn refused(&self, error: &tungstenite::Error) -> Refused {
+        if lacks_websockets(error) {
+            Refused::NoWebSocket(self.error(error))
+        } else {
+            Refused::Unreachable(self.error(error))
+        }
+    }
+
+    fn error(&self, error: &dyn std::fmt::Display) -> Error {
         Error::new(ErrorKind::PeerGone, format!("cannot connect to {}: {error}", self.url))
+    }
+}
+
+/// Why there is no websocket.
+pub(super) enum Refused {
+    /// Nobody is there, or not for us.
+    Unreachable(Error),
+    /// Somebody is there who does not let websockets through, or does not know them.
+    NoWebSocket(Error),
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unreachable(error) | Refused::NoWebSocket(error) => error,
+        }
+    }
+}
+
+/// Whether the upgrade was not understood, or was cut off. Rights are no part of it: they are asked for later, except
+/// by proxies that want a password, and those want it for everything.
+fn lacks_websockets(error: &tungstenite::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    match error {
+        tungstenite::Error::Http(answer) => !matches!(answer.status().as_u16(), 401 | 407),
+        tungstenite::Error::Io(error) => {
+            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+        }
+        tungstenite::Error::Protocol(_) => true,
+        _ => false,
     }
 }
 
@@ -76,6 +118,7 @@ where
     let (outgoing, incoming) = socket.split();
     Transport {
         direct,
+        connection_type: "websocket",
         incoming: Box::pin(incoming.filter_map(|frame| std::future::ready(received(frame)))),
         outgoing: Box::pin(outgoing.sink_map_err(|error| broken(&error)).with(|message| {
             std::future::ready(Ok::<_, Error>(match message {
@@ -91,7 +134,7 @@ where
 
 impl Connect for WebSocket {
     fn connect(&self) -> Pin<Box<dyn Future<Output = Result<Transport>> + Send + '_>> {
-        Box::pin(self.open())
+        Box::pin(async { Ok(self.open().await?) })
     }
 }
 
@@ -116,7 +159,7 @@ fn broken(error: &tungstenite::Error) -> Error {
 }
 
 /// The crypto of rustls is chosen once for the process; whoever was first keeps the choice.
-fn install_crypto() {
+pub(super) fn install_crypto() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::ring::default_provider().install_default();
     }

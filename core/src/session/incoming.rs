@@ -221,7 +221,10 @@ impl Session {
             session: header.session,
             ws: header.ws,
             user: header.user,
-            connection_type: &self.options.connection_type,
+            connection_type: match self.info.connection_type.as_str() {
+                "" => &self.options.connection_type,
+                known => known,
+            },
         };
         context.write(&mut out)?;
         Ok(Bytes::from(out.into_bytes()))

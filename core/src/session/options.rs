@@ -75,6 +75,8 @@ pub struct ConnectionInfo {
     pub reconnection_token: Option<String>,
     /// How long that token lives.
     pub token_life_time: Option<Duration>,
+    /// The way by which the server was reached; empty for what [`Options`] says.
+    pub connection_type: String,
     /// The whole message, for the user to look at.
     pub raw: Value,
 }
@@ -115,6 +117,7 @@ impl ConnectionInfo {
                 .and_then(Value::as_float)
                 .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
                 .map(Duration::from_secs_f64),
+            connection_type: String::new(),
             raw,
         })
     }

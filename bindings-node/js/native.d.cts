@@ -15,6 +15,7 @@ export interface OpenOptions {
   tokenRefreshInterval?: number;
   chunkSize?: number;
   reconnect?: boolean;
+  transport?: string;
 }
 
 /** `code` and `message` with a line break between them, where something failed. */

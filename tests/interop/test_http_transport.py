@@ -1,4 +1,4 @@
-"""Clients over plain HTTP: every kind on our server and on the reference, and what they do when websockets fail."""
+"""Clients over plain HTTP: every kind on our server and on the reference; what they do without websockets."""
 
 from __future__ import annotations
 
@@ -26,9 +26,36 @@ def eventually(attempt, limit: float = BACK_AGAIN):
 
 
 @pytest.fixture
-def peer(pool, server_kind, peer_kind):
+def program(pool):
+    """Gives the program of a kind.
+
+    That of hypha-rpc for JavaScript ends with the test: its `disconnect` over HTTP aborts a request, and the
+    error, which nobody takes, ends the process.
+    """
+    own: list[peers.Peer] = []
+
+    def give(kind: str) -> peers.Peer:
+        if kind != "hypha_rpc-node":
+            return pool.peer("any", kind)
+        own.append(peers.Peer(kind))
+        return own[-1]
+
+    yield give
+    for peer in own:
+        peer.process.kill()
+
+
+def leave(connection) -> None:
+    if connection.peer.kind == "hypha_rpc-node":
+        connection.peer.process.kill()
+    else:
+        connection.disconnect()
+
+
+@pytest.fixture
+def peer(program, peer_kind):
     """The program of this kind."""
-    return pool.peer(server_kind, peer_kind)
+    return program(peer_kind)
 
 
 @pytest.fixture
@@ -49,7 +76,7 @@ def over_http(server, peer, observer, fresh_name):
         transport="http",
     )
     yield connection
-    connection.disconnect()
+    leave(connection)
 
 
 def test_it_serves_calls(over_http, observer, fresh_name):
@@ -82,8 +109,7 @@ def test_its_functions_know_the_way(over_http, observer, fresh_name):
     assert service.call("came_by", "x") == "http_streaming"
 
 
-def test_strangers_over_http_have_a_workspace_each(polyfn_server, pool, peer_kind, fresh_name):
-    peer = pool.peer("polyfn", peer_kind)
+def test_strangers_over_http_have_a_workspace_each(polyfn_server, peer, fresh_name):
     connections = [peer.connect(fresh_name(), polyfn_server.url, transport="http") for _ in range(2)]
     try:
         assert connections[0].workspace != connections[1].workspace
@@ -91,12 +117,12 @@ def test_strangers_over_http_have_a_workspace_each(polyfn_server, pool, peer_kin
             assert connection.manager("echo", "hi") == "hi"
     finally:
         for connection in connections:
-            connection.disconnect()
+            leave(connection)
 
 
-def test_it_has_left_when_it_says_goodbye(polyfn_server, pool, peer_kind, fresh_name):
+def test_it_has_left_when_it_says_goodbye(polyfn_server, pool, peer, fresh_name):
     observer = pool.connection("polyfn", "hypha_rpc-python", "observer")
-    connection = pool.peer("polyfn", peer_kind).connect(
+    connection = peer.connect(
         fresh_name(),
         polyfn_server.url,
         workspace=observer.workspace,
@@ -105,7 +131,7 @@ def test_it_has_left_when_it_says_goodbye(polyfn_server, pool, peer_kind, fresh_
     )
     name = f"{observer.workspace}/{connection.client_id}"
     assert name in [item["id"] for item in observer.manager("list_clients")]
-    connection.disconnect()
+    leave(connection)
 
     def gone():
         assert name not in [item["id"] for item in observer.manager("list_clients")]
@@ -132,7 +158,7 @@ def test_a_cut_stream_comes_back_with_its_services(server, peer, observer, fresh
         eventually(lambda: observer.get(uri).call("add", 3, 4, limit=12) == 7 or pytest.fail("wrong sum"))
         eventually(lambda: connection.manager("echo", "back") == "back" or pytest.fail("wrong echo"))
         assert connection.get(uri).call("add", 5, 6) == 11
-        connection.disconnect()
+        leave(connection)
 
 
 @pytest.mark.timeout(150)
@@ -164,11 +190,11 @@ def test_a_restarted_server_is_found_again(server_kind, polyfn_kind, fresh_name)
 
 
 @pytest.mark.parametrize("upgrades", ["refuse", "cut"])
-def test_where_websockets_fail_our_clients_go_by_http(server, pool, server_kind, polyfn_kind, upgrades, fresh_name):
+def test_where_websockets_fail_our_clients_go_by_http(server, program, polyfn_kind, upgrades, fresh_name):
     user = fresh_name("behind")
     config = {"workspace": tokens.own_workspace(user), "token": tokens.member(user)}
     with Proxy(server.url, upgrades) as proxy:
-        connection = pool.peer(server_kind, polyfn_kind).connect(fresh_name(), proxy.url, **config)
+        connection = program(polyfn_kind).connect(fresh_name(), proxy.url, **config)
         try:
             assert proxy.refused == 1
             connection.register("context", "context")
@@ -176,34 +202,32 @@ def test_where_websockets_fail_our_clients_go_by_http(server, pool, server_kind,
         finally:
             connection.disconnect()
         with pytest.raises(PeerError) as caught:
-            pool.peer(server_kind, polyfn_kind).connect(
-                fresh_name(), proxy.url, transport="websocket", **config
-            )
+            program(polyfn_kind).connect(fresh_name(), proxy.url, transport="websocket", **config)
         assert caught.value.code == "peer_gone"
 
 
-def test_no_way_is_tried_where_nobody_listens(pool, polyfn_kind, fresh_name):
+def test_no_way_is_tried_where_nobody_listens(program, polyfn_kind, fresh_name):
     url = f"http://127.0.0.1:{servers.free_port()}"
     with pytest.raises(PeerError) as caught:
-        pool.peer("polyfn", polyfn_kind).connect(fresh_name(), url)
+        program(polyfn_kind).connect(fresh_name(), url)
     assert caught.value.code == "peer_gone"
     assert "/ws" in caught.value.message
     assert "/rpc" not in caught.value.message
 
 
 @pytest.mark.parametrize("transport", ["http", "auto"])
-def test_a_bad_token_is_refused(polyfn_server, pool, polyfn_kind, transport, fresh_name):
+def test_a_bad_token_is_refused(polyfn_server, program, polyfn_kind, transport, fresh_name):
     with pytest.raises(PeerError) as caught:
-        pool.peer("polyfn", polyfn_kind).connect(
+        program(polyfn_kind).connect(
             fresh_name(), polyfn_server.url, transport=transport, token=tokens.member("eve", lifetime=-60)
         )
     assert caught.value.code == "permission_denied"
     assert "expired" in caught.value.message
 
 
-def test_an_unknown_transport_is_an_error(polyfn_server, pool, polyfn_kind, fresh_name):
+def test_an_unknown_transport_is_an_error(polyfn_server, program, polyfn_kind, fresh_name):
     with pytest.raises(PeerError) as caught:
-        pool.peer("polyfn", polyfn_kind).connect(fresh_name(), polyfn_server.url, transport="pigeon")
+        program(polyfn_kind).connect(fresh_name(), polyfn_server.url, transport="pigeon")
     assert caught.value.code == "invalid"
     assert "pigeon" in caught.value.message
 
@@ -213,12 +237,10 @@ PING = b"\x81\xa4type\xa4ping"
 
 
 @pytest.mark.parametrize("with_token", [True, False])
-def test_nobody_speaks_for_a_client(polyfn_server, pool, peer_kind, with_token, fresh_name):
+def test_nobody_speaks_for_a_client(polyfn_server, peer, peer_kind, with_token, fresh_name):
     user = fresh_name("owner")
     config = {"token": tokens.member(user)} if with_token else {}
-    connection = pool.peer("polyfn", peer_kind).connect(
-        fresh_name(), polyfn_server.url, transport="http", **config
-    )
+    connection = peer.connect(fresh_name(), polyfn_server.url, transport="http", **config)
     try:
         query = f"client_id={connection.client_id}&workspace={connection.workspace}"
         url = f"{polyfn_server.url}/rpc?{query}"
@@ -237,17 +259,15 @@ def test_nobody_speaks_for_a_client(polyfn_server, pool, peer_kind, with_token, 
         }
         assert connection.manager("echo", "still here") == "still here"
     finally:
-        connection.disconnect()
+        leave(connection)
 
 
-def test_no_log_shows_a_token(pool, polyfn_kind, fresh_name):
+def test_no_log_shows_a_token(program, polyfn_kind, fresh_name):
     server = servers.PolyfnServer(arguments=("--access-log", "--log-level", "trace")).start()
     try:
         token = tokens.member("secretive")
         with Proxy(server.url) as proxy:
-            connection = pool.peer("polyfn", polyfn_kind).connect(
-                fresh_name(), proxy.url, transport="http", token=token
-            )
+            connection = program(polyfn_kind).connect(fresh_name(), proxy.url, transport="http", token=token)
             proxy.cut()
             eventually(lambda: connection.manager("echo", 1))
             connection.disconnect()

@@ -7,7 +7,6 @@ import struct
 import threading
 from urllib.parse import urlsplit
 
-
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 

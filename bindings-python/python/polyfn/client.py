@@ -347,7 +347,7 @@ def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any
     `connect_timeout`, `ping_interval`, `ping_timeout`, `token_refresh_interval`, `long_message_chunk_size`,
     `send_buffer`, `reconnect`, `transport` (`websocket`, `http` for networks that let no websocket through,
     or `auto`, the default: the websocket, and HTTP where it cannot be had). Called without any, it reads
-    `POLYFN_SERVER_URL`, `POLYFN_TOKEN`, `POLYFN_WORKSPACE` and `POLYFN_CLIENT_ID` (or the same with `HYPHA_`).
+    `POLYFN_SERVER_URL`, `POLYFN_TOKEN`, `POLYFN_WORKSPACE` and `POLYFN_CLIENT_ID`, or the same with `HYPHA_`.
 
     Raises `PeerGoneError` when the server cannot be reached, `PermissionDeniedError` when it refuses,
     `RpcTimeoutError` when it does not answer in time.

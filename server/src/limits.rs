@@ -97,6 +97,8 @@ limits! {
     slow_client_timeout: Seconds = Seconds::new(30),
     /// Seconds without a frame after which a websocket is closed.
     ws_idle_timeout: Seconds = Seconds::new(600),
+    /// Seconds without any sign of life, questions unanswered, after which a client is let go; 0 for never.
+    client_silence_timeout: Seconds = Seconds::new(120),
     /// Bytes of one POST to `/rpc`, which may carry several frames.
     max_post_size: usize = 32 << 20,
     /// Seconds of silence on a stream over HTTP before a sign of life is written into it.

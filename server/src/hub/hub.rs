@@ -28,7 +28,7 @@ use crate::shutdown::Signal;
 const PROOF_OF_LIFE: Duration = Duration::from_secs(5);
 /// How often is looked whether it did.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How often calls past their deadline and idle connections are looked for.
+/// How often calls past their deadline are looked for.
 const TICK: Duration = Duration::from_millis(250);
 
 /// What clients are told when the server stops.
@@ -136,8 +136,9 @@ impl Hub {
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            let idle = hub.upgrade().map_or(TICK, |hub| hub.limits.ws_idle_timeout.duration() / 8);
-            let mut next_look = Instant::now() + idle;
+            let between = hub.upgrade().map_or(TICK, |hub| hub.time_between_looks());
+            let between = between.clamp(TICK, Duration::from_secs(10));
+            let mut next_look = Instant::now() + between;
             loop {
                 ticks.tick().await;
                 let Some(hub) = hub.upgrade() else { return };
@@ -146,8 +147,8 @@ impl Hub {
                     manager.tick(&hub);
                 }
                 if Instant::now() >= next_look {
-                    next_look = Instant::now() + idle.clamp(TICK, Duration::from_secs(10));
-                    hub.close_idle();
+                    next_look = Instant::now() + between;
+                    hub.look_after_clients();
                 }
             }
         });
@@ -162,19 +163,6 @@ impl Hub {
     fn close_all(&self, end: &Ending) {
         for workspace in self.registry.workspaces() {
             workspace.clients().iter().for_each(|peer| peer.queue.close(end.clone()));
-        }
-    }
-
-    fn close_idle(&self) {
-        let limit = self.limits.ws_idle_timeout.duration();
-        let end = Ending::told(1001, format!("Idle timeout ({}s)", limit.as_secs_f64()));
-        let now = self.elapsed();
-        for workspace in self.registry.workspaces() {
-            for peer in workspace.clients() {
-                if now.saturating_sub(peer.last_active()) >= limit && !peer.is_waiting() {
-                    peer.queue.close(end.clone());
-                }
-            }
         }
     }
 

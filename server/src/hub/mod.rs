@@ -4,6 +4,7 @@
 //! the hub's word, never the client's), its target is looked up, and the same bytes go into the target's queue.
 //! Only the routing segment is ever read.
 
+mod alive;
 mod deliver;
 mod gateway;
 #[expect(clippy::module_inception, reason = "the file defines `Hub`; the folder is its layer")]

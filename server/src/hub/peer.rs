@@ -11,6 +11,7 @@ use polyfn_core::Value;
 use polyfn_core::wire::Sender;
 
 use crate::auth::{Identity, Permission, UserInfo};
+use crate::hub::alive::Silence;
 use crate::hub::queue::Queue;
 use crate::hub::wall::Acquainted;
 use crate::limits::Limits;
@@ -49,6 +50,7 @@ pub struct Peer {
     pub(super) acquainted: Acquainted,
     /// Messages received, control frames included.
     heard: AtomicU64,
+    pub(super) silence: Mutex<Silence>,
     /// When the last message with data came, in milliseconds since the hub began.
     active: AtomicU64,
     /// Its reader waits for a slow receiver, so that nothing can be heard from it.
@@ -72,6 +74,7 @@ impl Peer {
             subscriptions: Mutex::default(),
             acquainted: Acquainted::default(),
             heard: AtomicU64::new(0),
+            silence: Mutex::new(Silence::new(now)),
             active: AtomicU64::new(milliseconds(now)),
             waiting: AtomicBool::new(false),
             open_calls: AtomicU32::new(0),

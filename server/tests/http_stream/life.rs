@@ -22,6 +22,36 @@ async fn silence_is_broken_by_the_server() {
 }
 
 #[tokio::test]
+async fn who_does_not_answer_is_let_go() {
+    let limits = Limits { client_silence_timeout: Seconds::new(1), ..Limits::default() };
+    let running = start(Config { limits, ..Config::default() }).await;
+    let token = token(&running, "u", "");
+    let mut mute = Peer::join(&running, "mute", &token).await;
+    let mut polite = Peer::join(&running, "polite", &token).await;
+    let questions = tokio::spawn(async move {
+        let mut answered = 0;
+        while let Some(frame) = polite.next().await {
+            if answered < 8 {
+                polite.answer(&crate::peer::take_apart(&frame), "pong".into()).await;
+                answered += 1;
+            }
+        }
+        answered
+    });
+    assert_eq!(mute.frame().await.method, "services.built-in.ping");
+    let last = loop {
+        let message = mute.next().await.unwrap();
+        if let Some(text) = crate::peer::map(&message).text("message") {
+            break text.to_owned();
+        }
+    };
+    assert_eq!(last, "No sign of life for 1s");
+    assert_eq!(mute.next().await, None);
+    assert!(running.state().hub.registry.client("ws-user-u", "polite").is_some());
+    assert_eq!(questions.await.unwrap(), 8, "it was let go when it answered no longer");
+}
+
+#[tokio::test]
 async fn who_closes_the_stream_has_left() {
     let running = start(Config::default()).await;
     let token = token(&running, "u", "");

@@ -299,7 +299,7 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-fn take_apart(bytes: &Bytes) -> Frame {
+pub(crate) fn take_apart(bytes: &Bytes) -> Frame {
     let header = Header::parse(bytes).unwrap();
     let head = map(bytes);
     let argument = match header.kind {

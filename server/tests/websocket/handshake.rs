@@ -105,6 +105,24 @@ async fn the_idle_are_closed() {
 }
 
 #[tokio::test]
+async fn who_gives_no_sign_of_life_is_let_go_and_its_callers_are_told() {
+    let limits = Limits { client_silence_timeout: Seconds::new(1), ..Limits::default() };
+    let running = start(Config { limits, ..Config::default() }).await;
+    let token = token(&running, "ann", "ws:lab-one#a wid:lab-one");
+    // a client that is not read from does not answer pings either
+    let mute = Peer::named(&running, "mute", &token).await;
+    let mut caller = Peer::named(&running, "caller", &token).await;
+    caller.manager("subscribe", vec!["client_disconnected".into()]).await.unwrap();
+    caller.call("mute", "services.svc.run", vec![]).await;
+    let event = caller.frame().await;
+    assert_eq!(event.kind, "client_disconnected");
+    assert_eq!(event.argument.as_map().unwrap().text("id"), Some("mute"));
+    // the caller has said as little, but answered when it was asked
+    assert_eq!(caller.manager("echo", vec![1.into()]).await.unwrap(), 1.into());
+    drop(mute);
+}
+
+#[tokio::test]
 async fn a_frame_over_the_limit_is_closed_with_1009() {
     let limits = Limits { max_frame_size: 10_000, ..Limits::default() };
     let running = start(Config { limits, ..Config::default() }).await;

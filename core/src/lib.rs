@@ -10,6 +10,7 @@
 
 pub mod codec;
 mod error;
+mod extensions;
 pub mod functions;
 #[cfg(feature = "net")]
 pub mod net;

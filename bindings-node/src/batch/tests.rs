@@ -50,7 +50,14 @@ fn a_result_that_cannot_be_read_rejects_its_call() {
 #[test]
 fn arguments_that_cannot_be_read_reach_no_function() {
     let mut recorder = Recorder::default();
-    let invocation = Invocation { run: None, handler: 1, payload: payload(b"\x91\xc1"), context: None };
+    let invocation = Invocation {
+        run: None,
+        handler: 1,
+        payload: payload(b"\x91\xc1"),
+        context: None,
+        deadline: None,
+        trace: None,
+    };
     assert_eq!(told(&mut recorder, &Event::Invoke(invocation)), Told::default());
 }
 

@@ -58,10 +58,10 @@ fuzz_target!(|data: &[u8]| {
     SESSION.with_borrow_mut(|session| {
         let _ = session.receive(&frame, NOW);
         if let Ok(relayed) = relayed {
-            if let Ok(header) = Header::parse(&relayed.frame) {
+            if let Ok(header) = Header::parse(&relayed) {
                 assert_eq!((header.from, header.ws, header.user), ("w/x", "w", Some(&[0x80u8][..])));
             }
-            let _ = session.receive(&relayed.frame, NOW);
+            let _ = session.receive(&relayed, NOW);
         }
         session.tick(NOW + Duration::from_secs(3));
         while session.poll_send().is_some() {}

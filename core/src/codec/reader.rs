@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::Limits;
 use super::build::{Build, Tagged};
 use super::tag::{Promise, Stub};
+use crate::extensions::Extensions;
 use crate::{Error, ErrorKind, Result, Value};
 
 /// Where a value came from: decides what relative addresses in it mean (protocol section 2.4).
@@ -14,6 +15,8 @@ pub struct Origin {
     pub from: String,
     /// The session of the message, when it wants a reply.
     pub session: Option<String>,
+    /// What the sender can do, as far as both sides named it.
+    pub extensions: Extensions,
 }
 
 impl Origin {

@@ -7,13 +7,14 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 
 use super::connection::{Connection, Sink};
 use super::options::ClientOptions;
 use super::service::{Call, Handler, Service, handler};
 use super::stream::{Batch, Items, Producer, Source};
 use crate::codec::{Handle, Promise, Reader, StreamStub, Stub, Walk};
-use crate::session::{CallId, CallSpec, Event, Invocation, State, StreamId};
+use crate::session::{CallId, CallSpec, Event, Invocation, RunId, State, StreamId};
 use crate::{Error, ErrorKind, Function, Map, Result, Value};
 
 /// A client of a polyfn (or Hypha) server. Clones are handles of the same connection.
@@ -41,6 +42,8 @@ struct Dispatch {
     handlers: Mutex<HashMap<Handle, Handler>>,
     generators: Mutex<HashMap<Handle, Generator>>,
     streams: Mutex<HashMap<StreamId, mpsc::UnboundedSender<Batch>>>,
+    /// Tasks of functions that callers wait for.
+    running: Arc<Mutex<HashMap<RunId, AbortHandle>>>,
     last: AtomicU64,
     state: watch::Sender<Option<State>>,
 }
@@ -65,6 +68,7 @@ impl Sink for Dispatch {
                 Event::Resolved { call, value } => self.end(call, value.value()),
                 Event::Rejected { call, error } => self.end(call, Err(error)),
                 Event::Invoke(invocation) => self.invoke(invocation),
+                Event::Cancelled { run } => self.cancel(run),
                 Event::Released(handle) => self.let_go(handle),
                 Event::Pull { source, .. } => self.pull(source),
                 Event::Items { stream, items, count, end } => {
@@ -91,24 +95,28 @@ impl Dispatch {
     fn invoke(&self, invocation: Invocation) {
         let Some(connection) = self.connection.get().cloned() else { return };
         let handler = self.handlers.lock().get(&invocation.handler).cloned();
-        self.runtime.spawn(async move {
+        let Some(id) = invocation.run else {
+            self.runtime.spawn(async move { run(handler, &invocation).await });
+            return;
+        };
+        let open = Arc::clone(&self.running);
+        // held until the task is listed, so that it cannot end before
+        let mut running = self.running.lock();
+        let task = self.runtime.spawn(async move {
             let result = run(handler, &invocation).await;
-            let Some(run) = invocation.run else { return };
-            let sent = result.and_then(|value| {
-                let Some(mut draft) = connection.begin_reply(run) else { return Ok(()) };
-                match value.walk(&mut draft.writer) {
-                    Ok(()) => connection.finish_reply(draft),
-                    Err(error) => {
-                        draft.abandon();
-                        return Err(error);
-                    }
-                }
-                Ok(())
-            });
-            if let Err(error) = sent {
-                connection.reject(run, &error);
+            if open.lock().remove(&id).is_some() {
+                answer(&connection, id, result);
             }
         });
+        running.insert(id, task.abort_handle());
+    }
+
+    fn cancel(&self, run: RunId) {
+        let task = self.running.lock().remove(&run);
+        if let (Some(task), Some(connection)) = (task, self.connection.get()) {
+            task.abort();
+            connection.reject(run, &Error::new(ErrorKind::Cancelled, "the caller gave up"));
+        }
     }
 
     fn let_go(&self, handle: Handle) {
@@ -160,6 +168,23 @@ impl Dispatch {
     }
 }
 
+fn answer(connection: &Connection, run: RunId, result: Result<Value>) {
+    let sent = result.and_then(|value| {
+        let Some(mut draft) = connection.begin_reply(run) else { return Ok(()) };
+        match value.walk(&mut draft.writer) {
+            Ok(()) => connection.finish_reply(draft),
+            Err(error) => {
+                draft.abandon();
+                return Err(error);
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = sent {
+        connection.reject(run, &error);
+    }
+}
+
 async fn run(handler: Option<Handler>, invocation: &Invocation) -> Result<Value> {
     let handler = handler.ok_or_else(|| Error::new(ErrorKind::NotFound, "the function was taken back"))?;
     let (args, keywords) = invocation.payload.values()?;
@@ -183,6 +208,7 @@ impl Client {
             handlers: Mutex::default(),
             generators: Mutex::default(),
             streams: Mutex::default(),
+            running: Arc::default(),
             last: AtomicU64::new(0),
             state: watch::Sender::new(None),
         });
@@ -366,7 +392,7 @@ impl Client {
         (id, receiver)
     }
 
-    /// Waits for a call; one that nobody awaits any longer is forgotten.
+    /// Waits for a call; one that nobody awaits any longer is cancelled.
     async fn ended(&self, id: CallId, end: oneshot::Receiver<Result<Value>>) -> Result<Value> {
         let mut guard = Forget { client: self, id: Some(id) };
         let result =

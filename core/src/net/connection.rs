@@ -15,6 +15,7 @@ use crate::session::{
     CallDraft, CallId, CallSpec, ConnectionInfo, Event, ItemsDraft, ReplyDraft, RunId, ServiceDraft, Session,
     Statistics, StreamEnd, StreamId, Time,
 };
+use crate::wire::is_extension;
 use crate::{Error, Result, Value};
 
 /// Takes what happens on a connection, in order.
@@ -163,7 +164,7 @@ impl Connection {
 
     /// Gives up waiting for a call.
     pub fn forget_call(&self, id: CallId) {
-        self.shared.with(|session, _| session.forget_call(id));
+        self.shared.with(|session, now| session.forget_call(id, now));
     }
 
     /// Begins a reply; `None` when nobody waits for it any longer.
@@ -255,6 +256,11 @@ impl Connection {
         let kind = map.text("type").ok_or_else(|| Error::invalid("an event needs a `type`"))?;
         if kind == "method" {
             return Err(Error::invalid("`method` is not a type of event, call the function instead"));
+        }
+        if is_extension(kind) {
+            return Err(Error::invalid(format!(
+                "`{kind}` is not a type of event, it belongs to the protocol"
+            )));
         }
         let to = map.text("to").unwrap_or("*").to_owned();
         let mut out = Writer::new();

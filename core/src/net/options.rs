@@ -106,13 +106,16 @@ impl ClientOptions {
         workspace: Option<&str>,
         reconnection: Option<&str>,
     ) -> String {
-        serde_json::json!({
+        let mut hello = serde_json::json!({
             "client_id": client_id,
             "workspace": workspace.or(self.workspace.as_deref()),
             "token": self.token,
             "reconnection_token": reconnection,
-        })
-        .to_string()
+        });
+        if !self.session.extensions.is_empty() {
+            hello["extensions"] = self.session.extensions.names().collect();
+        }
+        hello.to_string()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::event::{CallId, Event, Payload, StreamId, Time};
 use super::join::JoinStep;
-use super::session::Session;
+use super::session::{ID_LEN, Session};
 use crate::codec::Export;
 use crate::{Error, Map, Result, Value};
 
@@ -36,14 +36,34 @@ pub(super) struct Call {
     pub(super) method: String,
     pub(super) timeout: Duration,
     pub(super) expires: Time,
+    /// Nothing makes the call last longer than this.
+    pub(super) deadline: Option<Time>,
+    /// Who calls, where a part of the server speaks for somebody.
+    pub(super) from: Option<String>,
     /// Functions and generators given along; they live as long as the call.
     pub(super) objects: Vec<(String, Export)>,
+}
+
+/// The session of a call of ours, as [`Session::new_id`] makes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct CallKey([u8; ID_LEN]);
+
+impl CallKey {
+    pub(super) fn of(session: &str) -> Option<Self> {
+        session.as_bytes().try_into().ok().map(Self)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        // made from a text, so it is one
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// All calls under way, by session id.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    by_session: HashMap<String, Call>,
+    by_session: HashMap<CallKey, Call>,
+    by_owner: HashMap<CallId, CallKey>,
     next_check: Option<Time>,
     /// Whether a workspace was joined at some time.
     pub(super) joined_before: bool,
@@ -58,6 +78,8 @@ impl Call {
             method: String::new(),
             timeout: Duration::ZERO,
             expires: Time::ZERO,
+            deadline: None,
+            from: None,
             objects: Vec::new(),
         }
     }
@@ -68,39 +90,41 @@ impl Calls {
         self.by_session.len()
     }
 
-    pub(super) fn insert(&mut self, session: String, call: Call) {
+    pub(super) fn insert(&mut self, session: &str, call: Call) {
+        let Some(key) = CallKey::of(session) else { return };
         // One moment to look again serves all calls: most end long before it, and cost nothing then.
         self.next_check = Some(self.next_check.map_or(call.expires, |at| at.min(call.expires)));
-        self.by_session.insert(session, call);
+        if let Owner::Language(id) = call.owner {
+            self.by_owner.insert(id, key);
+        }
+        self.by_session.insert(key, call);
     }
 
     /// A function or a generator that was given along with a call is not to be had any longer.
     pub(super) fn remove_object(&mut self, session: &str, object: &str) {
-        if let Some(call) = self.by_session.get_mut(session) {
+        if let Some(call) = CallKey::of(session).and_then(|key| self.by_session.get_mut(&key)) {
             call.objects.retain(|(id, _)| id != object);
         }
     }
 
     pub(super) fn get(&self, session: &str) -> Option<&Call> {
-        self.by_session.get(session)
+        self.by_session.get(&CallKey::of(session)?)
     }
 
     pub(super) fn take(&mut self, session: &str) -> Option<Call> {
-        self.by_session.remove(session)
+        let call = self.by_session.remove(&CallKey::of(session)?);
+        call.inspect(|call| forget_owner(&mut self.by_owner, call))
     }
 
-    pub(super) fn take_by_owner(&mut self, id: CallId) -> Option<Call> {
-        let session = self.by_session.iter().find_map(|(session, call)| match call.owner {
-            Owner::Language(owner) if owner == id => Some(session.clone()),
-            _ => None,
-        })?;
-        self.by_session.remove(&session)
+    pub(super) fn take_by_owner(&mut self, id: CallId) -> Option<(CallKey, Call)> {
+        let key = self.by_owner.remove(&id)?;
+        self.by_session.remove(&key).map(|call| (key, call))
     }
 
     /// A sign of life: the call's time begins anew.
     pub(super) fn touch(&mut self, session: &str, now: Time) {
-        if let Some(call) = self.by_session.get_mut(session) {
-            call.expires = now + call.timeout;
+        if let Some(call) = CallKey::of(session).and_then(|key| self.by_session.get_mut(&key)) {
+            call.expires = limited(now + call.timeout, call.deadline);
         }
     }
 
@@ -108,11 +132,11 @@ impl Calls {
         self.next_check
     }
 
-    pub(super) fn take_expired(&mut self, now: Time) -> Vec<Call> {
+    pub(super) fn take_expired(&mut self, now: Time) -> Vec<(CallKey, Call)> {
         if self.next_check.is_none_or(|at| at > now) {
             return Vec::new();
         }
-        let expired = self.take_where(|call| call.expires <= now);
+        let expired = self.take_with_keys(|call| call.expires <= now);
         self.next_check = self.by_session.values().map(|call| call.expires).min();
         expired
     }
@@ -131,8 +155,25 @@ impl Calls {
     }
 
     fn take_where(&mut self, wanted: impl Fn(&Call) -> bool) -> Vec<Call> {
-        self.by_session.extract_if(|_, call| wanted(call)).map(|(_, call)| call).collect()
+        self.take_with_keys(wanted).into_iter().map(|(_, call)| call).collect()
     }
+
+    fn take_with_keys(&mut self, wanted: impl Fn(&Call) -> bool) -> Vec<(CallKey, Call)> {
+        let taken: Vec<_> = self.by_session.extract_if(|_, call| wanted(call)).collect();
+        taken.iter().for_each(|(_, call)| forget_owner(&mut self.by_owner, call));
+        taken
+    }
+}
+
+fn forget_owner(by_owner: &mut HashMap<CallId, CallKey>, call: &Call) {
+    if let Owner::Language(id) = call.owner {
+        by_owner.remove(&id);
+    }
+}
+
+/// When to give up, with a deadline that nothing moves.
+pub(super) fn limited(expires: Time, deadline: Option<Time>) -> Time {
+    deadline.map_or(expires, |deadline| deadline.min(expires))
 }
 
 impl Session {
@@ -175,7 +216,8 @@ impl Session {
     /// A peer has gone: what was asked of it fails now, what it asked for is not needed any longer.
     pub(super) fn peer_gone(&mut self, peer: &str, now: Time) {
         let error = Error::new(crate::ErrorKind::PeerGone, format!("Client disconnected: {peer}"));
-        self.runs.forget(peer);
+        let cancelled = self.runs.forget(peer);
+        cancelled.into_iter().for_each(|run| self.emit(Event::Cancelled { run }));
         for call in self.calls.take_for(peer) {
             self.end_call(call, Err(error.clone()), now);
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Extensions;
+use super::event::Time;
 use crate::codec::{Export, Handle, Promise, Stub, Writer};
 use crate::{Error, ErrorKind, Result};
 
@@ -20,10 +22,27 @@ pub struct CallSpec<'a> {
     pub args: usize,
     /// Whether the last value is a map of keywords.
     pub with_kwargs: bool,
-    /// Overrides the session's timeout.
+    /// How long to wait without a sign of life, where that differs from the session's timeout.
     pub timeout: Option<Duration>,
-    /// For parts of the server, which speak for others: the address, workspace and encoded user to speak as.
-    pub speak_as: Option<(&'a str, &'a str, &'a [u8])>,
+    /// How long to wait in all; signs of life do not make it longer. The owner is told, where it knows deadlines.
+    pub deadline: Option<Duration>,
+    /// The trace that the call belongs to, a W3C `traceparent`; the owner is told, where it knows traces.
+    pub trace: Option<&'a str>,
+    /// For parts of the server, which speak for others.
+    pub speak_as: Option<SpeakAs<'a>>,
+}
+
+/// Whom a part of the server speaks for.
+#[derive(Clone, Copy, Debug)]
+pub struct SpeakAs<'a> {
+    /// The address to speak from.
+    pub from: &'a str,
+    /// The workspace to speak from.
+    pub workspace: &'a str,
+    /// The user, encoded.
+    pub user: &'a [u8],
+    /// What the receiver can do.
+    pub receiver: Extensions,
 }
 
 impl<'a> CallSpec<'a> {
@@ -52,6 +71,8 @@ pub struct CallDraft {
     pub(crate) promise: Promise,
     pub(crate) with_kwargs: bool,
     pub(crate) timeout: Duration,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) trace: Option<String>,
     pub(crate) speaker: Option<Speaker>,
 }
 
@@ -59,8 +80,34 @@ pub struct CallDraft {
 #[derive(Clone, Debug)]
 pub(crate) struct Speaker {
     pub(crate) from: String,
-    pub(crate) ws: String,
+    pub(crate) workspace: String,
     pub(crate) user: Vec<u8>,
+    pub(crate) receiver: Extensions,
+}
+
+impl From<SpeakAs<'_>> for Speaker {
+    fn from(speaker: SpeakAs<'_>) -> Self {
+        Self {
+            from: speaker.from.to_owned(),
+            workspace: speaker.workspace.to_owned(),
+            user: speaker.user.to_owned(),
+            receiver: speaker.receiver,
+        }
+    }
+}
+
+impl Speaker {
+    pub(crate) fn borrowed(&self) -> SpeakAs<'_> {
+        SpeakAs { from: &self.from, workspace: &self.workspace, user: &self.user, receiver: self.receiver }
+    }
+}
+
+/// What is said beside a message: with each of its parts when it travels in parts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beside {
+    pub(crate) speaker: Option<Speaker>,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) trace: Option<String>,
 }
 
 impl CallDraft {

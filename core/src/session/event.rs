@@ -99,6 +99,10 @@ pub struct Invocation {
     pub payload: Payload,
     /// The context as an encoded map, where the service asked for it.
     pub context: Option<Bytes>,
+    /// Until when the caller waits, if it said so. The run is ended then.
+    pub deadline: Option<Time>,
+    /// The trace that the call belongs to, a W3C `traceparent`.
+    pub trace: Option<String>,
 }
 
 /// How the connection stands.
@@ -144,6 +148,12 @@ pub enum Event {
     },
     /// A function is to be run.
     Invoke(Invocation),
+    /// Nobody waits for a run any longer: it is to be broken off. It still has to be ended, by a reply or an error,
+    /// which is not sent.
+    Cancelled {
+        /// The run.
+        run: RunId,
+    },
     /// A function or a generator is not needed any longer: the language lets go of it, and closes the generator at
     /// once. Told once for each handle that was written into a message which was sent, also after a generator has
     /// ended.

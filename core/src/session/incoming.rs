@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Extensions;
 use super::builtin::workspace_of;
 use super::event::{Event, Invocation, Payload, Time};
 use super::objects::Found;
@@ -15,7 +16,7 @@ use super::session::Session;
 use crate::codec::{Handle, Origin, Reader, Writer};
 use crate::functions::Context;
 use crate::schema::Arguments;
-use crate::wire::{Body, Header, is_client_event, is_server_event};
+use crate::wire::{Body, CANCEL, Header, is_client_event, is_server_event};
 use crate::{Error, ErrorKind, Result, Value};
 
 impl Session {
@@ -35,8 +36,8 @@ impl Session {
         if inner.kind == "method" && is_cache_method(inner.method) {
             return Err(Error::invalid("a message in parts may not carry another one"));
         }
-        let header =
-            Header { from: carrier.from, to: carrier.to, ws: carrier.ws, user: carrier.user, ..inner };
+        let Header { from, to, ws, user, extras, .. } = *carrier;
+        let header = Header { from, to, ws, user, extras, ..inner };
         self.dispatch(frame, &header, now)
     }
 
@@ -44,6 +45,10 @@ impl Session {
         match header.kind {
             "method" => self.receive_call(frame, header, now),
             "" => Err(Error::invalid("a frame needs a `type`")),
+            CANCEL if self.extensions.has(Extensions::CANCEL) => {
+                self.receive_cancel(header);
+                Ok(())
+            }
             _ => self.receive_signal(frame, header, now),
         }
     }
@@ -84,7 +89,7 @@ impl Session {
             self.calls.touch(session, now);
             return Ok(());
         }
-        let outcome = Body::parse(frame, header.end).map(|body| payload(header, body));
+        let outcome = Body::parse(frame, header.end).map(|body| self.payload(header, body));
         let Some(call) = self.calls.take(session) else { return Ok(()) };
         let outcome = match outcome {
             Ok(value) if end == "resolve" => Ok(value),
@@ -111,8 +116,8 @@ impl Session {
             }
             Ok(Target::BuiltIn(number)) => {
                 let body = Body::parse(frame, header.end)?;
-                let run = Run::of(header, &body, now);
-                let payload = payload(header, body);
+                let run = Run::of(header, &body, self.extensions, now);
+                let payload = self.payload(header, body);
                 self.run_built_in(number, header, &payload, run.as_ref(), frame.len(), now);
                 Ok(())
             }
@@ -177,34 +182,41 @@ impl Session {
         let body = match Body::parse(frame, header.end) {
             Ok(body) => body,
             Err(error) => {
-                let run =
-                    Run::of(header, &Body { reply: crate::wire::Reply::Session, ..Body::default() }, now);
+                let body = Body { reply: crate::wire::Reply::Session, ..Body::default() };
+                let run = Run::of(header, &body, self.extensions, now);
                 run.into_iter().for_each(|run| self.send_reject(&run, &error, now));
                 return Err(error);
             }
         };
-        let run = Run::of(header, &body, now);
-        let payload = payload(header, body);
+        let run = Run::of(header, &body, self.extensions, now);
+        let payload = self.payload(header, body);
         if let Err(error) = handler.check(&payload) {
             run.iter().for_each(|run| self.send_reject(run, &error, now));
             return Ok(());
         }
         let context = if handler.wants_context { Some(self.context(header)?) } else { None };
-        let run = match run.map(|run| (run.clone(), self.start_run(run))) {
+        let run = match run.map(|run| self.start_run(run)) {
             None => None,
-            Some((_, Ok(id))) => Some(id),
-            Some((run, Err(error))) => {
+            Some(Ok(id)) => Some(id),
+            Some(Err((run, error))) => {
                 self.send_reject(&run, &error, now);
                 return Ok(());
             }
         };
-        self.emit(Event::Invoke(Invocation { run, handler: handler.handle, payload, context }));
+        self.emit(Event::Invoke(Invocation {
+            run,
+            handler: handler.handle,
+            payload,
+            context,
+            deadline: header.deadline(self.extensions).map(|left| now + left),
+            trace: header.trace(self.extensions).map(str::to_owned),
+        }));
         Ok(())
     }
 
     fn refuse(&mut self, frame: &Bytes, header: &Header<'_>, error: &Error, now: Time) -> Result<()> {
         let body = Body::parse(frame, header.end)?;
-        if let Some(run) = Run::of(header, &body, now) {
+        if let Some(run) = Run::of(header, &body, self.extensions, now) {
             self.send_reject(&run, error, now);
         }
         Ok(())
@@ -235,6 +247,15 @@ impl Session {
         if self.info.workspace == "*" { workspace_of(header.to) } else { &self.info.workspace }
     }
 
+    fn payload(&self, header: &Header<'_>, body: Body) -> Payload {
+        let origin = Origin {
+            from: header.from.to_owned(),
+            session: header.session.map(str::to_owned),
+            extensions: header.extensions() & self.extensions,
+        };
+        Payload { args: body.args, with_kwargs: body.with_kwargs, origin }
+    }
+
     fn receive_signal(&mut self, frame: &Bytes, header: &Header<'_>, now: Time) -> Result<()> {
         // The server's own events carry no sender; nobody else can send one without.
         let is_from_server = header.from.is_empty() || header.from == self.manager;
@@ -253,7 +274,7 @@ impl Session {
                 self.peer_gone(&peer, now);
             }
         }
-        let origin = Origin { from: header.from.to_owned(), session: None };
+        let origin = Origin { from: header.from.to_owned(), ..Origin::default() };
         self.emit(Event::Signal { kind: header.kind.to_owned(), message, origin });
         Ok(())
     }
@@ -280,11 +301,6 @@ impl Handler {
 
 fn is_cache_method(method: &str) -> bool {
     method.starts_with("services.built-in.message_cache.")
-}
-
-fn payload(header: &Header<'_>, body: Body) -> Payload {
-    let origin = Origin { from: header.from.to_owned(), session: header.session.map(str::to_owned) };
-    Payload { args: body.args, with_kwargs: body.with_kwargs, origin }
 }
 
 /// The error in a reject. Old JavaScript peers may reject with any value.

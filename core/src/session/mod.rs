@@ -8,6 +8,7 @@
 
 mod builtin;
 mod calls;
+mod cancel;
 mod draft;
 mod event;
 mod incoming;
@@ -23,7 +24,8 @@ mod streams;
 mod subscriptions;
 mod transfer;
 
-pub use draft::{CallDraft, CallSpec, ItemsDraft, ReplyDraft, ServiceDraft};
+pub use crate::extensions::Extensions;
+pub use draft::{CallDraft, CallSpec, ItemsDraft, ReplyDraft, ServiceDraft, SpeakAs};
 pub use event::{CallId, Event, Invocation, Payload, RunId, State, StreamEnd, StreamId, Time};
 pub use options::{ConnectionInfo, Options};
 pub use services::Visibility;

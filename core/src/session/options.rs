@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Extensions;
 use crate::schema::SchemaLimits;
 use crate::wire::ChunkLimits;
 use crate::{Error, Result, Value};
@@ -37,6 +38,8 @@ pub struct Options {
     pub seed: u64,
     /// Named in the context of calls. Default `websocket`.
     pub connection_type: String,
+    /// Extensions of the protocol to offer; those that the server does not know are not used. Default: all.
+    pub extensions: Extensions,
 }
 
 impl Default for Options {
@@ -56,6 +59,7 @@ impl Default for Options {
             app_id: "*".to_owned(),
             seed: 0,
             connection_type: "websocket".to_owned(),
+            extensions: Extensions::ALL,
         }
     }
 }
@@ -77,6 +81,8 @@ pub struct ConnectionInfo {
     pub token_life_time: Option<Duration>,
     /// The way by which the server was reached; empty for what [`Options`] says.
     pub connection_type: String,
+    /// Extensions of the protocol that the server knows as well.
+    pub extensions: Extensions,
     /// The whole message, for the user to look at.
     pub raw: Value,
 }
@@ -118,6 +124,9 @@ impl ConnectionInfo {
                 .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
                 .map(Duration::from_secs_f64),
             connection_type: String::new(),
+            extensions: map.get("extensions").and_then(Value::as_list).map_or(Extensions::NONE, |names| {
+                Extensions::from_names(names.iter().filter_map(Value::as_text))
+            }),
             raw,
         })
     }

@@ -1,16 +1,18 @@
 //! Functions that run on behalf of peers: where the reply goes, and when to say that the work goes on.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::draft::ReplyDraft;
+use super::Extensions;
+use super::draft::{Beside, ReplyDraft};
 use super::event::{RunId, Time};
 use super::session::Session;
 use super::transfer::Waiter;
 use crate::codec::{Promise, Stub, Writer};
-use crate::wire::{Body, Header, Reply, Route, absolute, begin_body, end_body};
+use crate::wire::{Body, Extras, Header, Reply, Route, absolute, begin_body, end_body};
 use crate::{Error, ErrorKind, Result};
 
 /// One end of a reply: a method at a peer.
@@ -32,14 +34,32 @@ pub(super) struct Run {
     heartbeat: Option<ReplyTo>,
     interval: Duration,
     next_beat: Time,
+    /// What the caller can do, as far as both sides named it.
+    pub(super) extensions: Extensions,
+    /// Until when the caller waits.
+    pub(super) deadline: Option<Time>,
+    /// Nobody waits for it any longer.
+    is_cancelled: bool,
 }
 
 /// All functions that run.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     by_id: HashMap<RunId, Run>,
+    /// Runs that their caller may cancel, by a hash of the caller and its session.
+    by_call: HashMap<u64, RunId>,
+    hasher: RandomState,
     last: RunId,
     next_check: Option<Time>,
+}
+
+/// Runs for which something is due.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    /// Their callers want to hear that they go on.
+    pub(super) beats: Vec<Run>,
+    /// Their callers do not wait any longer.
+    pub(super) expired: Vec<RunId>,
 }
 
 impl Runs {
@@ -49,33 +69,41 @@ impl Runs {
 
     pub(super) fn clear(&mut self) {
         self.by_id.clear();
+        self.by_call.clear();
     }
 
     pub(super) const fn next_check(&self) -> Option<Time> {
         self.next_check
     }
 
-    /// Runs whose caller wants to hear that they go on.
-    pub(super) fn due_heartbeats(&mut self, now: Time) -> Vec<Run> {
+    pub(super) fn due(&mut self, now: Time) -> Due {
+        let mut due = Due::default();
         if self.next_check.is_none_or(|at| at > now) {
-            return Vec::new();
+            return due;
         }
-        let mut due = Vec::new();
-        for run in self.by_id.values_mut().filter(|run| run.next_beat <= now) {
-            due.push(run.clone());
-            run.next_beat = now + run.interval;
+        for (id, run) in self.by_id.iter_mut().filter(|(_, run)| !run.is_cancelled) {
+            if run.deadline.is_some_and(|at| at <= now) {
+                due.expired.push(*id);
+            } else if run.take_beat(now) {
+                due.beats.push(run.clone());
+            }
         }
-        self.next_check = self.by_id.values().map(|run| run.next_beat).min();
+        let open = self.by_id.values().filter(|run| run.deadline.is_none_or(|at| at > now));
+        self.next_check = open.filter_map(Run::next_check).min();
         due
     }
 
-    /// Nobody waits for these any longer.
-    pub(super) fn forget(&mut self, caller: &str) {
-        self.by_id.retain(|_, run| run.caller != caller);
-    }
-
-    pub(super) fn take(&mut self, id: RunId) -> Option<Run> {
-        self.by_id.remove(&id)
+    /// Nobody waits for these any longer. Those whose callers know cancelling are to be broken off; the others go on,
+    /// as the callers of old expect.
+    pub(super) fn forget(&mut self, caller: &str) -> Vec<RunId> {
+        let (mut cancelled, mut dropped) = (Vec::new(), Vec::new());
+        for (id, run) in self.by_id.iter().filter(|(_, run)| run.caller == caller && !run.is_cancelled) {
+            let list = if run.extensions.has(Extensions::CANCEL) { &mut cancelled } else { &mut dropped };
+            list.push(*id);
+        }
+        dropped.into_iter().for_each(|id| drop(self.take(id)));
+        cancelled.retain(|id| self.cancel(*id).is_some());
+        cancelled
     }
 
     pub(super) fn contains(&self, id: RunId) -> bool {
@@ -84,11 +112,51 @@ impl Runs {
 
     fn add(&mut self, run: Run) -> RunId {
         self.last += 1;
-        if run.heartbeat.is_some() {
-            self.next_check = Some(self.next_check.map_or(run.next_beat, |at| at.min(run.next_beat)));
+        if let Some(next) = run.next_check() {
+            self.next_check = Some(self.next_check.map_or(next, |at| at.min(next)));
+        }
+        if run.extensions.has(Extensions::CANCEL) {
+            self.by_call.insert(self.hash(&run.caller, &run.session), self.last);
         }
         self.by_id.insert(self.last, run);
         self.last
+    }
+
+    /// The run that `caller` asked for in its `session`.
+    pub(super) fn find(&self, caller: &str, session: &str) -> Option<RunId> {
+        let id = *self.by_call.get(&self.hash(caller, session))?;
+        // a hash of strangers may be the same
+        self.by_id.get(&id).filter(|run| run.caller == caller && run.session == session).map(|_| id)
+    }
+
+    /// Marks a run as one that nobody waits for; gives it unless it is marked already. It counts until the language
+    /// has ended it.
+    pub(super) fn cancel(&mut self, id: RunId) -> Option<Run> {
+        let run = self.by_id.get_mut(&id).filter(|run| !run.is_cancelled)?;
+        run.is_cancelled = true;
+        let run = run.clone();
+        self.unlist(id, &run);
+        Some(run)
+    }
+
+    /// A run that has ended: gives it when somebody waits for its end.
+    pub(super) fn take(&mut self, id: RunId) -> Option<Run> {
+        let run = self.by_id.remove(&id).filter(|run| !run.is_cancelled)?;
+        self.unlist(id, &run);
+        Some(run)
+    }
+
+    fn unlist(&mut self, id: RunId, run: &Run) {
+        if run.extensions.has(Extensions::CANCEL) {
+            let hash = self.hash(&run.caller, &run.session);
+            if self.by_call.get(&hash) == Some(&id) {
+                self.by_call.remove(&hash);
+            }
+        }
+    }
+
+    fn hash(&self, caller: &str, session: &str) -> u64 {
+        self.hasher.hash_one((caller, session))
     }
 }
 
@@ -96,9 +164,23 @@ impl Runs {
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
 
 impl Run {
+    /// The same for the session itself to answer: nobody else could break it off.
+    pub(super) fn unbreakable(mut self) -> Self {
+        self.extensions = self.extensions.without(Extensions::CANCEL);
+        self.deadline = None;
+        self
+    }
+
+    /// When something is due next.
+    fn next_check(&self) -> Option<Time> {
+        let beat = (self.heartbeat.is_some() && !self.is_cancelled).then_some(self.next_beat);
+        let deadline = self.deadline.filter(|_| !self.is_cancelled);
+        beat.into_iter().chain(deadline).min()
+    }
+
     /// Whether its caller is due a sign of life; the next one is due an interval later.
     pub(super) fn take_beat(&mut self, now: Time) -> bool {
-        let is_due = self.next_beat <= now;
+        let is_due = self.heartbeat.is_some() && self.next_beat <= now;
         if is_due {
             self.next_beat = now + self.interval;
         }
@@ -106,7 +188,7 @@ impl Run {
     }
 
     /// Reads from a message where its reply is to go; `None` when no reply is wanted.
-    pub(super) fn of(header: &Header<'_>, body: &Body, now: Time) -> Option<Self> {
+    pub(super) fn of(header: &Header<'_>, body: &Body, known: Extensions, now: Time) -> Option<Self> {
         let session = header.session?;
         let from = header.from;
         let derived = |end: &str| ReplyTo { to: from.to_owned(), method: format!("{session}.{end}") };
@@ -128,7 +210,19 @@ impl Run {
         let interval =
             seconds.map_or(DEFAULT_INTERVAL, |seconds| Duration::from_secs_f64(seconds.clamp(0.05, 3600.0)));
         let (me, caller, session) = (header.to.to_owned(), from.to_owned(), session.to_owned());
-        Some(Self { me, caller, session, resolve, reject, heartbeat, interval, next_beat: now + interval })
+        Some(Self {
+            me,
+            caller,
+            session,
+            resolve,
+            reject,
+            heartbeat,
+            interval,
+            next_beat: now + interval,
+            extensions: header.extensions() & known,
+            deadline: header.deadline(known).map(|left| now + left),
+            is_cancelled: false,
+        })
     }
 }
 
@@ -137,12 +231,10 @@ impl Session {
     ///
     /// # Errors
     /// `overloaded` with too many running.
-    pub(super) fn start_run(&mut self, run: Run) -> Result<RunId> {
+    pub(super) fn start_run(&mut self, run: Run) -> Result<RunId, (Box<Run>, Error)> {
         if self.runs.len() >= self.options.max_runs {
-            return Err(Error::new(
-                ErrorKind::Overloaded,
-                format!("{} functions are running already, try again later", self.options.max_runs),
-            ));
+            let text = format!("{} functions are running already, try again later", self.options.max_runs);
+            return Err((Box::new(run), Error::new(ErrorKind::Overloaded, text)));
         }
         Ok(self.runs.add(run))
     }
@@ -150,9 +242,13 @@ impl Session {
     /// Begins the reply to a run; one value is then written into the draft, without holding the session.
     /// `None` when nobody waits for it any longer.
     pub fn begin_reply(&mut self, id: RunId) -> Option<ReplyDraft> {
+        if self.runs.by_id.get(&id)?.is_cancelled {
+            self.runs.by_id.remove(&id);
+            return None;
+        }
         let session = self.new_id();
         let run = self.runs.by_id.get(&id)?;
-        let mut writer = reply_writer(run, &run.resolve).ok()?;
+        let mut writer = reply_writer(run, &run.resolve, self.extensions).ok()?;
         writer.export_to(self.exports(run.me.clone(), session.clone()));
         Some(ReplyDraft { writer, run: id, session, to: run.resolve.to.clone() })
     }
@@ -165,7 +261,7 @@ impl Session {
             self.release(objects);
             return self.reject(draft.run, &error, now);
         }
-        let Some(run) = self.runs.by_id.remove(&draft.run) else {
+        let Some(run) = self.runs.take(draft.run) else {
             return self.release(objects);
         };
         let caller = run.caller.clone();
@@ -173,38 +269,38 @@ impl Session {
             self.release(objects);
         }
         let frame = Bytes::from(draft.writer.into_bytes());
-        self.send_long(&draft.to, frame, Waiter::Caller(Box::new(run)), None, now);
+        self.send_long(&draft.to, frame, Waiter::Caller(Box::new(run)), Beside::default(), now);
     }
 
     /// Ends a run with an error.
     pub fn reject(&mut self, id: RunId, error: &Error, now: Time) {
-        if let Some(run) = self.runs.by_id.remove(&id) {
+        if let Some(run) = self.runs.take(id) {
             self.send_reject(&run, error, now);
         }
     }
 
     pub(super) fn send_reject(&mut self, run: &Run, error: &Error, now: Time) {
-        if let Ok(frame) = reject_frame(run, error) {
-            self.send_long(&run.reject.to.clone(), frame, Waiter::Nobody, None, now);
+        if let Ok(frame) = reject_frame(run, error, self.extensions) {
+            self.send_long(&run.reject.to, frame, Waiter::Nobody, Beside::default(), now);
         }
     }
 
     /// Sends an error of our own, which is short.
     pub(super) fn send_refusal(&mut self, run: &Run, error: &Error) {
-        if let Ok(frame) = reject_frame(run, error) {
-            self.send(&run.reject.to.clone(), frame);
+        if let Ok(frame) = reject_frame(run, error, self.extensions) {
+            self.send(&run.reject.to, frame);
         }
     }
 
     /// Answers a run of the session's own with one encoded value.
     pub(super) fn send_resolve(&mut self, run: &Run, value: &[u8], now: Time) {
-        let written = reply_writer(run, &run.resolve).and_then(|mut writer| {
+        let written = reply_writer(run, &run.resolve, self.extensions).and_then(|mut writer| {
             writer.raw(value)?;
             end_body(&mut writer, false, Promise::Never, 0.0)?;
             Ok(writer.into_bytes())
         });
         if let Ok(frame) = written {
-            self.send_long(&run.resolve.to.clone(), Bytes::from(frame), Waiter::Nobody, None, now);
+            self.send_long(&run.resolve.to, Bytes::from(frame), Waiter::Nobody, Beside::default(), now);
         }
     }
 
@@ -212,13 +308,13 @@ impl Session {
         let Some(heartbeat) = &run.heartbeat else { return };
         let mut writer = Writer::new();
         if route(run, heartbeat).write(&mut writer).is_ok() {
-            self.send(&heartbeat.to.clone(), Bytes::from(writer.into_bytes()));
+            self.send(&heartbeat.to, Bytes::from(writer.into_bytes()));
         }
     }
 }
 
-fn reject_frame(run: &Run, error: &Error) -> Result<Bytes> {
-    let mut writer = reply_writer(run, &run.reject)?;
+fn reject_frame(run: &Run, error: &Error, ours: Extensions) -> Result<Bytes> {
+    let mut writer = reply_writer(run, &run.reject, ours)?;
     writer.error(error)?;
     end_body(&mut writer, false, Promise::Never, 0.0)?;
     Ok(Bytes::from(writer.into_bytes()))
@@ -234,9 +330,11 @@ fn route<'a>(run: &'a Run, reply: &'a ReplyTo) -> Route<'a> {
     }
 }
 
-fn reply_writer(run: &Run, reply: &ReplyTo) -> Result<Writer> {
+/// Who wrote what `ours` are to a call is told them in the reply as well; nobody else is.
+fn reply_writer(run: &Run, reply: &ReplyTo, ours: Extensions) -> Result<Writer> {
     let mut writer = Writer::new();
-    route(run, reply).write(&mut writer)?;
+    let extras = (!run.extensions.is_empty()).then_some(Extras { extensions: ours, ..Extras::default() });
+    Route { extras, ..route(run, reply) }.write(&mut writer)?;
     begin_body(&mut writer, 1, false, Promise::Never)?;
     Ok(writer)
 }

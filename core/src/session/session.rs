@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::calls::{Call, Calls, Owner};
-use super::draft::{CallDraft, CallSpec, Speaker};
+use super::Extensions;
+use super::calls::{Call, Calls, Owner, limited};
+use super::draft::{Beside, CallDraft, CallSpec};
 use super::event::{CallId, Event, State, Time};
 use super::join::Phase;
 use super::objects::Objects;
@@ -17,8 +18,11 @@ use super::streams::Streams;
 use super::subscriptions::Subscriptions;
 use super::transfer::{Transfers, Waiter};
 use crate::codec::{Export, Exports, Handle, Promise, Writer};
-use crate::wire::{ChunkStore, Route, absolute, begin_body, end_body};
+use crate::wire::{ChunkStore, Extras, Route, absolute, begin_body, end_body};
 use crate::{Error, ErrorKind, Result};
+
+/// Letters of an id.
+pub(super) const ID_LEN: usize = 20;
 
 /// A frame that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +61,8 @@ pub struct Session {
     pub(super) info: ConnectionInfo,
     pub(super) address: String,
     pub(super) manager: String,
+    /// What the server knows as well.
+    pub(super) extensions: Extensions,
     pub(super) phase: Phase,
     pub(super) calls: Calls,
     pub(super) runs: Runs,
@@ -84,6 +90,7 @@ impl Session {
             info: ConnectionInfo::default(),
             address: String::new(),
             manager: String::new(),
+            extensions: Extensions::NONE,
             phase: Phase::default(),
             calls: Calls::default(),
             runs: Runs::default(),
@@ -112,6 +119,7 @@ impl Session {
     pub(super) fn set_identity(&mut self, info: ConnectionInfo) {
         self.address = format!("{}/{}", info.workspace, info.client_id);
         self.manager = format!("*/{}", info.manager_id);
+        self.extensions = self.options.extensions & info.extensions;
         self.info = info;
     }
 
@@ -128,6 +136,11 @@ impl Session {
     /// What the server said at the last handshake.
     pub const fn connection_info(&self) -> &ConnectionInfo {
         &self.info
+    }
+
+    /// Extensions of the protocol in use: those that we and the server know.
+    pub const fn extensions(&self) -> Extensions {
+        self.extensions
     }
 
     /// Changes above how many bytes messages travel in parts: not every peer can join them.
@@ -199,16 +212,12 @@ impl Session {
 
     /// Lets time pass: ends calls past their deadline, sends heartbeats, sweeps what nobody uses.
     pub fn tick(&mut self, now: Time) {
-        for call in self.calls.take_expired(now) {
-            let error = Error::new(
-                ErrorKind::Timeout,
-                format!("Method call timed out: {}:{}, context: {}", call.target, call.method, self.address),
-            );
+        for (key, call) in self.calls.take_expired(now) {
+            self.send_cancel(key, &call, now);
+            let error = self.timed_out(&call.target, &call.method);
             self.end_call(call, Err(error), now);
         }
-        for beat in self.runs.due_heartbeats(now) {
-            self.send_heartbeat(&beat);
-        }
+        self.tick_runs(now);
         for handle in self.objects.sweep(now, &self.options) {
             self.let_go(handle);
         }
@@ -218,7 +227,8 @@ impl Session {
     /// Begins a call; the arguments are then written into the draft, without holding the session.
     ///
     /// # Errors
-    /// `overloaded` with too many calls under way, `peer_gone` when the connection is over.
+    /// `overloaded` with too many calls under way, `peer_gone` when the connection is over, `timeout` when the deadline
+    /// has passed.
     pub fn begin_call(&mut self, spec: &CallSpec<'_>) -> Result<CallDraft> {
         self.phase.check_open()?;
         if self.calls.len() >= self.options.max_calls {
@@ -228,9 +238,12 @@ impl Session {
             ));
         }
         let target = self.complete(spec.target);
+        if spec.deadline.is_some_and(|left| left.is_zero()) {
+            return Err(self.timed_out(&target, spec.method));
+        }
         let session = (spec.promise != Promise::Never).then(|| self.new_id());
         let (from, identity) = match spec.speak_as {
-            Some((from, ws, user)) => (from, Some((ws, user))),
+            Some(speaker) => (speaker.from, Some((speaker.workspace, speaker.user))),
             None => (self.address.as_str(), None),
         };
         let mut writer = Writer::new();
@@ -240,6 +253,7 @@ impl Session {
             method: spec.method,
             parent: spec.parent,
             session: session.as_deref(),
+            extras: self.extras_of(spec),
             identity,
         };
         route.write(&mut writer)?;
@@ -254,13 +268,26 @@ impl Session {
             promise: spec.promise,
             with_kwargs: spec.with_kwargs,
             timeout: spec.timeout.unwrap_or(self.options.method_timeout),
-            speaker: spec.speak_as.map(|(from, ws, user)| Speaker {
-                from: from.to_owned(),
-                ws: ws.to_owned(),
-                user: user.to_owned(),
-            }),
+            deadline: spec.deadline,
+            trace: spec.trace.map(str::to_owned),
+            speaker: spec.speak_as.map(Into::into),
             target,
         })
+    }
+
+    /// What a call says to polyfn peers.
+    fn extras_of<'a>(&self, spec: &CallSpec<'a>) -> Option<Extras<'a>> {
+        let used = spec.speak_as.map_or(self.extensions, |speaker| speaker.receiver & self.extensions);
+        (!used.is_empty()).then_some(Extras {
+            extensions: self.extensions,
+            deadline: spec.deadline.filter(|_| used.has(Extensions::DEADLINE)),
+            trace: spec.trace.filter(|_| used.has(Extensions::TRACE)),
+        })
+    }
+
+    fn timed_out(&self, target: &str, method: &str) -> Error {
+        let text = format!("Method call timed out: {target}:{method}, context: {}", self.address);
+        Error::new(ErrorKind::Timeout, text)
     }
 
     /// Sends a call whose arguments are written. Its end is told by [`Event::Resolved`] or [`Event::Rejected`]
@@ -270,13 +297,6 @@ impl Session {
     /// `too_large` when the message is over a limit; the functions in it are then released.
     pub fn finish_call(&mut self, id: CallId, draft: CallDraft, now: Time) -> Result<()> {
         self.send_call(Owner::Language(id), draft, now)
-    }
-
-    /// Gives up waiting for a call; its functions are released, a late reply is ignored.
-    pub fn forget_call(&mut self, id: CallId) {
-        if let Some(call) = self.calls.take_by_owner(id) {
-            self.release(call.objects);
-        }
     }
 
     pub(super) fn send_call(&mut self, owner: Owner, draft: CallDraft, now: Time) -> Result<()> {
@@ -297,26 +317,30 @@ impl Session {
             return Err((owner, error));
         }
         let frame = Bytes::from(draft.writer.into_bytes());
+        let deadline = draft.deadline.map(|left| now + left);
+        let from = draft.speaker.as_ref().map(|speaker| speaker.from.clone());
+        let beside = Beside { speaker: draft.speaker, deadline, trace: draft.trace };
         let Some(session) = draft.session else {
-            self.send_long(&draft.target, frame, Waiter::Nobody, draft.speaker, now);
+            self.send_long(&draft.target, frame, Waiter::Nobody, beside, now);
             self.finish_unanswered(&owner);
             return Ok(());
         };
         if matches!(owner, Owner::Join(_)) {
             self.send_first(&draft.target, frame);
         } else {
-            self.send_long(&draft.target, frame, Waiter::Call(session.clone()), draft.speaker, now);
+            self.send_long(&draft.target, frame, Waiter::Call(session.clone()), beside, now);
         }
-        let expires = now + draft.timeout;
         let call = Call {
             owner,
             target: draft.target,
             method: draft.method,
             timeout: draft.timeout,
-            expires,
+            expires: limited(now + draft.timeout, deadline),
+            deadline,
+            from,
             objects,
         };
-        self.calls.insert(session, call);
+        self.calls.insert(&session, call);
         Ok(())
     }
 
@@ -366,7 +390,7 @@ impl Session {
 
     pub(super) fn new_id(&mut self) -> String {
         const LETTERS: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-        (0..20).map(|_| char::from(LETTERS[self.random.usize(..LETTERS.len())])).collect()
+        (0..ID_LEN).map(|_| char::from(LETTERS[self.random.usize(..LETTERS.len())])).collect()
     }
 
     pub(super) fn emit(&mut self, event: Event) {

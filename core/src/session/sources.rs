@@ -184,10 +184,10 @@ impl Session {
     ) -> Result<()> {
         let body = Body::parse(frame, header.end)?;
         // Nobody would get the item.
-        let Some(run) = Run::of(header, &body, now) else { return Ok(()) };
-        let run = match self.start_run(run.clone()) {
+        let Some(run) = Run::of(header, &body, self.extensions, now) else { return Ok(()) };
+        let run = match self.start_run(run.unbreakable()) {
             Ok(id) => id,
-            Err(error) => {
+            Err((run, error)) => {
                 self.send_reject(&run, &error, now);
                 return Ok(());
             }
@@ -225,7 +225,7 @@ impl Session {
         self.objects.remove(place.0, place.1);
         self.calls.remove_object(place.0, place.1);
         self.let_go(handle);
-        if let Some(run) = Run::of(header, &body, now) {
+        if let Some(run) = Run::of(header, &body, self.extensions, now) {
             self.send_resolve(&run, TRUE, now);
         }
         Ok(())

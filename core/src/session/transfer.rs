@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::calls::Owner;
-use super::draft::{CallSpec, Speaker};
+use super::draft::{Beside, CallSpec, Speaker};
 use super::event::Time;
 use super::runs::Run;
 use super::session::Session;
 use crate::codec::{Promise, Writer};
+use crate::wire::without_extras;
 use crate::{Error, Result};
 
 /// What a frame may be longer than the chunk size before it is split (protocol section 20).
@@ -40,7 +41,7 @@ pub(super) struct Transfer {
     to: String,
     package: Bytes,
     waiter: Waiter,
-    speaker: Option<Speaker>,
+    beside: Beside,
     key: String,
     stage: Stage,
     next: usize,
@@ -62,14 +63,7 @@ impl Transfers {
 
 impl Session {
     /// Sends a frame, in parts when it is long.
-    pub(super) fn send_long(
-        &mut self,
-        to: &str,
-        frame: Bytes,
-        waiter: Waiter,
-        speaker: Option<Speaker>,
-        now: Time,
-    ) {
+    pub(super) fn send_long(&mut self, to: &str, frame: Bytes, waiter: Waiter, beside: Beside, now: Time) {
         if frame.len() <= self.options.chunk_size + SLACK {
             return self.send(to, frame);
         }
@@ -78,9 +72,9 @@ impl Session {
         let id = self.transfers.last;
         let transfer = Transfer {
             to: to.to_owned(),
-            package: frame,
+            package: without_extras(frame),
             waiter,
-            speaker,
+            beside,
             key,
             stage: Stage::Creating,
             next: 0,
@@ -152,14 +146,16 @@ impl Session {
 
     fn cache_call(&mut self, id: u64, name: &str, now: Time, part: Option<(usize, Bytes)>) {
         let Some(transfer) = self.transfers.by_id.get(&id) else { return };
-        let (to, key, speaker) = (transfer.to.clone(), transfer.key.clone(), transfer.speaker.clone());
+        let (to, key, beside) = (transfer.to.clone(), transfer.key.clone(), transfer.beside.clone());
         let method = format!("services.built-in.message_cache.{name}");
         let spec = CallSpec {
             target: &to,
             method: &method,
             promise: Promise::Star,
             args: if part.is_some() { 4 } else { 2 },
-            speak_as: speaker.as_ref().map(|speaker| (&*speaker.from, &*speaker.ws, &*speaker.user)),
+            deadline: beside.deadline.map(|at| at.saturating_sub(now)),
+            trace: beside.trace.as_deref(),
+            speak_as: beside.speaker.as_ref().map(Speaker::borrowed),
             ..CallSpec::default()
         };
         let sent = self.begin_call(&spec).and_then(|mut draft| {
@@ -169,6 +165,29 @@ impl Session {
         if let Err(error) = sent {
             self.transfer_failed(id, &error, now);
         }
+    }
+
+    /// Nobody waits for the answer to a message that is leaving in parts: the rest of it stays here.
+    pub(super) fn stop_transfer(&mut self, session: &str, now: Time) {
+        let waits = |transfer: &Transfer| matches!(&transfer.waiter, Waiter::Call(call) if call == session);
+        let found = self.transfers.by_id.iter().find(|(_, transfer)| waits(transfer)).map(|(id, _)| *id);
+        let Some(transfer) = found.and_then(|id| self.transfers.by_id.remove(&id)) else { return };
+        if transfer.stage == Stage::Processing {
+            return;
+        }
+        let spec = CallSpec {
+            target: &transfer.to,
+            method: "services.built-in.message_cache.remove",
+            promise: Promise::Never,
+            args: 2,
+            speak_as: transfer.beside.speaker.as_ref().map(Speaker::borrowed),
+            ..CallSpec::default()
+        };
+        // what could not be taken back is forgotten by the receiver in time
+        _ = self.begin_call(&spec).and_then(|mut draft| {
+            write_arguments(&mut draft.writer, &transfer.key, None)?;
+            self.send_call(Owner::Transfer(0), draft, now)
+        });
     }
 
     fn transfer_failed(&mut self, id: u64, error: &Error, now: Time) {

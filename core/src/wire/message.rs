@@ -1,12 +1,28 @@
 //! The two segments of a frame: who it is for, and what it carries (protocol section 6).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
+use super::extras::{Extras, KEY};
 use crate::codec::{Promise, Reader, Stub, Token, Writer};
+use crate::session::Extensions;
 use crate::{Error, Result};
 
 /// Keys that say who speaks to whom. They belong to segment 1; found in segment 2 they are a forgery.
 const RESERVED: [&str; 9] = ["ctx", "from", "to", "ws", "user", "type", "method", "session", "parent"];
+
+/// The caller of `session` has given up.
+pub const CANCEL: &str = "x-cancel";
+/// More items of a generator are wanted.
+pub const PULL: &str = "x-pull";
+/// Items of a generator.
+pub const PUSH: &str = "x-push";
+
+/// Whether messages of this type belong to an extension of the protocol.
+pub fn is_extension(kind: &str) -> bool {
+    matches!(kind, CANCEL | PULL | PUSH)
+}
 
 /// Segment 1: the routing of a frame, borrowed from its bytes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +43,8 @@ pub struct Header<'a> {
     pub ws: &'a str,
     /// The sender's user, encoded, added by the server.
     pub user: Option<&'a [u8]>,
+    /// What the sender adds for polyfn peers; in calls and in messages of extensions only.
+    pub extras: Option<Extras<'a>>,
     /// Every other entry, encoded as key and value; only events may have them.
     pub others: Vec<(&'a str, &'a [u8])>,
     /// Where segment 2 begins.
@@ -41,7 +59,7 @@ impl<'a> Header<'a> {
     pub fn parse(frame: &'a Bytes) -> Result<Self> {
         let mut reader = Reader::new(frame);
         let mut header = Self::default();
-        let mut seen = 0u16;
+        let (mut seen, mut extras) = (0u16, None);
         for _ in 0..reader.map()? {
             let key = reader.text()?;
             let value = reader.skip()?;
@@ -66,6 +84,11 @@ impl<'a> Header<'a> {
                     header.user = Some(value);
                     continue;
                 }
+                KEY => {
+                    once(&mut seen, 256, key)?;
+                    extras = Some(value);
+                    continue;
+                }
                 _ => {
                     header.others.push((key, value));
                     continue;
@@ -75,7 +98,32 @@ impl<'a> Header<'a> {
             *slot.1 = optional_text(frame, value)?.unwrap_or_default();
         }
         header.end = reader.position();
+        match extras {
+            Some(value) if header.kind == "method" || is_extension(header.kind) => {
+                header.extras = Some(Extras::parse(frame, position(frame, value))?);
+            }
+            // an event may have an entry of this name
+            Some(value) => header.others.push((KEY, value)),
+            None => {}
+        }
         Ok(header)
+    }
+}
+
+impl Header<'_> {
+    /// What the sender can do.
+    pub fn extensions(&self) -> Extensions {
+        self.extras.map_or(Extensions::NONE, |extras| extras.extensions)
+    }
+
+    /// How long the caller still waits, where deadlines are `known`.
+    pub(crate) fn deadline(&self, known: Extensions) -> Option<Duration> {
+        self.extras.and_then(|extras| extras.deadline).filter(|_| known.has(Extensions::DEADLINE))
+    }
+
+    /// The trace that the call belongs to, where traces are `known`.
+    pub(crate) fn trace(&self, known: Extensions) -> Option<&str> {
+        self.extras.and_then(|extras| extras.trace).filter(|_| known.has(Extensions::TRACE))
     }
 }
 
@@ -88,12 +136,16 @@ fn once(seen: &mut u16, bit: u16, key: &str) -> Result<()> {
 }
 
 pub(super) fn optional_text<'a>(frame: &'a Bytes, encoded: &'a [u8]) -> Result<Option<&'a str>> {
-    let at = encoded.as_ptr() as usize - frame.as_ptr() as usize;
-    match Reader::new(frame).starting_at(at).token()? {
+    match Reader::new(frame).starting_at(position(frame, encoded)).token()? {
         Token::Text(text) => Ok(Some(text)),
         Token::Nil => Ok(None),
         other => Err(Error::invalid(format!("expected a text in the first segment, found {other:?}"))),
     }
+}
+
+/// Where in `frame` a part of it begins.
+pub(super) fn position(frame: &Bytes, part: &[u8]) -> usize {
+    part.as_ptr() as usize - frame.as_ptr() as usize
 }
 
 /// How the caller wants its reply.
@@ -212,6 +264,8 @@ pub struct Route<'a> {
     pub parent: Option<&'a str>,
     /// The sender's session that waits for a reply.
     pub session: Option<&'a str>,
+    /// What is added for polyfn peers.
+    pub extras: Option<Extras<'a>>,
     /// The sender's workspace and its encoded user, where the sender is part of the server.
     pub identity: Option<(&'a str, &'a [u8])>,
 }
@@ -222,7 +276,9 @@ impl Route<'_> {
     /// # Errors
     /// Those of [`Writer`].
     pub fn write(&self, out: &mut Writer) -> Result<()> {
-        let optional = usize::from(self.parent.is_some()) + usize::from(self.session.is_some());
+        let optional = usize::from(self.parent.is_some())
+            + usize::from(self.session.is_some())
+            + usize::from(self.extras.is_some());
         out.open_map(4 + optional + 2 * usize::from(self.identity.is_some()))?;
         out.text("type")?;
         out.text("method")?;
@@ -239,6 +295,10 @@ impl Route<'_> {
         if let Some(session) = self.session {
             out.text("session")?;
             out.text(session)?;
+        }
+        if let Some(extras) = &self.extras {
+            out.text(KEY)?;
+            extras.write(out)?;
         }
         if let Some((ws, user)) = self.identity {
             out.text("ws")?;

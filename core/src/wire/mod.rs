@@ -3,6 +3,7 @@
 mod address;
 mod chunk;
 mod event;
+mod extras;
 mod message;
 mod relay;
 mod seal;
@@ -10,7 +11,9 @@ mod seal;
 pub use address::{Address, ServiceUri, absolute};
 pub use chunk::{ChunkLimits, ChunkStore};
 pub use event::{is_client_event, is_server_event};
-pub use message::{Body, Header, Reply, Route};
+pub(crate) use extras::without_extras;
+pub use extras::{Extras, is_trace};
+pub use message::{Body, CANCEL, Header, PULL, PUSH, Reply, Route, is_extension};
 pub(crate) use message::{begin_body, end_body};
 pub use relay::{Relayed, Sender, rewrite};
 pub use seal::{Cipher, Content, Envelope, KEY_BYTES, KeyPair, Number, Opened, PublicKey};

@@ -3,9 +3,12 @@
 //! Only segment 1 is read. Keys that it may not hold are dropped, so that nobody can speak for another;
 //! segment 2 is copied as it is.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
-use super::address::absolute;
+use super::extras::KEY;
+use super::message::is_extension;
 use crate::codec::{Reader, Writer};
 use crate::{Error, Result};
 
@@ -20,100 +23,124 @@ pub struct Sender {
     pub user: Bytes,
 }
 
-/// A frame that is ready to be delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Relayed {
+/// A client's frame, read as far as the server needs it: first where it goes, then what the receiver gets.
+#[derive(Clone, Debug)]
+pub struct Relayed<'a> {
     /// The receiver, absolute: `workspace/client`, `workspace/*` or `*/manager`.
-    pub to: String,
+    pub to: Cow<'a, str>,
     /// The receiver as the sender wrote it; a reject must answer under this name.
-    pub written_to: String,
+    pub written_to: &'a str,
     /// The sender as it wrote itself.
-    pub written_from: String,
+    pub written_from: &'a str,
     /// The type: `method`, or the name of an event.
-    pub kind: String,
+    pub kind: &'a str,
+    /// The method to call; empty in events.
+    pub method: &'a str,
     /// The session that waits for a reply.
-    pub session: Option<String>,
-    /// The frame to deliver.
-    pub frame: Bytes,
+    pub session: Option<&'a str>,
+    frame: &'a Bytes,
+    /// The entries that pass, in the order in which they came, and behind them those that are added.
+    entries: Vec<(&'a str, &'a [u8])>,
+    end: usize,
 }
 
-/// Rewrites `frame` as sent by `sender`. `ws` is the workspace to name as the sender's.
-///
-/// `from`, `ws` and `user` are replaced or added, `to` is completed. In calls every key that is not part of
-/// the routing is dropped; in events only `ctx` is, since events carry data in segment 1.
+impl<'a> Relayed<'a> {
+    /// Reads a frame of `sender`.
+    ///
+    /// # Errors
+    /// `invalid` for a first segment that is not a map or lacks `to`.
+    pub fn read(frame: &'a Bytes, sender: &Sender) -> Result<Self> {
+        let mut reader = Reader::new(frame);
+        let len = reader.map()?;
+        let mut entries = Vec::with_capacity(len.min(32) + 4);
+        for _ in 0..len {
+            let key = reader.text()?;
+            entries.push((key, reader.skip()?));
+        }
+        let end = reader.position();
+        let text = |key: &str| Ok::<_, Error>(text_of(frame, &entries, key)?.unwrap_or_default());
+        let (kind, written_to, written_from) = (text("type")?, text("to")?, text("from")?);
+        let method = if kind == "method" { text("method")? } else { "" };
+        let session = text_of(frame, &entries, "session")?;
+        if written_to.is_empty() {
+            return Err(Error::invalid("a frame needs `to`"));
+        }
+        let to = if written_to.contains('/') {
+            Cow::Borrowed(written_to)
+        } else {
+            Cow::Owned(format!("{}/{written_to}", sender.workspace))
+        };
+        let has_fixed_keys = kind == "method" || is_extension(kind);
+        if has_fixed_keys {
+            single(&entries, KEY)?;
+        }
+        entries.retain(|(key, _)| passes(key, has_fixed_keys));
+        for key in ["ws", "to", "from", "user"] {
+            if !entries.iter().any(|(name, _)| *name == key) {
+                entries.push((key, &[]));
+            }
+        }
+        Ok(Self { to, written_to, written_from, kind, method, session, frame, entries, end })
+    }
+
+    /// The frame to deliver. `ws` is the workspace to name as the sender's; `extras` says whether the receiver gets
+    /// what polyfn peers add.
+    ///
+    /// `from`, `ws` and `user` are replaced or added, `to` is completed. In calls every key that is not part of the
+    /// routing is dropped; in events only `ctx` is, since events carry data in segment 1.
+    ///
+    /// # Errors
+    /// Those of [`Writer`].
+    pub fn write(&self, sender: &Sender, ws: &str, extras: bool) -> Result<Bytes> {
+        let mut out = Writer::after(Vec::with_capacity(self.frame.len() + sender.user.len() + 192));
+        let drops = |key: &str| key == KEY && !extras && (self.kind == "method" || is_extension(self.kind));
+        let dropped = self.entries.iter().filter(|(key, _)| drops(key)).count();
+        out.open_map(self.entries.len() - dropped)?;
+        for (key, value) in self.entries.iter().filter(|(key, _)| !drops(key)) {
+            out.text(key)?;
+            match *key {
+                "ws" => out.text(ws)?,
+                "to" => out.text(&self.to)?,
+                "from" => out.text(&sender.address)?,
+                "user" => out.raw(&sender.user)?,
+                _ => out.raw(value)?,
+            }
+        }
+        out.close();
+        let mut rewritten = out.into_bytes();
+        rewritten.extend_from_slice(&self.frame[self.end..]);
+        Ok(Bytes::from(rewritten))
+    }
+}
+
+/// Rewrites `frame` as sent by `sender`, for a receiver that knows no extensions: [`Relayed::read`] and
+/// [`Relayed::write`] in one.
 ///
 /// # Errors
-/// `invalid` for a first segment that is not a map or lacks `to`.
-pub fn rewrite(frame: &Bytes, sender: &Sender, ws: &str) -> Result<Relayed> {
-    let mut reader = Reader::new(frame);
-    let len = reader.map()?;
-    let mut entries = Vec::with_capacity(len.min(32) + 4);
-    for _ in 0..len {
-        let key = reader.text()?;
-        entries.push((key, reader.skip()?));
-    }
-    let end = reader.position();
-    let text = |key: &str| text_of(frame, &entries, key);
-    let (kind, written_to) = (text("type")?.unwrap_or_default(), text("to")?.unwrap_or_default());
-    if written_to.is_empty() {
-        return Err(Error::invalid("a frame needs `to`"));
-    }
-    let to = absolute(written_to, &sender.workspace);
-    let (written_from, session) = (text("from")?.unwrap_or_default(), text("session")?);
-    let (kind, written_to) = (kind.to_owned(), written_to.to_owned());
-    let (written_from, session) = (written_from.to_owned(), session.map(str::to_owned));
-    let is_call = kind == "method";
-    entries.retain(|(key, _)| passes(key, is_call));
-    for key in ["ws", "to", "from", "user"] {
-        if !entries.iter().any(|(name, _)| *name == key) {
-            entries.push((key, &[]));
-        }
-    }
-    let mut out = Writer::after(Vec::with_capacity(frame.len() + sender.user.len() + 192));
-    write_segment(&mut out, &entries, &to, sender, ws)?;
-    let mut rewritten = out.into_bytes();
-    rewritten.extend_from_slice(&frame[end..]);
-    Ok(Relayed { to, written_to, written_from, kind, session, frame: Bytes::from(rewritten) })
-}
-
-/// Writes segment 1: known keys in the order in which they came, new ones behind them.
-fn write_segment(
-    out: &mut Writer,
-    entries: &[(&str, &[u8])],
-    to: &str,
-    sender: &Sender,
-    ws: &str,
-) -> Result<()> {
-    out.open_map(entries.len())?;
-    for (key, value) in entries {
-        out.text(key)?;
-        match *key {
-            "ws" => out.text(ws)?,
-            "to" => out.text(to)?,
-            "from" => out.text(&sender.address)?,
-            "user" => out.raw(&sender.user)?,
-            _ => out.raw(value)?,
-        }
-    }
-    out.close();
-    Ok(())
+/// Theirs.
+pub fn rewrite(frame: &Bytes, sender: &Sender, ws: &str) -> Result<Bytes> {
+    Relayed::read(frame, sender)?.write(sender, ws, false)
 }
 
 /// Whether a client may set a key of segment 1.
-fn passes(key: &str, is_call: bool) -> bool {
+fn passes(key: &str, has_fixed_keys: bool) -> bool {
     match key {
-        "type" | "from" | "to" | "method" | "session" | "parent" | "ws" | "user" => true,
+        "type" | "from" | "to" | "method" | "session" | "parent" | "ws" | "user" | KEY => true,
         "ctx" => false,
-        _ => !is_call,
+        _ => !has_fixed_keys,
     }
 }
 
-/// The text of a key, which may stand only once: two readers must never see two different values.
-fn text_of<'a>(frame: &'a Bytes, entries: &[(&'a str, &'a [u8])], key: &str) -> Result<Option<&'a str>> {
+/// The value of a key, which may stand only once: two readers must never see two different values.
+fn single<'a>(entries: &[(&'a str, &'a [u8])], key: &str) -> Result<Option<&'a [u8]>> {
     let mut found = entries.iter().filter(|(name, _)| *name == key);
     let value = found.next().map(|(_, value)| *value);
     if found.next().is_some() {
         return Err(Error::invalid(format!("key `{key}` stands twice in the first segment")));
     }
-    value.map_or(Ok(None), |value| super::message::optional_text(frame, value))
+    Ok(value)
+}
+
+fn text_of<'a>(frame: &'a Bytes, entries: &[(&'a str, &'a [u8])], key: &str) -> Result<Option<&'a str>> {
+    single(entries, key)?.map_or(Ok(None), |value| super::message::optional_text(frame, value))
 }

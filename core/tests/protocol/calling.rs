@@ -213,10 +213,10 @@ pub(crate) fn rejection(session: &mut Session) -> String {
 fn giving_up_lets_the_functions_go() {
     let mut session = session(Options::default());
     call(&mut session, 1, "other", "services.calc.add", &[function(3)]).unwrap();
-    session.forget_call(1);
+    session.forget_call(1, NOW);
     assert_eq!(events(&mut session), [Event::Released(3)]);
     assert_eq!(session.statistics().calls, 0);
-    session.forget_call(1);
+    session.forget_call(1, NOW);
     let mut draft = session
         .begin_call(&CallSpec { target: "other", method: "m", args: 1, ..CallSpec::default() })
         .unwrap();

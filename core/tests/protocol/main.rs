@@ -4,6 +4,7 @@
 
 mod calling;
 mod exchange;
+mod extensions;
 mod generators;
 mod joining;
 mod manager;

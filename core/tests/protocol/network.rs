@@ -1,4 +1,4 @@
-//! Several sessions, joined by a server that is only `wire::rewrite` and a manager.
+//! Several sessions, joined by a server that is only `wire::Relayed` and a manager.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use polyfn_core::codec::{Handle, Promise, Reader, Stub, Walk};
 use polyfn_core::session::{CallId, CallSpec, Event, Invocation, Options, RunId, Session, State};
-use polyfn_core::wire::{Sender, rewrite};
+use polyfn_core::wire::{Relayed, Sender};
 use polyfn_core::{Error, Function, Map, Value};
 
 use crate::manager::{MANAGER, info, reply};
@@ -137,7 +137,7 @@ impl Network {
             is_busy = true;
             self.frames += 1;
             let sender = self.peers[at].sender();
-            let relayed = rewrite(&sent.frame, &sender, &sender.workspace).unwrap();
+            let relayed = Relayed::read(&sent.frame, &sender).unwrap();
             assert_eq!(relayed.to, sent.to, "the session completes addresses as the server does");
             if relayed.to == MANAGER {
                 let answer = reply(&sent, "resolve", Value::Nil);
@@ -145,7 +145,9 @@ impl Network {
             } else if let Some(peer) =
                 self.peers.iter_mut().find(|peer| peer.is_online && peer.address == relayed.to)
             {
-                peer.session.receive(&relayed.frame, now).unwrap_or_else(|error| panic!("{error}"));
+                let extras = !peer.session.extensions().is_empty();
+                let frame = relayed.write(&sender, &sender.workspace, extras).unwrap();
+                peer.session.receive(&frame, now).unwrap_or_else(|error| panic!("{error}"));
             }
         }
         is_busy

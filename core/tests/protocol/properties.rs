@@ -179,7 +179,7 @@ fn read_everywhere(frame: &Bytes, session: &mut Session) {
         assert!(session.receive(frame, NOW).is_err());
     }
     if let Ok(relayed) = rewrite(frame, &sender, "lab") {
-        let header = Header::parse(&relayed.frame);
+        let header = Header::parse(&relayed);
         assert!(header.is_err() || header.is_ok_and(|header| header.from == "lab/x" && header.ws == "lab"));
     }
     let _ = Response::from_value(frame);

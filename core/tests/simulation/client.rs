@@ -126,7 +126,7 @@ impl Client {
     }
 
     /// Gives up one of the calls under way.
-    pub(crate) fn give_up(&mut self, at: usize, ledger: &mut Ledger) {
+    pub(crate) fn give_up(&mut self, at: usize, ledger: &mut Ledger, now: Duration) {
         let own = |(_, under): &(&CallId, &Under)| under.serves.is_none();
         let Some((call, token)) =
             self.under.iter().filter(own).nth(at).map(|(call, under)| (*call, under.token))
@@ -135,7 +135,7 @@ impl Client {
         };
         self.under.remove(&call);
         ledger.forget(token);
-        self.session.forget_call(call);
+        self.session.forget_call(call, now);
     }
 
     pub(crate) fn calls_under_way(&self) -> usize {

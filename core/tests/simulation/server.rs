@@ -1,4 +1,4 @@
-//! The server: `wire::rewrite` between connections, and a manager that knows nothing.
+//! The server: `wire::Relayed` between connections, and a manager that knows nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use polyfn_core::codec::{Walk as _, Writer};
 use polyfn_core::session::{ConnectionInfo, Event, Invocation, Options, Session};
-use polyfn_core::wire::{Route, Sender, rewrite};
+use polyfn_core::wire::{Relayed, Route, Sender};
 use polyfn_core::{Error, ErrorKind, Function, Map, Value};
 
 /// The workspace that everybody is in.
@@ -83,16 +83,17 @@ impl Server {
         if self.online.get(&from) != Some(&connection) {
             return Vec::new();
         }
-        let relayed = rewrite(frame, &sender(from), WORKSPACE).unwrap();
+        let relayed = Relayed::read(frame, &sender(from)).unwrap();
+        let written = relayed.write(&sender(from), WORKSPACE, true).unwrap();
         if relayed.to == "*/manager" {
-            self.manager.receive(&relayed.frame, now).unwrap();
+            self.manager.receive(&written, now).unwrap();
             return self.answers(now);
         }
         let target = relayed.to.strip_prefix("lab/c").and_then(|number| number.parse().ok());
         match target.filter(|target| self.online.contains_key(target)) {
-            Some(target) => vec![(target, relayed.frame)],
+            Some(target) => vec![(target, written)],
             None => {
-                relayed.session.map(|session| (from, gone(&relayed.to, from, &session))).into_iter().collect()
+                relayed.session.map(|session| (from, gone(&relayed.to, from, session))).into_iter().collect()
             }
         }
     }

@@ -281,7 +281,7 @@ impl World {
             // Who gives a call up takes its callbacks away from it: that may fail in any weather.
             1 if self.fault_in > 0 && program.calls_under_way() > 0 => {
                 let at = self.random.usize(..program.calls_under_way());
-                program.give_up(at, &mut self.ledger);
+                program.give_up(at, &mut self.ledger, now);
             }
             _ => {
                 let what = self.random.usize(..BEHAVIOURS.len());

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use http::StatusCode;
+use polyfn_core::session::Extensions;
 use serde::Deserialize;
 
 use crate::auth::scope::Permission;
@@ -153,6 +154,8 @@ pub struct Identity {
     pub client_id: String,
     /// It came with a reconnection token and so takes the place of a live client of its name.
     pub reconnecting: bool,
+    /// Extensions of the protocol that it knows, as far as we do.
+    pub extensions: Extensions,
 }
 
 impl AuthMessage {
@@ -194,7 +197,8 @@ impl AuthMessage {
         }
         user.scope.client_id = Some(client.to_owned());
         user.scope.current_workspace.get_or_insert_with(|| workspace.clone());
-        Ok(Identity { user, permission, client_id: client.to_owned(), workspace, reconnecting })
+        let extensions = Extensions::from_names(self.extensions.iter().map(String::as_str));
+        Ok(Identity { user, permission, client_id: client.to_owned(), workspace, reconnecting, extensions })
     }
 
     fn user(&self, tokens: &Tokens, now: u64) -> Result<UserInfo, HandshakeError> {

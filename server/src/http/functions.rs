@@ -196,9 +196,16 @@ impl Asked<'_> {
             with_kwargs: false,
             write: |out: &mut Writer| event.write(out),
             timeout: state.config.limits.http_call_timeout.duration(),
+            trace: trace(&parts.headers),
         };
         state.hub.gateway.call(&state.hub, request).await
     }
+}
+
+/// The trace that a request belongs to; a malformed one counts as none.
+pub(super) fn trace(headers: &HeaderMap) -> Option<&str> {
+    let trace = headers.get("traceparent")?.to_str().ok()?;
+    Some(trace).filter(|trace| polyfn_core::wire::is_trace(trace))
 }
 
 /// A result that is no answer is an error of the function, and told as one.

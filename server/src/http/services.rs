@@ -12,7 +12,7 @@ use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::Permission;
 use crate::http::caller::Caller;
-use crate::http::functions::{check_free, selection, service_uri};
+use crate::http::functions::{check_free, selection, service_uri, trace};
 use crate::http::problem::Problem;
 use crate::http::{call_error, failure, redirect_to_folder};
 use crate::hub::{self, CallRequest, Service};
@@ -195,9 +195,11 @@ async fn make_call(
     match member::find(&service, &place.function) {
         Member::Missing => Err(failure(StatusCode::NOT_FOUND, &format!("{} not found.", place.function))),
         Member::Function => {
+            let trace = trace(request.headers()).map(str::to_owned);
             let mut arguments = read(state, request).await?;
             arguments.drop_context(&service);
-            let made = invoke(state, caller, speaks_in, &service, &place.function, arguments).await;
+            let called = Called { service: &service, function: &place.function, speaks_in, trace };
+            let made = invoke(state, caller, &called, arguments).await;
             made.map(Outcome::Payload).map_err(|error| refusal(&error))
         }
         Member::Value => {
@@ -219,23 +221,31 @@ async fn read(state: &State, request: Request) -> Result<Arguments, Response> {
         .map_err(|problem| failure(problem.status(), problem.detail()))
 }
 
+/// The function of a client that is called.
+struct Called<'a> {
+    service: &'a Service,
+    function: &'a str,
+    /// The workspace that the call is made from.
+    speaks_in: &'a str,
+    trace: Option<String>,
+}
+
 async fn invoke(
     state: &Arc<State>,
     caller: &Caller,
-    workspace: &str,
-    service: &Service,
-    function: &str,
+    called: &Called<'_>,
     arguments: Arguments,
 ) -> Result<polyfn_core::session::Payload> {
     let request = CallRequest {
         user: &caller.encoded(state),
-        workspace,
-        target: &service.address(),
-        method: &format!("services.{}.{function}", service.name),
+        workspace: called.speaks_in,
+        target: &called.service.address(),
+        method: &format!("services.{}.{}", called.service.name, called.function),
         args: arguments.len(),
         with_kwargs: !arguments.named.is_empty(),
         write: |out: &mut _| arguments.write(out),
         timeout: state.config.limits.http_call_timeout.duration(),
+        trace: called.trace.as_deref(),
     };
     state.hub.gateway.call(&state.hub, request).await
 }

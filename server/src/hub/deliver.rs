@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use polyfn_core::session::Extensions;
 use polyfn_core::session::Outgoing;
-use polyfn_core::wire::{Header, Relayed, Sender, is_client_event, is_server_event, rewrite};
+use polyfn_core::wire::{CANCEL, Header, Relayed, Sender, is_client_event, is_extension, is_server_event};
 use polyfn_core::{Error, ErrorKind};
 
 use crate::auth::Permission;
@@ -26,7 +27,7 @@ impl Hub {
     /// A frame that cannot be passed on is answered with an error when somebody waits for an answer, and dropped
     /// otherwise.
     pub async fn deliver(self: &Arc<Self>, peer: &Arc<Peer>, frame: &Bytes) {
-        let relayed = match rewrite(frame, &peer.sender, peer.workspace()) {
+        let relayed = match Relayed::read(frame, &peer.sender) {
             Ok(relayed) => relayed,
             Err(error) => {
                 self.metrics.frames_refused_total.increment();
@@ -39,18 +40,21 @@ impl Hub {
         }
     }
 
-    async fn route(self: &Arc<Self>, peer: &Arc<Peer>, relayed: &Relayed) -> Result<(), Error> {
-        let is_call = relayed.kind == "method";
+    async fn route(self: &Arc<Self>, peer: &Arc<Peer>, relayed: &Relayed<'_>) -> Result<(), Error> {
         let Some((workspace, client)) = relayed.to.split_once('/') else { return Err(gone(&relayed.to)) };
-        if !is_call {
-            check_event(peer, &relayed.kind, workspace)?;
+        // messages of extensions belong to calls, and pass where those do
+        let is_call = relayed.kind == "method" || is_extension(relayed.kind);
+        if is_call {
+            check_extension(peer.extensions, relayed.kind)?;
+        } else {
+            check_event(peer, relayed.kind, workspace)?;
         }
         match (workspace, client) {
             (_, "*") => self.broadcast(peer, relayed, workspace).await,
             // before the manager: clients who send it a long message know it by the address `*/<gateway id>`
             (_, client) if is_call && client == self.gateway.id() => {
                 wait_for_room(peer).await;
-                self.gateway.receive(self, &relayed.frame);
+                self.gateway.receive(self, &written(peer, relayed, Extensions::ALL)?);
                 Ok(())
             }
             ("*", _) if is_call => self.to_manager(peer, relayed).await,
@@ -65,23 +69,29 @@ impl Hub {
         }
     }
 
-    async fn to_client(&self, peer: &Peer, target: &Peer, relayed: &Relayed) -> Result<(), Error> {
-        if !hand_over(peer, target, relayed.frame.clone()).await {
+    async fn to_client(&self, peer: &Peer, target: &Peer, relayed: &Relayed<'_>) -> Result<(), Error> {
+        // it would take the message for an event
+        if !target.extensions.has(needed(relayed.kind)) {
+            return Ok(());
+        }
+        let frame = written(peer, relayed, target.extensions)?;
+        let len = frame.len();
+        if !hand_over(peer, target, frame).await {
             return Err(gone(&relayed.to));
         }
         self.metrics.frames_relayed_total.increment();
-        self.metrics.bytes_relayed_total.add(relayed.frame.len() as u64);
+        self.metrics.bytes_relayed_total.add(len as u64);
         Ok(())
     }
 
     /// The manager never waits for a client, so a client that leaves its answers unread is made to wait here.
-    async fn to_manager(self: &Arc<Self>, peer: &Arc<Peer>, relayed: &Relayed) -> Result<(), Error> {
+    async fn to_manager(self: &Arc<Self>, peer: &Arc<Peer>, relayed: &Relayed<'_>) -> Result<(), Error> {
         wait_for_room(peer).await;
-        self.manager()?.receive(self, &relayed.frame, peer);
+        self.manager()?.receive(self, &written(peer, relayed, Extensions::ALL)?, peer);
         Ok(())
     }
 
-    async fn broadcast(&self, peer: &Peer, relayed: &Relayed, workspace: &str) -> Result<(), Error> {
+    async fn broadcast(&self, peer: &Peer, relayed: &Relayed<'_>, workspace: &str) -> Result<(), Error> {
         if peer.permission < Permission::ReadWrite {
             return Err(denied(format!(
                 "Read-only client {} cannot broadcast messages. Only point-to-point messages are allowed for \
@@ -95,22 +105,24 @@ impl Hub {
                 relayed.to
             )));
         }
-        if relayed.kind == "method" {
+        if relayed.kind == "method" || is_extension(relayed.kind) {
             return Err(Error::invalid("a call needs one target, found everybody"));
         }
         let subscribers =
-            self.registry.workspace(workspace).map(|workspace| workspace.subscribers(&relayed.kind));
+            self.registry.workspace(workspace).map(|workspace| workspace.subscribers(relayed.kind));
+        let frame = written(peer, relayed, Extensions::NONE)?;
         for target in subscribers.into_iter().flatten() {
-            hand_over(peer, &target, relayed.frame.clone()).await;
+            hand_over(peer, &target, frame.clone()).await;
         }
         Ok(())
     }
 
-    fn refuse(&self, peer: &Peer, relayed: &Relayed, error: &Error) {
+    fn refuse(&self, peer: &Peer, relayed: &Relayed<'_>, error: &Error) {
         self.metrics.frames_refused_total.increment();
-        tracing::debug!(client = peer.address(), to = relayed.to, kind = relayed.kind, %error, "refused a frame");
-        let Some(session) = &relayed.session else { return };
-        if let Ok(frame) = reject(&relayed.written_to, &relayed.written_from, session, error) {
+        tracing::debug!(client = peer.address(), to = &*relayed.to, kind = relayed.kind, %error, "refused a frame");
+        // who gave up waits for nothing
+        let Some(session) = relayed.session.filter(|_| relayed.kind != CANCEL) else { return };
+        if let Ok(frame) = reject(relayed.written_to, relayed.written_from, session, error) {
             self.tell(peer, Item::Frame(frame));
         }
     }
@@ -122,23 +134,55 @@ impl Hub {
     pub(crate) fn send_own(self: &Arc<Self>, outgoing: &Outgoing) -> bool {
         let Some((workspace, client)) = outgoing.to.split_once('/') else { return false };
         let Some(target) = self.registry.client(workspace, client) else { return false };
-        let Some(frame) = self.signed(&outgoing.frame, workspace) else { return false };
-        send_later(target, frame)
+        match self.signed(&outgoing.frame, workspace, target.extensions) {
+            Some(Some(frame)) => send_later(target, frame),
+            // it does not know what this is
+            Some(None) => true,
+            None => false,
+        }
     }
 
-    /// Adds to a frame of the server's own the workspace of its target and the root user (protocol section 6.3).
-    fn signed(&self, frame: &Bytes, workspace: &str) -> Option<Bytes> {
+    /// Adds to a frame of the server's own the workspace of its target and the root user (protocol section 6.3). The
+    /// inner `None` is for messages of extensions that the target does not know.
+    fn signed(&self, frame: &Bytes, workspace: &str, target: Extensions) -> Option<Option<Bytes>> {
         let header = Header::parse(frame).ok()?;
+        if !target.has(needed(header.kind)) {
+            return Some(None);
+        }
         if header.user.is_some() {
-            return Some(frame.clone());
+            return Some(Some(frame.clone()));
         }
         let sender = Sender {
             workspace: workspace.to_owned(),
             address: header.from.to_owned(),
             user: self.root.clone(),
         };
-        rewrite(frame, &sender, workspace).ok().map(|relayed| relayed.frame)
+        let signed = Relayed::read(frame, &sender).ok()?.write(&sender, workspace, !target.is_empty());
+        signed.ok().map(Some)
     }
+}
+
+/// The frame for a receiver that knows `extensions`.
+fn written(peer: &Peer, relayed: &Relayed<'_>, extensions: Extensions) -> Result<Bytes, Error> {
+    let extras = !extensions.is_empty() && !peer.extensions.is_empty();
+    relayed.write(&peer.sender, peer.workspace(), extras)
+}
+
+/// The extension that messages of a type belong to; none for those of Hypha's protocol.
+fn needed(kind: &str) -> Extensions {
+    match kind {
+        CANCEL => Extensions::CANCEL,
+        kind if is_extension(kind) => Extensions::PUSH_STREAM,
+        _ => Extensions::NONE,
+    }
+}
+
+/// Nobody sends messages of extensions that it did not name.
+fn check_extension(known: Extensions, kind: &str) -> Result<(), Error> {
+    if known.has(needed(kind)) {
+        return Ok(());
+    }
+    Err(denied(format!("messages of type `{kind}` belong to an extension that this client did not name")))
 }
 
 /// Events go to clients of the own workspace, and none of them looks like one of the server's.

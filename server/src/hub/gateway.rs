@@ -11,7 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use polyfn_core::codec::{Promise, Writer};
-use polyfn_core::session::{CallId, CallSpec, ConnectionInfo, Event, Options, Outgoing, Payload, Session};
+use polyfn_core::session::{
+    CallId, CallSpec, ConnectionInfo, Event, Extensions, Options, Outgoing, Payload, Session, SpeakAs,
+};
 use polyfn_core::wire::ChunkLimits;
 use polyfn_core::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
@@ -42,6 +44,8 @@ pub struct CallRequest<'a, W> {
     pub write: W,
     /// The time after which the call fails, whatever happens.
     pub timeout: Duration,
+    /// The trace that the call belongs to.
+    pub trace: Option<&'a str>,
 }
 
 impl<W> fmt::Debug for CallRequest<'_, W> {
@@ -53,16 +57,12 @@ impl<W> fmt::Debug for CallRequest<'_, W> {
     }
 }
 
-struct Pending {
-    answer: oneshot::Sender<Result<Payload>>,
-    deadline: Duration,
-}
+/// Who waits for a call.
+type Answer = oneshot::Sender<Result<Payload>>;
 
 struct Inner {
     session: Session,
-    pending: HashMap<CallId, Pending>,
-    /// The earliest deadline, or an earlier moment.
-    next_check: Option<Duration>,
+    pending: HashMap<CallId, Answer>,
     last: CallId,
 }
 
@@ -82,7 +82,7 @@ impl fmt::Debug for Gateway {
 #[derive(Default)]
 struct Work {
     frames: Vec<Outgoing>,
-    answers: Vec<(oneshot::Sender<Result<Payload>>, Result<Payload>)>,
+    answers: Vec<(Answer, Result<Payload>)>,
 }
 
 impl Gateway {
@@ -100,10 +100,11 @@ impl Gateway {
             client_id: id.clone(),
             manager_id: settings.manager_id.clone(),
             public_base_url: settings.public_base_url.clone(),
+            extensions: Extensions::ALL,
             ..ConnectionInfo::default()
         };
         let session = Session::local(options, info);
-        Self { id, inner: Mutex::new(Inner { session, pending: HashMap::new(), next_check: None, last: 0 }) }
+        Self { id, inner: Mutex::new(Inner { session, pending: HashMap::new(), last: 0 }) }
     }
 
     /// Its client id, in every workspace.
@@ -118,7 +119,7 @@ impl Gateway {
     /// That of the function; `peer_gone` when the client is not there or leaves, `timeout`, `overloaded`.
     ///
     /// # Cancel safety
-    /// A call whose future is dropped is forgotten: nobody waits for its answer any longer.
+    /// A call whose future is dropped is cancelled: nobody waits for its answer any longer.
     pub async fn call<W>(&self, hub: &Arc<Hub>, request: CallRequest<'_, W>) -> Result<Payload>
     where
         W: FnOnce(&mut Writer) -> Result<()>,
@@ -131,8 +132,8 @@ impl Gateway {
         if target.queue.is_full() {
             target.queue.room().await;
         }
-        let (id, answer, work) = self.begin(hub, request)?;
-        let mut call = Open { gateway: self, id, ended: false };
+        let (id, answer, work) = self.begin(hub, request, target.extensions)?;
+        let mut call = Open { hub, id, ended: false };
         self.send(hub, work, Some(&target));
         let answer = answer.await;
         call.ended = true;
@@ -143,6 +144,7 @@ impl Gateway {
         &self,
         hub: &Hub,
         request: CallRequest<'_, W>,
+        receiver: Extensions,
     ) -> Result<(CallId, oneshot::Receiver<Result<Payload>>, Work)>
     where
         W: FnOnce(&mut Writer) -> Result<()>,
@@ -155,22 +157,27 @@ impl Gateway {
             args: request.args,
             with_kwargs: request.with_kwargs,
             timeout: Some(request.timeout),
-            speak_as: Some((&from, request.workspace, request.user)),
+            deadline: Some(request.timeout),
+            trace: request.trace,
+            speak_as: Some(SpeakAs {
+                from: &from,
+                workspace: request.workspace,
+                user: request.user,
+                receiver,
+            }),
             ..CallSpec::default()
         };
         let mut draft = self.inner.lock().session.begin_call(&spec)?;
         (request.write)(&mut draft.writer)?;
         let now = hub.elapsed();
-        let deadline = now + request.timeout;
-        let (sender, receiver) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
         let mut inner = self.inner.lock();
         inner.last += 1;
         let id = inner.last;
         inner.session.finish_call(id, draft, now)?;
-        inner.pending.insert(id, Pending { answer: sender, deadline });
-        inner.next_check = Some(inner.next_check.map_or(deadline, |at| at.min(deadline)));
+        inner.pending.insert(id, sender);
         let work = inner.work();
-        Ok((id, receiver, work))
+        Ok((id, answer, work))
     }
 
     /// Takes a frame that a client sent to the gateway.
@@ -203,9 +210,7 @@ impl Gateway {
             if inner.session.next_tick().is_some_and(|at| at <= now) {
                 inner.session.tick(now);
             }
-            let mut work = inner.work();
-            inner.expire(now, &mut work);
-            work
+            inner.work()
         };
         self.send(hub, work, None);
     }
@@ -236,11 +241,17 @@ impl Gateway {
         work.answer();
     }
 
-    fn forget(&self, id: CallId) {
-        let mut inner = self.inner.lock();
-        if inner.pending.remove(&id).is_some() {
-            inner.session.forget_call(id);
-        }
+    /// Nobody waits for the call any longer; whoever answers it is told.
+    fn cancel(&self, hub: &Arc<Hub>, id: CallId) {
+        let work = {
+            let mut inner = self.inner.lock();
+            if inner.pending.remove(&id).is_none() {
+                return;
+            }
+            inner.session.forget_call(id, hub.elapsed());
+            inner.work()
+        };
+        self.send(hub, work, None);
     }
 }
 
@@ -268,28 +279,11 @@ impl Inner {
                 Event::Rejected { call, error } => (call, Err(error)),
                 _ => continue,
             };
-            if let Some(pending) = self.pending.remove(&call) {
-                work.answers.push((pending.answer, end));
+            if let Some(answer) = self.pending.remove(&call) {
+                work.answers.push((answer, end));
             }
         }
         work
-    }
-
-    /// Signs of life keep a call of the session open; this ends it all the same.
-    fn expire(&mut self, now: Duration, work: &mut Work) {
-        if self.next_check.is_none_or(|at| at > now) {
-            return;
-        }
-        let late: Vec<_> =
-            self.pending.iter().filter(|(_, pending)| pending.deadline <= now).map(|(id, _)| *id).collect();
-        for id in late {
-            self.session.forget_call(id);
-            if let Some(pending) = self.pending.remove(&id) {
-                let error = Error::new(ErrorKind::Timeout, "the function did not answer in time");
-                work.answers.push((pending.answer, Err(error)));
-            }
-        }
-        self.next_check = self.pending.values().map(|pending| pending.deadline).min();
     }
 }
 
@@ -302,9 +296,9 @@ impl Work {
     }
 }
 
-/// A call under way; forgotten when its caller goes away before the answer.
+/// A call under way; cancelled when its caller goes away before the answer.
 struct Open<'a> {
-    gateway: &'a Gateway,
+    hub: &'a Arc<Hub>,
     id: CallId,
     ended: bool,
 }
@@ -312,7 +306,7 @@ struct Open<'a> {
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.gateway.forget(self.id);
+            self.hub.gateway.cancel(self.hub, self.id);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who is connected, and where messages go.
 //!
-//! One [`Hub`] for the process. A frame from a client is rewritten ([`polyfn_core::wire::rewrite`]: who sends it is
+//! One [`Hub`] for the process. A frame from a client is rewritten ([`polyfn_core::wire::Relayed`]: who sends it is
 //! the hub's word, never the client's), its target is looked up, and the same bytes go into the target's queue.
 //! Only the routing segment is ever read.
 

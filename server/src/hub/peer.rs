@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use polyfn_core::Value;
+use polyfn_core::session::Extensions;
 use polyfn_core::wire::Sender;
 
 use crate::auth::{Identity, Permission, UserInfo};
@@ -39,6 +40,8 @@ pub struct Peer {
     pub user: Arc<UserInfo>,
     /// Its right in the workspace, at least to read.
     pub permission: Permission,
+    /// Extensions of the protocol that it knows, as far as we do.
+    pub extensions: Extensions,
     /// What is to be written to it.
     pub queue: Queue,
     /// Tells connections of the same client apart: the end of an old one must not remove a newer one.
@@ -61,13 +64,14 @@ pub struct Peer {
 
 impl Peer {
     pub(super) fn new(identity: Identity, generation: u64, limits: &Limits, now: Duration) -> Self {
-        let Identity { user, workspace, permission, client_id, reconnecting: _ } = identity;
+        let Identity { user, workspace, permission, client_id, reconnecting: _, extensions } = identity;
         let address = format!("{workspace}/{client_id}");
         Self {
             sender: Sender { workspace, address, user: encode_user(&user) },
             client_id,
             user: Arc::new(user),
             permission,
+            extensions,
             queue: Queue::new(limits),
             generation,
             detached: AtomicBool::new(false),

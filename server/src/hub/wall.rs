@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use polyfn_core::session::Visibility;
-use polyfn_core::wire::{Header, Relayed, ServiceUri};
+use polyfn_core::wire::{Relayed, ServiceUri};
 use polyfn_core::{Error, ErrorKind};
 
 use crate::auth::Permission;
@@ -57,7 +57,7 @@ impl Acquainted {
 }
 
 /// The same for a client that is not there and for one that does not want to be called.
-fn refused(relayed: &Relayed) -> Error {
+fn refused(relayed: &Relayed<'_>) -> Error {
     let text = format!(
         "PermissionError: Permission denied for calling {}: it is not connected, or it has no such public service",
         relayed.to
@@ -66,17 +66,16 @@ fn refused(relayed: &Relayed) -> Error {
 }
 
 impl Hub {
-    /// Whether a call of `peer` may pass to `target` in another workspace.
+    /// Whether a call of `peer`, or a message that belongs to one, may pass to `target` in another workspace.
     pub(super) fn check_wall(
         &self,
         peer: &Peer,
         target: Option<&Arc<Peer>>,
-        relayed: &Relayed,
+        relayed: &Relayed<'_>,
     ) -> Result<(), Error> {
         let target = target.ok_or_else(|| refused(relayed))?;
-        let header = Header::parse(&relayed.frame)?;
         // objects given away as interfaces are services only in name: they belong to the two who talk
-        let service = header.method.strip_prefix("services.").filter(|path| !path.starts_with("_rintf_"));
+        let service = relayed.method.strip_prefix("services.").filter(|path| !path.starts_with("_rintf_"));
         let Some(path) = service else {
             let known = target.acquainted.knows(peer.address());
             return if known { Ok(()) } else { Err(refused(relayed)) };

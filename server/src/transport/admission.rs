@@ -62,7 +62,7 @@ impl State {
     /// What a client is told when it was let in, in the order of the protocol.
     pub(super) fn connection_info(&self, identity: &Identity) -> Result<Map<String, Json>, HandshakeError> {
         let token = self.reconnection_token(&identity.user, &identity.workspace, &identity.client_id)?;
-        let info = json!({
+        let mut info = json!({
             "type": "connection_info",
             "hypha_version": VERSION,
             "public_base_url": self.public_base_url,
@@ -74,6 +74,10 @@ impl State {
             "reconnection_token": token,
             "reconnection_token_life_time": self.tokens.reconnection_life_time() as f64,
         });
+        // clients that name none are not told of any
+        if !identity.extensions.is_empty() {
+            info["extensions"] = identity.extensions.names().collect();
+        }
         Ok(info.as_object().cloned().unwrap_or_default())
     }
 

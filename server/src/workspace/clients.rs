@@ -56,6 +56,7 @@ pub(super) fn ping(mut call: Call) -> BoxFuture<'static, Result<Value>> {
             with_kwargs: false,
             write: |out: &mut polyfn_core::codec::Writer| out.text("ping"),
             timeout: Duration::from_secs_f64(seconds.min(PING_SECONDS_MAX)),
+            trace: None,
         };
         match call.hub.gateway.call(&call.hub, request).await {
             Ok(answer) => answer.value(),

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use polyfn_core::codec::{Promise, Stub};
-use polyfn_core::session::{ConnectionInfo, Event, Invocation, Options, Outgoing, RunId, Session};
+use polyfn_core::session::{
+    ConnectionInfo, Event, Extensions, Invocation, Options, Outgoing, RunId, Session,
+};
 use polyfn_core::wire::ChunkLimits;
 use polyfn_core::{Error, ErrorKind, Function, Map, Result, Value};
 
@@ -105,6 +107,7 @@ impl Manager {
             client_id: id.to_owned(),
             manager_id: id.to_owned(),
             public_base_url: public_base_url.to_owned(),
+            extensions: Extensions::ALL,
             ..ConnectionInfo::default()
         };
         let mut session = Session::local(options, info);

@@ -66,6 +66,7 @@ fn set_up(hub: &Arc<Hub>, workspace: &str, owner: &str) {
             with_kwargs: false,
             write: |_: &mut _| Ok(()),
             timeout: Duration::from_secs(30),
+            trace: None,
         };
         if let Err(error) = hub.gateway.call(&hub, request).await {
             tracing::debug!(client = owner, %error, "setup failed");
@@ -262,6 +263,7 @@ async fn fetch(hub: &Arc<Hub>, service: &Service, timeout: Duration) -> Result<V
         with_kwargs: false,
         write: |out: &mut polyfn_core::codec::Writer| out.text(&service.name),
         timeout,
+        trace: None,
     };
     hub.gateway.call(hub, request).await?.value()
 }

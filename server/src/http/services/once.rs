@@ -14,8 +14,8 @@ use crate::http::caller::Caller;
 use crate::http::functions::check_free;
 use crate::http::problem::Problem;
 use crate::http::services::arguments::Arguments;
-use crate::http::services::invoke;
 use crate::http::services::member::{self, Member};
+use crate::http::services::{Called, invoke};
 use crate::hub;
 use crate::state::State;
 
@@ -93,7 +93,8 @@ impl Call {
             return Err(Problem::new(ErrorKind::NotFound, text));
         }
         self.arguments.drop_context(&service);
-        let made = invoke(state, caller, workspace, &service, &self.method, self.arguments).await;
+        let called = Called { service: &service, function: &self.method, speaks_in: workspace, trace: None };
+        let made = invoke(state, caller, &called, self.arguments).await;
         let value = made.and_then(|payload| payload.value()?.to_json());
         value.map_err(|error| of_call(&error))
     }

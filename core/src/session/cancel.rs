@@ -1,0 +1,69 @@
+//! The early end of a call: who gave up tells, and the function that nobody waits for is broken off.
+
+use bytes::Bytes;
+
+use super::Extensions;
+use super::calls::{Call, CallKey, Owner};
+use super::event::{CallId, Event, Time};
+use super::session::Session;
+use crate::codec::Writer;
+use crate::wire::{CANCEL, Header};
+use crate::{Error, ErrorKind, Result};
+
+impl Session {
+    /// Gives up waiting for a call: its functions are released, its owner is told where it knows that, a late reply
+    /// is ignored.
+    pub fn forget_call(&mut self, id: CallId, now: Time) {
+        if let Some((key, call)) = self.calls.take_by_owner(id) {
+            self.send_cancel(key, &call, now);
+            self.release(call.objects);
+        }
+    }
+
+    /// Tells the owner of a function that nobody waits for it any longer.
+    pub(super) fn send_cancel(&mut self, key: CallKey, call: &Call, now: Time) {
+        if !matches!(call.owner, Owner::Language(_)) {
+            return;
+        }
+        self.stop_transfer(key.as_str(), now);
+        if self.extensions.has(Extensions::CANCEL)
+            && let Ok(frame) = cancel_frame(call.from.as_deref().unwrap_or(&self.address), call, key)
+        {
+            self.send(&call.target, frame);
+        }
+    }
+
+    /// A caller has given up. Only its own runs are found, and one that has ended is not.
+    pub(super) fn receive_cancel(&mut self, header: &Header<'_>) {
+        let run = header.session.and_then(|session| self.runs.find(header.from, session));
+        if let Some(run) = run.filter(|run| self.runs.cancel(*run).is_some()) {
+            self.emit(Event::Cancelled { run });
+        }
+    }
+
+    /// Sends the signs of life that are due; ends the runs whose callers do not wait any longer.
+    pub(super) fn tick_runs(&mut self, now: Time) {
+        let due = self.runs.due(now);
+        for beat in due.beats {
+            self.send_heartbeat(&beat);
+        }
+        for id in due.expired {
+            if let Some(run) = self.runs.cancel(id) {
+                let error = Error::new(ErrorKind::Timeout, "the caller's deadline has passed");
+                self.send_reject(&run, &error, now);
+                self.emit(Event::Cancelled { run: id });
+            }
+        }
+    }
+}
+
+fn cancel_frame(from: &str, call: &Call, key: CallKey) -> Result<Bytes> {
+    let mut out = Writer::new();
+    out.open_map(4)?;
+    for (name, value) in [("type", CANCEL), ("from", from), ("to", &call.target), ("session", key.as_str())] {
+        out.text(name)?;
+        out.text(value)?;
+    }
+    out.close();
+    Ok(Bytes::from(out.into_bytes()))
+}

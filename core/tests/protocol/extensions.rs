@@ -1,0 +1,335 @@
+//! What polyfn peers tell each other beside the protocol of Hypha, and old peers never see.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use polyfn_core::codec::{Promise, Walk};
+use polyfn_core::session::{
+    CallSpec, ConnectionInfo, Event, Extensions, Invocation, Options, Outgoing, Session, State,
+};
+use polyfn_core::wire::{Header, Relayed, Sender};
+use polyfn_core::{Error, ErrorKind, Map, Value};
+
+use crate::calling::gone;
+use crate::joining::{events, offer, service};
+use crate::manager::{answer, body, header, info, reply};
+
+const ANN: &str = "lab/ann";
+const BOB: &str = "lab/bob";
+const NOW: Duration = Duration::from_secs(100);
+const SECOND: Duration = Duration::from_secs(1);
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// A session that has joined on a server that knows `known`, with the service `svc` and its function `run`.
+fn peer(address: &str, options: Options, known: Extensions) -> Session {
+    // each with ids of its own
+    let seed = address.bytes().map(u64::from).sum();
+    let mut session = Session::new(Options { seed, ..options });
+    session.connected(ConnectionInfo { extensions: known, ..info(address) }, NOW);
+    answer(&mut session, &mut Vec::new(), NOW);
+    offer(&mut session, &service("svc", &[("visibility", "public".into())], 7, &["run"])).unwrap();
+    assert!(matches!(&events(&mut session)[..], [Event::State(State::Ready { .. })]));
+    session
+}
+
+fn polyfn(address: &str) -> Session {
+    peer(address, Options::default(), Extensions::ALL)
+}
+
+fn spec(deadline: Option<Duration>) -> CallSpec<'static> {
+    CallSpec {
+        target: BOB,
+        method: "services.svc.run",
+        promise: Promise::Star,
+        args: 1,
+        deadline,
+        ..CallSpec::default()
+    }
+}
+
+/// Makes call 1.
+fn call(session: &mut Session, spec: &CallSpec<'_>, argument: &Value) {
+    let mut draft = session.begin_call(spec).unwrap();
+    argument.walk(&mut draft.writer).unwrap();
+    session.finish_call(1, draft, NOW).unwrap();
+}
+
+/// Carries what waits from one peer to the other as the server does; gives how many frames those were.
+fn carry(from: &mut Session, to: &mut Session, now: Duration) -> usize {
+    let mut frames = 0;
+    while let Some(sent) = from.poll_send() {
+        assert_eq!(sent.to, to.address());
+        to.receive(&relayed(from, &sent, !to.extensions().is_empty()), now).unwrap();
+        frames += 1;
+    }
+    frames
+}
+
+fn relayed(from: &Session, sent: &Outgoing, extras: bool) -> Bytes {
+    let user = Bytes::from_static(&[0x80]);
+    let sender = Sender { workspace: "lab".to_owned(), address: from.address().to_owned(), user };
+    Relayed::read(&sent.frame, &sender).unwrap().write(&sender, "lab", extras).unwrap()
+}
+
+fn invoked(session: &mut Session) -> Invocation {
+    match session.poll_event() {
+        Some(Event::Invoke(invocation)) => invocation,
+        other => panic!("a function must be called, but {other:?}"),
+    }
+}
+
+fn x(frame: &Bytes) -> Option<Map> {
+    header(frame).get("x").map(|x| x.as_map().unwrap().clone())
+}
+
+fn finish(session: &mut Session, run: u64, value: &Value, now: Duration) {
+    let mut draft = session.begin_reply(run).unwrap();
+    value.walk(&mut draft.writer).unwrap();
+    session.finish_reply(draft, now);
+}
+
+#[test]
+fn nothing_is_said_unless_both_know_it() {
+    let off = Options { extensions: Extensions::NONE, ..Options::default() };
+    for mut session in [peer(ANN, Options::default(), Extensions::NONE), peer(ANN, off, Extensions::ALL)] {
+        call(&mut session, &CallSpec { trace: Some(TRACE), ..spec(Some(5 * SECOND)) }, &1.into());
+        assert_eq!(x(&session.poll_send().unwrap().frame), None);
+        session.forget_call(1, NOW);
+        assert_eq!(session.poll_send(), None, "nobody is told of the end");
+    }
+    let some = Extensions::CANCEL | Extensions::PUSH_STREAM;
+    let mut session = peer(ANN, Options::default(), some);
+    call(&mut session, &CallSpec { trace: Some(TRACE), ..spec(Some(5 * SECOND)) }, &1.into());
+    assert_eq!(x(&session.poll_send().unwrap().frame), Some(Map::from_iter([("e", 5)])));
+}
+
+#[test]
+fn a_call_tells_its_deadline_and_its_trace_and_the_reply_who_answers() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    call(&mut ann, &CallSpec { trace: Some(TRACE), ..spec(Some(5 * SECOND)) }, &1.into());
+    let sent = ann.poll_send().unwrap();
+    let told = Map::from_iter([("e", Value::Int(31)), ("d", Value::Int(5000)), ("t", TRACE.into())]);
+    assert_eq!(x(&sent.frame), Some(told));
+    bob.receive(&relayed(&ann, &sent, true), NOW + SECOND).unwrap();
+    let invocation = invoked(&mut bob);
+    assert_eq!(invocation.deadline, Some(NOW + 6 * SECOND), "as much later as the message took");
+    assert_eq!(invocation.trace.as_deref(), Some(TRACE));
+    assert_eq!(invocation.payload.origin.extensions, Extensions::ALL);
+    finish(&mut bob, invocation.run.unwrap(), &2.into(), NOW);
+    carry(&mut bob, &mut ann, NOW);
+    let Some(Event::Resolved { value, .. }) = ann.poll_event() else { panic!("resolved") };
+    assert_eq!(value.origin.extensions, Extensions::ALL);
+}
+
+#[test]
+fn who_did_not_say_anything_is_answered_as_of_old() {
+    let (mut ann, mut bob) = (peer(ANN, Options::default(), Extensions::NONE), polyfn(BOB));
+    call(&mut ann, &spec(None), &1.into());
+    carry(&mut ann, &mut bob, NOW);
+    let invocation = invoked(&mut bob);
+    assert_eq!(invocation.payload.origin.extensions, Extensions::NONE);
+    finish(&mut bob, invocation.run.unwrap(), &2.into(), NOW);
+    assert_eq!(x(&bob.poll_send().unwrap().frame), None);
+}
+
+#[test]
+fn what_makes_no_sense_counts_as_not_said() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    call(&mut ann, &spec(None), &1.into());
+    let sent = ann.poll_send().unwrap();
+    let entry = |key: &str, value: Value| Value::Map(Map::from_iter([(key, value)]));
+    for said in [
+        entry("e", (-1).into()),
+        entry("e", "all".into()),
+        entry("d", (-5).into()),
+        entry("d", Value::Float(1.5)),
+        entry("t", "no trace".into()),
+        entry("t", 5.into()),
+        entry("new", Value::List(vec![1.into()])),
+    ] {
+        let mut head = header(&sent.frame);
+        head.insert("x", said.clone());
+        let mut frame = Value::Map(head).to_msgpack().unwrap();
+        frame.extend_from_slice(&sent.frame[Header::parse(&sent.frame).unwrap().end..]);
+        bob.receive(&frame.into(), NOW).unwrap();
+        let invocation = invoked(&mut bob);
+        assert_eq!((invocation.deadline, invocation.trace), (None, None), "{said:?}");
+        assert_eq!(invocation.payload.origin.extensions, Extensions::NONE, "{said:?}");
+    }
+}
+
+#[test]
+fn an_event_may_have_an_entry_called_x() {
+    let mut bob = polyfn(BOB);
+    let event = Map::from_iter([("type", Value::from("moved")), ("x", 3.into()), ("from", ANN.into())]);
+    bob.receive(&Value::Map(event).to_msgpack().unwrap().into(), NOW).unwrap();
+    let told = events(&mut bob);
+    let [Event::Signal { message, .. }] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(header(message).get("x"), Some(&Value::Int(3)));
+}
+
+#[test]
+fn who_gives_up_tells_and_the_function_is_broken_off() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    call(&mut ann, &spec(None), &1.into());
+    carry(&mut ann, &mut bob, NOW);
+    let run = invoked(&mut bob).run.unwrap();
+    ann.forget_call(1, NOW);
+    carry(&mut ann, &mut bob, NOW);
+    assert_eq!(events(&mut bob), [Event::Cancelled { run }]);
+    assert_eq!(bob.statistics().runs, 1, "it runs until the language has ended it");
+    bob.tick(NOW + 20 * SECOND);
+    assert_eq!(bob.poll_send(), None, "nobody wants to hear that it goes on");
+    bob.reject(run, &Error::new(ErrorKind::Cancelled, "broken off"), NOW);
+    assert_eq!((bob.statistics().runs, bob.poll_send()), (0, None));
+    assert_eq!(ann.statistics(), Default::default());
+}
+
+#[test]
+fn a_call_that_times_out_is_broken_off() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    call(&mut ann, &spec(None), &1.into());
+    carry(&mut ann, &mut bob, NOW);
+    let run = invoked(&mut bob).run.unwrap();
+    let end = NOW + ann.options().method_timeout;
+    ann.tick(end);
+    assert!(matches!(&events(&mut ann)[..], [Event::Rejected { call: 1, .. }]));
+    carry(&mut ann, &mut bob, end);
+    assert_eq!(events(&mut bob), [Event::Cancelled { run }]);
+    assert!(bob.begin_reply(run).is_none(), "a late result goes nowhere");
+    assert_eq!(bob.statistics().runs, 0);
+}
+
+#[test]
+fn a_run_that_ended_in_between_is_left_alone() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    call(&mut ann, &spec(None), &1.into());
+    carry(&mut ann, &mut bob, NOW);
+    let run = invoked(&mut bob).run.unwrap();
+    let mut late = bob.begin_reply(run).unwrap();
+    late.writer.nil().unwrap();
+    ann.forget_call(1, NOW);
+    let cancel = ann.poll_send().unwrap();
+    bob.receive(&relayed(&ann, &cancel, true), NOW).unwrap();
+    bob.finish_reply(late, NOW);
+    assert_eq!((bob.poll_send(), bob.statistics().runs), (None, 0), "it was being written when the end came");
+    events(&mut bob);
+    bob.receive(&relayed(&ann, &cancel, true), NOW).unwrap();
+    assert_eq!(events(&mut bob), []);
+}
+
+#[test]
+fn only_the_caller_may_break_off() {
+    let (mut ann, mut bob, mut eve) = (polyfn(ANN), polyfn(BOB), polyfn("lab/eve"));
+    for session in [&mut eve, &mut ann] {
+        call(session, &spec(None), &1.into());
+        carry(session, &mut bob, NOW);
+        invoked(&mut bob);
+    }
+    ann.forget_call(1, NOW);
+    let cancel = ann.poll_send().unwrap();
+    bob.receive(&relayed(&eve, &cancel, true), NOW).unwrap();
+    assert_eq!(events(&mut bob), [], "the session of another");
+    let mut old = peer(BOB, Options::default(), Extensions::NONE);
+    old.receive(&relayed(&ann, &cancel, true), NOW).unwrap();
+    assert!(
+        matches!(&events(&mut old)[..], [Event::Signal { .. }]),
+        "an event like any other where nothing is known"
+    );
+}
+
+#[test]
+fn nobody_moves_a_deadline() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    call(&mut ann, &spec(Some(5 * SECOND)), &1.into());
+    let sent = ann.poll_send().unwrap();
+    bob.receive(&relayed(&ann, &sent, true), NOW).unwrap();
+    let run = invoked(&mut bob).run.unwrap();
+    ann.receive(&reply(&sent, "heartbeat", Value::Nil), NOW + 4 * SECOND).unwrap();
+    assert_eq!((ann.next_tick(), bob.next_tick()), (Some(NOW + 5 * SECOND), Some(NOW + 5 * SECOND)));
+
+    bob.tick(NOW + 5 * SECOND);
+    assert_eq!(events(&mut bob), [Event::Cancelled { run }]);
+    carry(&mut bob, &mut ann, NOW + 5 * SECOND);
+    let ends = events(&mut ann);
+    let [Event::Rejected { call: 1, error }] = &ends[..] else { panic!("{ends:?}") };
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    bob.reject(run, &Error::new(ErrorKind::Cancelled, "broken off"), NOW);
+    assert_eq!((bob.poll_send(), bob.statistics().runs), (None, 0));
+}
+
+#[test]
+fn a_deadline_holds_where_the_owner_knows_none() {
+    let mut ann = peer(ANN, Options::default(), Extensions::NONE);
+    call(&mut ann, &spec(Some(5 * SECOND)), &1.into());
+    let sent = ann.poll_send().unwrap();
+    ann.receive(&reply(&sent, "heartbeat", Value::Nil), NOW + 4 * SECOND).unwrap();
+    ann.tick(NOW + 5 * SECOND);
+    let ends = events(&mut ann);
+    let [Event::Rejected { call: 1, error }] = &ends[..] else { panic!("{ends:?}") };
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let late = ann.begin_call(&spec(Some(Duration::ZERO))).unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Timeout, "a call that is over is not begun");
+}
+
+#[test]
+fn what_travels_in_parts_says_it_with_the_last_one() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    let long = Value::from(Bytes::from(vec![5; 600_000]));
+    call(&mut ann, &CallSpec { trace: Some(TRACE), ..spec(Some(50 * SECOND)) }, &long);
+    let mut parts = Vec::new();
+    while ann.has_frames() || bob.has_frames() {
+        while let Some(sent) = ann.poll_send() {
+            let args = body(&sent.frame).remove("args").unwrap();
+            if let Some(Value::Bytes(part)) = args.as_list().unwrap().get(2) {
+                parts.extend_from_slice(part);
+            }
+            bob.receive(&relayed(&ann, &sent, true), NOW + SECOND).unwrap();
+        }
+        carry(&mut bob, &mut ann, NOW + SECOND);
+    }
+    let parts = Bytes::from(parts);
+    let head = header(&parts);
+    assert!(!head.contains("x"), "the receiver may be an old one: {head:?}");
+    assert_eq!(head.text("method"), Some("services.svc.run"));
+    assert_eq!(body(&parts).get("args"), Some(&Value::List(vec![long.clone()])));
+    let invocation = invoked(&mut bob);
+    assert_eq!(invocation.payload.values().unwrap().0, [long]);
+    assert_eq!(invocation.trace.as_deref(), Some(TRACE));
+    assert_eq!(invocation.payload.origin.extensions, Extensions::ALL);
+    assert!(invocation.deadline.is_some());
+}
+
+#[test]
+fn what_is_leaving_in_parts_stays_when_nobody_waits() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    call(&mut ann, &spec(None), &Value::from(Bytes::from(vec![5; 600_000])));
+    carry(&mut ann, &mut bob, NOW);
+    carry(&mut bob, &mut ann, NOW);
+    carry(&mut ann, &mut bob, NOW);
+    assert_eq!((ann.statistics().transfers, bob.statistics().chunks), (1, 1));
+    ann.forget_call(1, NOW);
+    while carry(&mut ann, &mut bob, NOW) + carry(&mut bob, &mut ann, NOW) > 0 {}
+    assert_eq!(ann.statistics(), Default::default());
+    assert_eq!(bob.statistics(), Default::default());
+    assert_eq!(events(&mut bob), []);
+}
+
+#[test]
+fn the_runs_of_a_caller_that_is_gone_are_broken_off() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    let mut old = peer("lab/old", Options::default(), Extensions::NONE);
+    for session in [&mut ann, &mut old] {
+        call(session, &spec(None), &1.into());
+        carry(session, &mut bob, NOW);
+    }
+    let [run, kept] = [(); 2].map(|()| invoked(&mut bob).run.unwrap());
+    for id in ["ann", "old"] {
+        bob.receive(&gone(None, id), NOW).unwrap();
+    }
+    let told = events(&mut bob);
+    let cancelled: Vec<_> = told.iter().filter(|event| matches!(event, Event::Cancelled { .. })).collect();
+    assert_eq!(cancelled, [&Event::Cancelled { run }], "callers of old expect that functions go on");
+    assert!(bob.begin_reply(kept).is_none() && bob.begin_reply(run).is_none());
+    assert_eq!(bob.statistics().runs, 0);
+}

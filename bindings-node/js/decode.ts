@@ -201,10 +201,10 @@ export class Decoder {
       case In.Form:
         return put(1, ([form]) => this.#form(client, form as Record<string, unknown>));
       case In.Method:
-        return put(9, (members) => {
+        return put(10, (members) => {
           const parts = members as [string, string, number, ...null[]];
-          const [target, method, promise, name, doc, server, parent, isAsync, schema] = parts;
-          const stub = { target, method, promise, name, doc, server, parent, isAsync, schema };
+          const [target, method, promise, name, doc, server, parent, encPub, isAsync, schema] = parts;
+          const stub = { target, method, promise, name, doc, server, parent, encPub, isAsync, schema };
           return this.#maker.remote(client, stub as Stub);
         });
       case In.Stream:

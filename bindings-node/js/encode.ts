@@ -321,7 +321,7 @@ export class Encoder {
     this.byte(stub.promise);
     this.text(stub.target);
     this.text(stub.method);
-    for (const text of [stub.name, stub.doc, stub.server, stub.parent]) this.optional(text);
+    for (const text of [stub.name, stub.doc, stub.server, stub.parent, stub.encPub]) this.optional(text);
     this.value(stub.isAsync);
     this.value(stub.schema);
   }

@@ -364,6 +364,8 @@ function writeCall(encoder: Encoder, stub: Stub, args: unknown[], seconds: numbe
   encoder.text(stub.target);
   encoder.text(stub.method);
   encoder.optional(stub.parent);
+  encoder.optional(stub.encPub);
+  encoder.optional(undefined);
   encoder.count(args.length);
   const positional = hasKeywords ? args.length - 1 : args.length;
   for (let number = 0; number < positional; number += 1) encoder.root(`args[${number}]`, args[number]);

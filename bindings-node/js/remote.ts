@@ -10,6 +10,8 @@ export interface Stub {
   doc: string | null;
   server: string | null;
   parent: string | null;
+  /** The owner's public key, in hexadecimal digits. */
+  encPub: string | null;
   isAsync: boolean | null;
   schema: unknown;
 }

@@ -250,7 +250,8 @@ impl Core {
         let with_kwargs = tape.byte()? != 0;
         let seconds = tape.number()?;
         let timeout = (seconds > 0.0).then(|| duration(seconds)).transpose()?;
-        let (target, method, parent, args) = (tape.text()?, tape.text()?, tape.optional()?, tape.count()?);
+        let (target, method, parent) = (tape.text()?, tape.text()?, tape.optional()?);
+        let (seal_to, seal_answer, args) = (tape.public_key()?, tape.public_key()?, tape.count()?);
         let spec = CallSpec {
             target,
             method,
@@ -259,6 +260,8 @@ impl Core {
             args: args as usize,
             with_kwargs,
             timeout,
+            seal_to,
+            seal_answer,
             ..CallSpec::default()
         };
         let mut draft = connection.begin_call(&spec)?;

@@ -370,9 +370,13 @@ impl Walk for Value {
                 Ok(())
             }
             Self::Map(map) => {
+                let start = out.len();
                 out.open_map(map.len())?;
                 map.iter().try_for_each(|(key, value)| out.entry(key, value))?;
                 out.close();
+                if map.get("_rintf") == Some(&Self::Bool(true)) {
+                    out.interface(start, None)?;
+                }
                 Ok(())
             }
             Self::Pairs(pairs) => {

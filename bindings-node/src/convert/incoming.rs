@@ -404,7 +404,8 @@ impl Build for Recorder {
             Promise::Full => 2,
         };
         self.step(step::INT, promise);
-        for text in [&stub.name, &stub.doc, &stub.server, &stub.parent] {
+        let key = stub.enc_pub.map(|key| key.to_string());
+        for text in [&stub.name, &stub.doc, &stub.server, &stub.parent, &key] {
             self.optional(text.as_deref());
         }
         self.optional_bool(stub.is_async);

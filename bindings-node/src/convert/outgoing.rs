@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use polyfn_core::codec::{FunctionMeta, Promise, Reader, Stub, Writer};
+use polyfn_core::wire::PublicKey;
 use polyfn_core::{Error, ErrorKind, Result, Value};
 
 /// Steps; the same numbers stand in `js/tape.ts`.
@@ -173,8 +174,14 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
         let (target, method) = (self.text()?.to_owned(), self.text()?.to_owned());
         let mut optional = || Ok::<_, Error>(self.optional()?.map(str::to_owned));
         let (name, doc, server, parent) = (optional()?, optional()?, optional()?, optional()?);
+        let enc_pub = self.public_key()?;
         let (is_async, schema) = (self.flag()?, self.schema()?.map(Box::new));
-        Ok(Stub { target, method, promise, name, doc, schema, is_async, server, parent })
+        Ok(Stub { target, method, promise, name, doc, schema, is_async, server, enc_pub, parent })
+    }
+
+    /// A public key, or none.
+    pub(crate) fn public_key(&mut self) -> Result<Option<PublicKey>> {
+        self.optional()?.map(str::parse).transpose()
     }
 
     fn schema(&mut self) -> Result<Option<Value>> {

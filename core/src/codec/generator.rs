@@ -17,7 +17,8 @@ impl Writer {
                 "a generator cannot be sent here: only arguments, results and items of generators carry them",
             ));
         };
-        let object = (exports.objects.len() + 1).to_string();
+        exports.count += 1;
+        let object = exports.count.to_string();
         let method = format!("{}.{object}", exports.session);
         let stub = StreamStub {
             target: exports.target.clone(),
@@ -25,6 +26,7 @@ impl Writer {
             method,
             doc: Some("Remote generator".to_owned()),
             server: Some(exports.server.clone()),
+            enc_pub: exports.enc_pub,
             ..StreamStub::default()
         };
         exports.objects.push((object, Export::Generator(handle)));
@@ -33,7 +35,8 @@ impl Writer {
 
     /// A generator of some peer, in the `generator` form.
     pub fn stream_stub(&mut self, stub: &StreamStub) -> Result<()> {
-        self.open_tag("generator", 6 + usize::from(stub.server.is_some()))?;
+        let optional = usize::from(stub.server.is_some()) + usize::from(stub.enc_pub.is_some());
+        self.open_tag("generator", 6 + optional)?;
         if let Some(server) = &stub.server {
             self.text("_rserver")?;
             self.text(server)?;
@@ -46,6 +49,10 @@ impl Writer {
         }
         self.text("_rpromise")?;
         self.text("*")?;
+        if let Some(key) = &stub.enc_pub {
+            self.text("_renc_pub")?;
+            self.bytes(key.as_bytes())?;
+        }
         self.text("_rdoc")?;
         self.optional_text(stub.doc.as_deref())?;
         self.close();
@@ -69,6 +76,7 @@ impl Reader<'_> {
                 "_rmethod" => stub.method = self.text()?.to_owned(),
                 "_rclose_method" => stub.close_method = self.text()?.to_owned(),
                 "_rserver" => stub.server = self.optional()?,
+                "_renc_pub" => stub.enc_pub = self.public_key()?,
                 "_rdoc" => stub.doc = self.optional()?,
                 _ => {
                     self.skip()?;
@@ -80,6 +88,7 @@ impl Reader<'_> {
         }
         if let Some(origin) = self.origin {
             stub.target = origin.absolute(&stub.target);
+            stub.enc_pub = origin.seal_key.or(stub.enc_pub);
             stub.parent = (stub.target == origin.from).then(|| origin.session.clone()).flatten();
         }
         Ok(stub)

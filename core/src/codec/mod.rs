@@ -6,6 +6,7 @@
 
 mod build;
 mod generator;
+mod interface;
 mod legacy;
 mod limits;
 mod reader;
@@ -14,6 +15,8 @@ mod walk;
 mod writer;
 
 pub use build::{Build, Tagged};
+pub use interface::Interface;
+pub(crate) use interface::{DISPOSE, is_id as is_interface};
 pub use limits::Limits;
 pub use reader::{Origin, Reader, Token};
 pub use tag::{FunctionMeta, Promise, StreamStub, Stub};

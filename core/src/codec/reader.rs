@@ -6,6 +6,7 @@ use super::Limits;
 use super::build::{Build, Tagged};
 use super::tag::{Promise, Stub};
 use crate::extensions::Extensions;
+use crate::wire::PublicKey;
 use crate::{Error, ErrorKind, Result, Value};
 
 /// Where a value came from: decides what relative addresses in it mean (protocol section 2.4).
@@ -17,6 +18,8 @@ pub struct Origin {
     pub session: Option<String>,
     /// What the sender can do, as far as both sides named it.
     pub extensions: Extensions,
+    /// The key for functions in it, known from elsewhere: it goes before any that they bring along.
+    pub seal_key: Option<PublicKey>,
 }
 
 impl Origin {
@@ -383,6 +386,7 @@ impl<'a> Reader<'a> {
                 "_rtarget" => stub.target = self.text()?.to_owned(),
                 "_rmethod" => stub.method = self.text()?.to_owned(),
                 "_rserver" => stub.server = self.optional()?,
+                "_renc_pub" => stub.enc_pub = self.public_key()?,
                 "_rname" => stub.name = self.optional()?,
                 "_rdoc" => stub.doc = self.optional()?,
                 "_rpromise" => {
@@ -409,8 +413,11 @@ impl<'a> Reader<'a> {
         }
         if let Some(origin) = self.origin {
             stub.target = origin.absolute(&stub.target);
-            // A stub that belongs to a third peer must not carry a session which that peer does not have.
-            stub.parent = (stub.target == origin.from).then(|| origin.session.clone()).flatten();
+            stub.enc_pub = origin.seal_key.or(stub.enc_pub);
+            // A stub that belongs to a third peer must not carry a session which that peer does not have, and one of a
+            // service or an interface outlives the session that brought it.
+            let is_of_session = stub.target == origin.from && !stub.method.starts_with("services.");
+            stub.parent = is_of_session.then(|| origin.session.clone()).flatten();
         }
         Ok(stub)
     }
@@ -482,6 +489,14 @@ impl<'a> Reader<'a> {
     pub(super) fn optional(&mut self) -> Result<Option<String>> {
         let text = if let Token::Text(text) = self.scalar()? { Some(text.to_owned()) } else { None };
         Ok(text)
+    }
+
+    /// A key; one that is none is as good as none, so that the function can still be called in the clear.
+    pub(super) fn public_key(&mut self) -> Result<Option<PublicKey>> {
+        Ok(match self.scalar()? {
+            Token::Bytes(key) => PublicKey::from_slice(key).ok(),
+            _ => None,
+        })
     }
 
     fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {

@@ -1,6 +1,7 @@
 //! Functions on the wire: the `method` form (protocol section 10.3).
 
 use crate::Value;
+use crate::wire::PublicKey;
 
 /// How a remote function wants to be called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Stub {
     pub is_async: Option<bool>,
     /// The owner's server.
     pub server: Option<String>,
+    /// The owner's public key: calls are sealed to it, where the caller encrypts at all.
+    pub enc_pub: Option<PublicKey>,
     /// The session of the message that brought it, when the owner sent it itself (protocol section 8.1).
     pub parent: Option<String>,
 }
@@ -51,6 +54,8 @@ pub struct StreamStub {
     pub doc: Option<String>,
     /// The owner's server.
     pub server: Option<String>,
+    /// The owner's public key: items are asked for under its seal, and come under that of the one who asks.
+    pub enc_pub: Option<PublicKey>,
     /// The session of the message that brought it, when the owner sent it itself (protocol section 8.1).
     pub parent: Option<String>,
 }

@@ -1,7 +1,9 @@
 //! msgpack out: the smallest form of every value, as both reference clients write it.
 
+use super::interface::Interface;
 use super::tag::{FunctionMeta, Promise, Stub};
 use super::{Limits, Tagged, Walk};
+use crate::wire::PublicKey;
 use crate::{Error, Result};
 
 /// A language's number for one of its own functions or generators.
@@ -41,6 +43,14 @@ pub struct Exports {
     pub objects: Vec<(String, Export)>,
     /// Functions among them whose arguments are to be checked.
     pub checked: Vec<Handle>,
+    /// How many functions were written in all, those that are elsewhere by now among them.
+    pub count: usize,
+    /// Whether objects may be given away for longer than the message lasts.
+    pub takes_interfaces: bool,
+    /// Those that were.
+    pub interfaces: Vec<Interface>,
+    /// The owner's public key, for peers that encrypt.
+    pub enc_pub: Option<PublicKey>,
 }
 
 /// Writes values into one growing buffer.
@@ -57,7 +67,7 @@ pub struct Exports {
 /// ```
 #[derive(Debug, Default)]
 pub struct Writer {
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
     depth: usize,
     limits: Limits,
     pub(super) exports: Option<Box<Exports>>,
@@ -69,6 +79,7 @@ pub(crate) struct Mark {
     bytes: usize,
     depth: usize,
     objects: usize,
+    interfaces: usize,
 }
 
 impl Writer {
@@ -110,6 +121,14 @@ impl Writer {
     /// What was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.out
+    }
+
+    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    pub(crate) fn set_bytes(&mut self, bytes: Vec<u8>) {
+        self.out = bytes;
     }
 
     /// How many bytes were written.
@@ -260,7 +279,8 @@ impl Writer {
                 "a function cannot be sent here: only arguments, results and services carry functions",
             ));
         };
-        let id = (exports.objects.len() + 1).to_string();
+        exports.count += 1;
+        let id = exports.count.to_string();
         // The name is only a hint for people reading traffic; a dot in it would break the method path.
         let name: String = meta.name.chars().filter(|c| *c != '.').take(64).collect();
         let object = if name.is_empty() { id } else { format!("{id}#{name}") };
@@ -273,6 +293,7 @@ impl Writer {
             schema: meta.schema.cloned().map(Box::new),
             is_async: meta.is_async,
             server: Some(exports.server.clone()),
+            enc_pub: exports.enc_pub,
             parent: None,
         };
         exports.objects.push((object, Export::Function(handle)));
@@ -284,21 +305,27 @@ impl Writer {
 
     /// The place reached so far, to go back to with [`Writer::rewind`].
     pub(crate) fn mark(&self) -> Mark {
-        let objects = self.exports.as_ref().map_or(0, |exports| exports.objects.len());
-        Mark { bytes: self.out.len(), depth: self.depth, objects }
+        let (objects, interfaces) =
+            self.exports.as_ref().map_or((0, 0), |exports| (exports.objects.len(), exports.interfaces.len()));
+        Mark { bytes: self.out.len(), depth: self.depth, objects, interfaces }
     }
 
     /// Forgets what was written since `mark`: the functions and generators among it.
     pub(crate) fn rewind(&mut self, mark: Mark) -> Vec<(String, Export)> {
         self.out.truncate(mark.bytes);
         self.depth = mark.depth;
-        self.exports.as_mut().map(|exports| exports.objects.split_off(mark.objects)).unwrap_or_default()
+        let Some(exports) = self.exports.as_mut() else { return Vec::new() };
+        let members = exports.interfaces.drain(mark.interfaces..).flat_map(|given| given.functions);
+        let members: Vec<_> = members.map(|(path, handle)| (path, Export::Function(handle))).collect();
+        let mut forgotten = exports.objects.split_off(mark.objects);
+        forgotten.extend(members);
+        forgotten
     }
 
     /// A function of some peer, in the `method` form.
     pub fn stub(&mut self, stub: &Stub) -> Result<()> {
         let fields = 6 + usize::from(stub.server.is_some()) + usize::from(stub.is_async.is_some());
-        self.open_map(fields + usize::from(stub.schema.is_some()))?;
+        self.open_map(fields + usize::from(stub.schema.is_some()) + usize::from(stub.enc_pub.is_some()))?;
         self.text("_rtype")?;
         self.text("method")?;
         if let Some(server) = &stub.server {
@@ -317,6 +344,10 @@ impl Writer {
         }
         self.text("_rname")?;
         self.optional_text(stub.name.as_deref())?;
+        if let Some(key) = &stub.enc_pub {
+            self.text("_renc_pub")?;
+            self.bytes(key.as_bytes())?;
+        }
         if let Some(is_async) = stub.is_async {
             self.text("_rasync")?;
             self.bool(is_async)?;

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::codec::Writer;
+use crate::wire::PublicKey;
 
 /// The caller and the call, as a function sees them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Context<'a> {
     pub user: Option<&'a [u8]>,
     /// How the owner is connected, for example `websocket`.
     pub connection_type: &'a str,
+    /// The key that the call was sealed with; a call in the clear has none.
+    pub caller_public_key: Option<PublicKey>,
 }
 
 impl Context<'_> {
@@ -31,7 +34,8 @@ impl Context<'_> {
     /// Those of [`Writer`].
     pub fn write(&self, out: &mut Writer) -> Result<()> {
         let optional = [("parent", self.parent), ("session", self.session)];
-        out.open_map(7 + optional.iter().filter(|(_, value)| value.is_some()).count())?;
+        let sealed = 2 * usize::from(self.caller_public_key.is_some());
+        out.open_map(7 + sealed + optional.iter().filter(|(_, value)| value.is_some()).count())?;
         for (key, value) in
             [("type", "method"), ("from", self.from), ("to", self.to), ("method", self.method)]
         {
@@ -53,6 +57,12 @@ impl Context<'_> {
         }
         out.text("connection_type")?;
         out.text(self.connection_type)?;
+        if let Some(key) = self.caller_public_key {
+            out.text("encryption")?;
+            out.bool(true)?;
+            out.text("caller_public_key")?;
+            out.text(&key.to_string())?;
+        }
         out.close();
         Ok(())
     }

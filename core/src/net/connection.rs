@@ -15,7 +15,7 @@ use crate::session::{
     CallDraft, CallId, CallSpec, ConnectionInfo, Event, ItemsDraft, ReplyDraft, RunId, ServiceDraft, Session,
     Statistics, StreamEnd, StreamId, Time,
 };
-use crate::wire::is_extension;
+use crate::wire::{PublicKey, is_extension};
 use crate::{Error, Result, Value};
 
 /// Takes what happens on a connection, in order.
@@ -158,7 +158,9 @@ impl Connection {
     ///
     /// # Errors
     /// As there.
-    pub fn finish_call(&self, id: CallId, draft: CallDraft) -> Result<()> {
+    pub fn finish_call(&self, id: CallId, mut draft: CallDraft) -> Result<()> {
+        // Encrypting takes its time: nobody else should wait for it. The session tells of what fails.
+        let _ = draft.complete();
         self.shared.with(|session, now| session.finish_call(id, draft, now))
     }
 
@@ -173,7 +175,8 @@ impl Connection {
     }
 
     /// Sends a reply.
-    pub fn finish_reply(&self, draft: ReplyDraft) {
+    pub fn finish_reply(&self, mut draft: ReplyDraft) {
+        let _ = draft.complete();
         self.shared.with(|session, now| session.finish_reply(draft, now));
     }
 
@@ -301,6 +304,11 @@ impl Connection {
     /// What the server said at the last handshake.
     pub fn connection_info(&self) -> ConnectionInfo {
         self.shared.session.lock().connection_info().clone()
+    }
+
+    /// The own public key, where the connection encrypts.
+    pub fn public_key(&self) -> Option<PublicKey> {
+        self.shared.session.lock().public_key()
     }
 
     /// How much the session holds.

@@ -7,6 +7,7 @@ use super::event::{CallId, Event, Payload, StreamId, Time};
 use super::join::JoinStep;
 use super::session::{ID_LEN, Session};
 use crate::codec::Export;
+use crate::wire::PublicKey;
 use crate::{Error, Map, Result, Value};
 
 /// Who waits for a call.
@@ -34,6 +35,10 @@ pub(super) struct Call {
     pub(super) owner: Owner,
     pub(super) target: String,
     pub(super) method: String,
+    /// The key that it was sealed to: only its owner may reply, and only under its seal.
+    pub(super) seal_to: Option<PublicKey>,
+    /// The key for functions in the result.
+    pub(super) seal_answer: Option<PublicKey>,
     pub(super) timeout: Duration,
     pub(super) expires: Time,
     /// Nothing makes the call last longer than this.
@@ -76,6 +81,8 @@ impl Call {
             owner,
             target: String::new(),
             method: String::new(),
+            seal_to: None,
+            seal_answer: None,
             timeout: Duration::ZERO,
             expires: Time::ZERO,
             deadline: None,
@@ -101,10 +108,12 @@ impl Calls {
     }
 
     /// A function or a generator that was given along with a call is not to be had any longer.
-    pub(super) fn remove_object(&mut self, session: &str, object: &str) {
-        if let Some(call) = CallKey::of(session).and_then(|key| self.by_session.get_mut(&key)) {
-            call.objects.retain(|(id, _)| id != object);
-        }
+    /// Forgets one object: the peer that could call it.
+    pub(super) fn remove_object(&mut self, session: &str, object: &str) -> Option<String> {
+        let call = CallKey::of(session).and_then(|key| self.by_session.get_mut(&key))?;
+        let at = call.objects.iter().position(|(id, _)| id == object)?;
+        call.objects.remove(at);
+        Some(call.target.clone())
     }
 
     pub(super) fn get(&self, session: &str) -> Option<&Call> {
@@ -191,7 +200,7 @@ impl Session {
             Owner::Item(stream) => self.item_came(stream, end, now),
             Owner::Nobody => {}
         }
-        self.release(call.objects);
+        self.take_back(&call.target, call.objects);
     }
 
     fn end_registration(&mut self, id: CallId, info: Map, end: Result<Payload>) {
@@ -223,7 +232,8 @@ impl Session {
         }
         self.end_streams(&error, |target| target == peer);
         let kept = self.objects.forget(peer);
-        kept.into_iter().for_each(|handle| self.let_go(handle));
+        self.let_all_go(kept);
+        self.end_interfaces_of(peer);
         self.chunks.forget(peer);
     }
 }

@@ -16,7 +16,7 @@ impl Session {
     pub fn forget_call(&mut self, id: CallId, now: Time) {
         if let Some((key, call)) = self.calls.take_by_owner(id) {
             self.send_cancel(key, &call, now);
-            self.release(call.objects);
+            self.take_back(&call.target, call.objects);
         }
     }
 

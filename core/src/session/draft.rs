@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::Extensions;
 use super::event::Time;
+use super::sealer::Seal;
 use crate::codec::{Export, Handle, Promise, Stub, Writer};
+use crate::wire::{PublicKey, end_body};
 use crate::{Error, ErrorKind, Result};
 
 /// A call that is to be made.
@@ -28,6 +32,10 @@ pub struct CallSpec<'a> {
     pub deadline: Option<Duration>,
     /// The trace that the call belongs to, a W3C `traceparent`; the owner is told, where it knows traces.
     pub trace: Option<&'a str>,
+    /// The owner's public key: what is said is sealed to it, where this side encrypts.
+    pub seal_to: Option<PublicKey>,
+    /// The key, known from elsewhere, of the owner of the functions in the answer: calls of them are sealed to it.
+    pub seal_answer: Option<PublicKey>,
     /// For parts of the server, which speak for others.
     pub speak_as: Option<SpeakAs<'a>>,
 }
@@ -53,6 +61,7 @@ impl<'a> CallSpec<'a> {
             method: &stub.method,
             promise: stub.promise,
             parent: stub.parent.as_deref(),
+            seal_to: stub.enc_pub,
             args,
             with_kwargs,
             ..Self::default()
@@ -73,6 +82,10 @@ pub struct CallDraft {
     pub(crate) timeout: Duration,
     pub(crate) deadline: Option<Duration>,
     pub(crate) trace: Option<String>,
+    pub(crate) seal: Option<Box<Seal>>,
+    pub(crate) seal_to: Option<PublicKey>,
+    pub(crate) seal_answer: Option<PublicKey>,
+    pub(crate) completed: Option<Result<()>>,
     pub(crate) speaker: Option<Speaker>,
 }
 
@@ -111,6 +124,20 @@ pub(crate) struct Beside {
 }
 
 impl CallDraft {
+    /// Ends the message, and seals it: work that needs no session. Done once, however often it is called.
+    ///
+    /// # Errors
+    /// `too_large` when the message is over a limit.
+    pub fn complete(&mut self) -> Result<()> {
+        if let Some(completed) = &self.completed {
+            return completed.clone();
+        }
+        let interval = self.timeout.as_secs_f64() / 2.0;
+        let completed = end_body(&mut self.writer, self.with_kwargs, self.promise, interval)
+            .and_then(|()| apply(self.seal.as_deref(), &mut self.writer));
+        self.completed.insert(completed).clone()
+    }
+
     /// Gives the call up: the functions already written, of which the language lets go.
     pub fn abandon(mut self) -> Vec<Handle> {
         handles(&mut self.writer)
@@ -125,9 +152,24 @@ pub struct ReplyDraft {
     pub(crate) run: u64,
     pub(crate) session: String,
     pub(crate) to: String,
+    pub(crate) seal: Option<Box<Seal>>,
+    pub(crate) completed: Option<Result<()>>,
 }
 
 impl ReplyDraft {
+    /// Ends the message, and seals it: work that needs no session. Done once, however often it is called.
+    ///
+    /// # Errors
+    /// `too_large` when the message is over a limit.
+    pub fn complete(&mut self) -> Result<()> {
+        if let Some(completed) = &self.completed {
+            return completed.clone();
+        }
+        let completed = end_body(&mut self.writer, false, Promise::Never, 0.0)
+            .and_then(|()| apply(self.seal.as_deref(), &mut self.writer));
+        self.completed.insert(completed).clone()
+    }
+
     /// Gives the result up (an error will be sent instead): the functions already written.
     pub fn abandon(mut self) -> Vec<Handle> {
         handles(&mut self.writer)
@@ -199,6 +241,16 @@ impl ServiceDraft {
     }
 }
 
+fn apply(seal: Option<&Seal>, writer: &mut Writer) -> Result<()> {
+    let Some(seal) = seal else { return Ok(()) };
+    let frame = Bytes::from(writer.take_bytes());
+    writer.set_bytes(seal.apply(&frame)?.into());
+    Ok(())
+}
+
 fn handles(writer: &mut Writer) -> Vec<Handle> {
-    writer.take_objects().into_iter().map(|(_, export)| export.handle()).collect()
+    let interfaces = writer.take_interfaces().into_iter().flat_map(|interface| interface.functions);
+    let interfaces: Vec<_> = interfaces.map(|(_, handle)| handle).collect();
+    let objects = writer.take_objects().into_iter().map(|(_, export)| export.handle());
+    objects.chain(interfaces).collect()
 }

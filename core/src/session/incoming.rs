@@ -2,21 +2,21 @@
 //!
 //! Who speaks is taken from segment 1 alone, which the server has written; what is said, from segment 2 alone.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::Extensions;
 use super::builtin::workspace_of;
+use super::callee::{Admits, Callee};
 use super::event::{Event, Invocation, Payload, Time};
+use super::interfaces::is_member;
 use super::objects::Found;
 use super::runs::Run;
+use super::sealing::Said;
 use super::services::{Refused, Target};
 use super::session::Session;
-use crate::codec::{Handle, Origin, Reader, Writer};
+use crate::codec::{Origin, Reader, Writer};
 use crate::functions::Context;
-use crate::schema::Arguments;
-use crate::wire::{Body, CANCEL, Header, is_client_event, is_server_event};
+use crate::wire::{Body, CANCEL, Header, PublicKey, is_client_event, is_server_event};
 use crate::{Error, ErrorKind, Result, Value};
 
 impl Session {
@@ -89,9 +89,28 @@ impl Session {
             self.calls.touch(session, now);
             return Ok(());
         }
-        let outcome = Body::parse(frame, header.end).map(|body| self.payload(header, body));
-        let Some(call) = self.calls.take(session) else { return Ok(()) };
+        let outcome = self.read_body(frame, header).and_then(|said| {
+            let expected = self.calls.get(session).and_then(|call| call.seal_to);
+            // Who cannot open a call may say so in the clear; nobody may answer it like that.
+            let is_open_reject = end == "reject" && said.key.is_none();
+            if said.key == expected || is_open_reject || expected.is_none() {
+                return Ok(said);
+            }
+            Err(Error::new(
+                ErrorKind::PermissionDenied,
+                format!(
+                    "the reply of {} was refused: it is not encrypted by the owner of the key",
+                    header.from
+                ),
+            ))
+        });
         let outcome = match outcome {
+            // A message that was taken before says nothing about this call.
+            Err(error) if error.kind() == ErrorKind::Conflict => return Err(error),
+            outcome => outcome,
+        };
+        let Some(call) = self.calls.take(session) else { return Ok(()) };
+        let outcome = match outcome.map(|said| self.payload(header, said.body, call.seal_answer)) {
             Ok(value) if end == "resolve" => Ok(value),
             Ok(value) => Err(rejection(&value)),
             Err(error) => Err(error),
@@ -109,15 +128,19 @@ impl Session {
     ) -> Result<()> {
         let ws = workspace_of(header.from);
         let own = self.own_workspace(header);
+        if is_member(path) {
+            let member = self.interfaces.find(path, header.from, ws, own);
+            return self.receive_member_call(frame, header, member, now);
+        }
         match self.services.find(path, ws, own, header.from == self.manager) {
-            Ok(Target::Language { handle, wants_context, arguments }) => {
-                let handler = Handler { handle, wants_context, arguments };
-                self.invoke(frame, header, &handler, now)
+            Ok(Target::Language { handle, wants_context, arguments, trusted }) => {
+                let callee = Callee { handle, wants_context, arguments, admits: Admits::Trusted(trusted) };
+                self.invoke(frame, header, &callee, now)
             }
             Ok(Target::BuiltIn(number)) => {
-                let body = Body::parse(frame, header.end)?;
-                let run = Run::of(header, &body, self.extensions, now);
-                let payload = self.payload(header, body);
+                let Some(said) = self.read_or_refuse(frame, header, now)? else { return Ok(()) };
+                let run = Run::of(header, &said, self.extensions, now);
+                let payload = self.payload(header, said.body, None);
                 self.run_built_in(number, header, &payload, run.as_ref(), frame.len(), now);
                 Ok(())
             }
@@ -149,21 +172,24 @@ impl Session {
         let found = match self.calls.get(session) {
             Some(call) if call.target != header.from => Found::Foreign(call.target.clone()),
             Some(call) => {
-                Found::from(call.objects.iter().find(|(id, _)| id == name).map(|(_, found)| *found))
+                let found = call.objects.iter().find(|(id, _)| id == name).map(|(_, found)| *found);
+                Found::of(found, call.seal_to)
             }
             None => self.objects.find(session, name, header.from, now),
         };
         let place = (session, name);
         let at = format!("{}:{}", header.from, header.method);
         let error = match found {
-            Found::Function(handle) if !closes => {
-                return self.invoke(frame, header, &Handler::of(handle), now);
+            Found::Function(handle, key) if !closes => {
+                return self.invoke(frame, header, &Callee::given(handle, key), now);
             }
-            Found::Generator(handle) if closes => {
+            Found::Generator(handle, _) if closes => {
                 return self.receive_close(frame, header, place, handle, now);
             }
-            Found::Generator(handle) => return self.receive_next(frame, header, place, handle, now),
-            Found::NoFunction | Found::Function(_) => {
+            Found::Generator(handle, key) => {
+                return self.receive_next(frame, header, place, &Callee::given(handle, key), now);
+            }
+            Found::NoFunction | Found::Function(..) => {
                 Error::new(ErrorKind::NotFound, format!("Method expired or not found: {at}"))
             }
             Found::NoSession => Error::new(ErrorKind::NotFound, format!("Session not found: {at}")),
@@ -178,23 +204,22 @@ impl Session {
         self.refuse(frame, header, &error, now)
     }
 
-    fn invoke(&mut self, frame: &Bytes, header: &Header<'_>, handler: &Handler, now: Time) -> Result<()> {
-        let body = match Body::parse(frame, header.end) {
-            Ok(body) => body,
-            Err(error) => {
-                let body = Body { reply: crate::wire::Reply::Session, ..Body::default() };
-                let run = Run::of(header, &body, self.extensions, now);
-                run.into_iter().for_each(|run| self.send_reject(&run, &error, now));
-                return Err(error);
-            }
-        };
-        let run = Run::of(header, &body, self.extensions, now);
-        let payload = self.payload(header, body);
-        if let Err(error) = handler.check(&payload) {
+    pub(super) fn invoke(
+        &mut self,
+        frame: &Bytes,
+        header: &Header<'_>,
+        callee: &Callee,
+        now: Time,
+    ) -> Result<()> {
+        let Some(said) = self.read_or_refuse(frame, header, now)? else { return Ok(()) };
+        let run = Run::of(header, &said, self.extensions, now);
+        let Said { body, key } = said;
+        let payload = self.payload(header, body, None);
+        if let Err(error) = callee.admits(header, key).and_then(|()| callee.check(&payload)) {
             run.iter().for_each(|run| self.send_reject(run, &error, now));
             return Ok(());
         }
-        let context = if handler.wants_context { Some(self.context(header)?) } else { None };
+        let context = if callee.wants_context { Some(self.context(header, key)?) } else { None };
         let run = match run.map(|run| self.start_run(run)) {
             None => None,
             Some(Ok(id)) => Some(id),
@@ -205,7 +230,7 @@ impl Session {
         };
         self.emit(Event::Invoke(Invocation {
             run,
-            handler: handler.handle,
+            handler: callee.handle,
             payload,
             context,
             deadline: header.deadline(self.extensions).map(|left| now + left),
@@ -214,16 +239,40 @@ impl Session {
         Ok(())
     }
 
-    fn refuse(&mut self, frame: &Bytes, header: &Header<'_>, error: &Error, now: Time) -> Result<()> {
-        let body = Body::parse(frame, header.end)?;
-        if let Some(run) = Run::of(header, &body, self.extensions, now) {
+    pub(super) fn refuse(
+        &mut self,
+        frame: &Bytes,
+        header: &Header<'_>,
+        error: &Error,
+        now: Time,
+    ) -> Result<()> {
+        let Some(said) = self.read_or_refuse(frame, header, now)? else { return Ok(()) };
+        if let Some(run) = Run::of(header, &said, self.extensions, now) {
             self.send_reject(&run, error, now);
         }
         Ok(())
     }
 
+    /// Reads what a caller says. Of what cannot be read the caller is told, of what came before nobody is.
+    pub(super) fn read_or_refuse(
+        &mut self,
+        frame: &Bytes,
+        header: &Header<'_>,
+        now: Time,
+    ) -> Result<Option<Said>> {
+        let error = match self.read_body(frame, header) {
+            Ok(said) => return Ok(Some(said)),
+            Err(error) => error,
+        };
+        if error.kind() != ErrorKind::Conflict {
+            let run = Run::of(header, &Said::nothing(), self.extensions, now);
+            run.into_iter().for_each(|run| self.send_reject(&run, &error, now));
+        }
+        Err(error)
+    }
+
     /// The context of a call as an encoded map: built here, from what the server says of the caller.
-    fn context(&self, header: &Header<'_>) -> Result<Bytes> {
+    fn context(&self, header: &Header<'_>, key: Option<PublicKey>) -> Result<Bytes> {
         let mut out = Writer::new();
         let context = Context {
             from: header.from,
@@ -237,6 +286,7 @@ impl Session {
                 "" => &self.options.connection_type,
                 known => known,
             },
+            caller_public_key: key,
         };
         context.write(&mut out)?;
         Ok(Bytes::from(out.into_bytes()))
@@ -247,11 +297,12 @@ impl Session {
         if self.info.workspace == "*" { workspace_of(header.to) } else { &self.info.workspace }
     }
 
-    fn payload(&self, header: &Header<'_>, body: Body) -> Payload {
+    fn payload(&self, header: &Header<'_>, body: Body, seal_key: Option<PublicKey>) -> Payload {
         let origin = Origin {
             from: header.from.to_owned(),
             session: header.session.map(str::to_owned),
             extensions: header.extensions() & self.extensions,
+            seal_key,
         };
         Payload { args: body.args, with_kwargs: body.with_kwargs, origin }
     }
@@ -277,25 +328,6 @@ impl Session {
         let origin = Origin { from: header.from.to_owned(), ..Origin::default() };
         self.emit(Event::Signal { kind: header.kind.to_owned(), message, origin });
         Ok(())
-    }
-}
-
-/// A function that is to be called, with what its call must be.
-struct Handler {
-    handle: Handle,
-    wants_context: bool,
-    arguments: Option<Arc<Arguments>>,
-}
-
-impl Handler {
-    const fn of(handle: Handle) -> Self {
-        Self { handle, wants_context: false, arguments: None }
-    }
-
-    fn check(&self, payload: &Payload) -> Result<()> {
-        let Some(arguments) = &self.arguments else { return Ok(()) };
-        let (positional, keywords) = payload.values()?;
-        arguments.check(&positional, &keywords)
     }
 }
 

@@ -157,6 +157,10 @@ impl Session {
     pub fn unregister_service(&mut self, call: super::CallId, id: &str, now: Time) -> Result<()> {
         let short = id.rsplit_once(':').map_or(id, |(_, service)| service);
         let short = short.split('@').next().unwrap_or(short);
+        if self.end_interface(short) {
+            self.finish_unanswered(&Owner::Language(call));
+            return Ok(());
+        }
         if !self.services.contains(short) || short == BUILT_IN {
             return Err(Error::new(ErrorKind::NotFound, format!("Service not found: {short}")));
         }

@@ -7,15 +7,20 @@
 //! language's objects are walked.
 
 mod builtin;
+mod callee;
 mod calls;
 mod cancel;
 mod draft;
 mod event;
 mod incoming;
+mod interfaces;
 mod join;
 mod objects;
 mod options;
+mod references;
 mod runs;
+mod sealer;
+mod sealing;
 mod services;
 #[expect(clippy::module_inception, reason = "the file defines `Session`; the folder is its layer")]
 mod session;
@@ -28,5 +33,6 @@ pub use crate::extensions::Extensions;
 pub use draft::{CallDraft, CallSpec, ItemsDraft, ReplyDraft, ServiceDraft, SpeakAs};
 pub use event::{CallId, Event, Invocation, Payload, RunId, State, StreamEnd, StreamId, Time};
 pub use options::{ConnectionInfo, Options};
+pub use sealer::{Encryption, Entropy};
 pub use services::Visibility;
 pub use session::{Outgoing, Session, Statistics};

@@ -4,12 +4,16 @@ use std::collections::HashMap;
 
 use super::event::Time;
 use super::options::Options;
+use super::session::Session;
 use crate::codec::{Export, Handle};
+use crate::wire::PublicKey;
 
 #[derive(Debug)]
 struct Kept {
     /// The only peer that may call them.
     target: String,
+    /// The key that every call must be sealed with: that of the call whose result they were in.
+    key: Option<PublicKey>,
     objects: HashMap<String, Export>,
     touched: Time,
     /// Generators among them that a peer is reading: these stay however long an item takes.
@@ -23,10 +27,16 @@ pub(super) struct Objects {
     oldest: Option<Time>,
 }
 
+/// Functions that their peer cannot call any longer.
+pub(super) struct LetGo {
+    pub(super) target: String,
+    pub(super) handles: Vec<Handle>,
+}
+
 /// What a look-up found.
 pub(super) enum Found {
-    Function(Handle),
-    Generator(Handle),
+    Function(Handle, Option<PublicKey>),
+    Generator(Handle, Option<PublicKey>),
     /// The session is there, the function is not.
     NoFunction,
     /// The session belongs to another peer.
@@ -34,11 +44,12 @@ pub(super) enum Found {
     NoSession,
 }
 
-impl From<Option<Export>> for Found {
-    fn from(export: Option<Export>) -> Self {
+impl Found {
+    /// What was given away under the seal of `key`.
+    pub(super) fn of(export: Option<Export>, key: Option<PublicKey>) -> Self {
         match export {
-            Some(Export::Function(handle)) => Self::Function(handle),
-            Some(Export::Generator(handle)) => Self::Generator(handle),
+            Some(Export::Function(handle)) => Self::Function(handle, key),
+            Some(Export::Generator(handle)) => Self::Generator(handle, key),
             None => Self::NoFunction,
         }
     }
@@ -53,7 +64,7 @@ impl Objects {
     pub(super) fn keep(
         &mut self,
         session: String,
-        target: String,
+        to: (String, Option<PublicKey>),
         objects: Vec<(String, Export)>,
         now: Time,
         options: &Options,
@@ -65,8 +76,9 @@ impl Objects {
             return Err(objects);
         }
         self.oldest.get_or_insert(now);
+        let (target, key) = to;
         let objects = objects.into_iter().collect();
-        self.kept.insert(session, Kept { target, objects, touched: now, read: 0 });
+        self.kept.insert(session, Kept { target, key, objects, touched: now, read: 0 });
         Ok(())
     }
 
@@ -76,16 +88,17 @@ impl Objects {
             return Found::Foreign(kept.target.clone());
         }
         kept.touched = now;
-        Found::from(kept.objects.get(object).copied())
+        Found::of(kept.objects.get(object).copied(), kept.key)
     }
 
-    /// Forgets one object, and its session with the last one.
-    pub(super) fn remove(&mut self, session: &str, object: &str) {
-        let Some(kept) = self.kept.get_mut(session) else { return };
-        kept.objects.remove(object);
+    /// Forgets one object, and its session with the last one: the peer that could call it.
+    pub(super) fn remove(&mut self, session: &str, object: &str) -> Option<String> {
+        let kept = self.kept.get_mut(session)?;
+        kept.objects.remove(object)?;
         if kept.objects.is_empty() {
-            self.kept.remove(session);
+            return self.kept.remove(session).map(|kept| kept.target);
         }
+        Some(kept.target.clone())
     }
 
     /// Notes that a generator of `session` is being read, or is so no longer.
@@ -100,7 +113,7 @@ impl Objects {
     }
 
     /// Functions that nobody has called for a while.
-    pub(super) fn sweep(&mut self, now: Time, options: &Options) -> Vec<Handle> {
+    pub(super) fn sweep(&mut self, now: Time, options: &Options) -> Vec<LetGo> {
         if self.next_check(options).is_none_or(|at| at > now) {
             return Vec::new();
         }
@@ -110,18 +123,39 @@ impl Objects {
         unused
     }
 
-    pub(super) fn forget(&mut self, target: &str) -> Vec<Handle> {
+    pub(super) fn forget(&mut self, target: &str) -> Vec<LetGo> {
         self.take_where(|kept| kept.target == target)
     }
 
-    pub(super) fn take_all(&mut self) -> Vec<Handle> {
+    pub(super) fn take_all(&mut self) -> Vec<LetGo> {
         self.take_where(|_| true)
     }
 
-    fn take_where(&mut self, wanted: impl Fn(&Kept) -> bool) -> Vec<Handle> {
-        self.kept
-            .extract_if(|_, kept| wanted(kept))
-            .flat_map(|(_, kept)| kept.objects.into_values().map(Export::handle))
+    fn take_where(&mut self, wanted: impl Fn(&Kept) -> bool) -> Vec<LetGo> {
+        let taken = self.kept.extract_if(|_, kept| wanted(kept));
+        taken
+            .map(|(_, kept)| LetGo {
+                target: kept.target,
+                handles: kept.objects.into_values().map(Export::handle).collect(),
+            })
             .collect()
+    }
+}
+
+impl Session {
+    /// Lets go of what nobody can call any longer.
+    pub(super) fn let_all_go(&mut self, gone: Vec<LetGo>) {
+        for LetGo { target, handles } in gone {
+            self.references.remove(&target, handles.len());
+            handles.into_iter().for_each(|handle| self.let_go(handle));
+        }
+    }
+
+    /// Forgets the place of one object, in the arguments of a call or in a result.
+    pub(super) fn forget_place(&mut self, session: &str, object: &str) {
+        let gone = self.objects.remove(session, object);
+        if let Some(peer) = gone.or_else(|| self.calls.remove_object(session, object)) {
+            self.references.remove(&peer, 1);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Extensions;
+use super::sealer::Encryption;
 use crate::schema::SchemaLimits;
 use crate::wire::ChunkLimits;
 use crate::{Error, Result, Value};
@@ -26,10 +27,19 @@ pub struct Options {
     pub max_kept: usize,
     /// Generators of peers that may be read at once. Default 1,024.
     pub max_streams: usize,
+    /// Functions that peers may call because they were given to them, in arguments, results and interfaces.
+    /// Default 262,144.
+    pub max_functions: usize,
+    /// Those of one peer. Default 65,536.
+    pub max_functions_per_peer: usize,
     /// How long a function given away in a result stays without being called. Default 10 minutes.
     pub keep: Duration,
     /// Limits on schemas against which arguments are checked.
     pub schemas: SchemaLimits,
+    /// How long a call of a function of an interface (`_rintf`) may take without a sign of life. Default 10 s.
+    pub rintf_timeout: Duration,
+    /// Encryption from end to end. Default: none.
+    pub encryption: Option<Encryption>,
     /// Bytes waiting to be sent above which callers are slowed. Default 64 MiB.
     pub send_buffer: usize,
     /// The application that services belong to. Default `*`.
@@ -53,8 +63,12 @@ impl Default for Options {
             max_runs: 65_536,
             max_kept: 65_536,
             max_streams: 1024,
+            max_functions: 262_144,
+            max_functions_per_peer: 65_536,
             keep: Duration::from_secs(600),
             schemas: SchemaLimits::default(),
+            rintf_timeout: Duration::from_secs(10),
+            encryption: None,
             send_buffer: 64 << 20,
             app_id: "*".to_owned(),
             seed: 0,

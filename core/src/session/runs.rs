@@ -9,10 +9,11 @@ use bytes::Bytes;
 use super::Extensions;
 use super::draft::{Beside, ReplyDraft};
 use super::event::{RunId, Time};
+use super::sealing::Said;
 use super::session::Session;
 use super::transfer::Waiter;
 use crate::codec::{Promise, Stub, Writer};
-use crate::wire::{Body, Extras, Header, Reply, Route, absolute, begin_body, end_body};
+use crate::wire::{Extras, Header, PublicKey, Reply, Route, absolute, begin_body, end_body};
 use crate::{Error, ErrorKind, Result};
 
 /// One end of a reply: a method at a peer.
@@ -32,6 +33,8 @@ pub(super) struct Run {
     resolve: ReplyTo,
     reject: ReplyTo,
     heartbeat: Option<ReplyTo>,
+    /// The key that the call was sealed with, to which the reply is sealed.
+    pub(super) key: Option<PublicKey>,
     interval: Duration,
     next_beat: Time,
     /// What the caller can do, as far as both sides named it.
@@ -188,7 +191,8 @@ impl Run {
     }
 
     /// Reads from a message where its reply is to go; `None` when no reply is wanted.
-    pub(super) fn of(header: &Header<'_>, body: &Body, known: Extensions, now: Time) -> Option<Self> {
+    pub(super) fn of(header: &Header<'_>, said: &Said, known: Extensions, now: Time) -> Option<Self> {
+        let body = &said.body;
         let session = header.session?;
         let from = header.from;
         let derived = |end: &str| ReplyTo { to: from.to_owned(), method: format!("{session}.{end}") };
@@ -217,6 +221,7 @@ impl Run {
             resolve,
             reject,
             heartbeat,
+            key: said.key,
             interval,
             next_beat: now + interval,
             extensions: header.extensions() & known,
@@ -249,27 +254,39 @@ impl Session {
         let session = self.new_id();
         let run = self.runs.by_id.get(&id)?;
         let mut writer = reply_writer(run, &run.resolve, self.extensions).ok()?;
-        writer.export_to(self.exports(run.me.clone(), session.clone()));
-        Some(ReplyDraft { writer, run: id, session, to: run.resolve.to.clone() })
+        let (me, to, key) = (run.me.clone(), run.resolve.to.clone(), run.key);
+        writer.export_to(self.exports(me, session.clone()));
+        Some(ReplyDraft { writer, run: id, session, to, seal: self.seal_to(key), completed: None })
     }
 
     /// Sends a reply whose value is written; functions in it stay until nobody has called them for a while.
     pub fn finish_reply(&mut self, mut draft: ReplyDraft, now: Time) {
-        let objects = draft.writer.take_objects();
-        let sent = end_body(&mut draft.writer, false, Promise::Never, 0.0);
-        if let Err(error) = sent {
-            self.release(objects);
-            return self.reject(draft.run, &error, now);
+        let id = draft.run;
+        if let Err(error) = draft.complete() {
+            draft.abandon().into_iter().for_each(|handle| self.let_go(handle));
+            return self.reject(id, &error, now);
         }
-        let Some(run) = self.runs.take(draft.run) else {
-            return self.release(objects);
+        let Some(run) = self.runs.take(id) else {
+            draft.abandon().into_iter().for_each(|handle| self.let_go(handle));
+            return;
         };
-        let caller = run.caller.clone();
-        if let Err(objects) = self.objects.keep(draft.session, caller, objects, now, &self.options) {
-            self.release(objects);
+        if let Err(error) = self.keep(&mut draft, &run, now) {
+            return self.send_reject(&run, &error, now);
         }
         let frame = Bytes::from(draft.writer.into_bytes());
         self.send_long(&draft.to, frame, Waiter::Caller(Box::new(run)), Beside::default(), now);
+    }
+
+    /// Keeps the functions of a result for its receiver.
+    fn keep(&mut self, draft: &mut ReplyDraft, run: &Run, now: Time) -> Result<()> {
+        let objects = self.give(&mut draft.writer, &run.caller, run.key)?;
+        let to = (run.caller.clone(), run.key);
+        let session = std::mem::take(&mut draft.session);
+        self.objects.keep(session, to, objects, now, &self.options).map_err(|objects| {
+            self.take_back(&run.caller, objects);
+            let text = format!("{} results with functions are kept already", self.options.max_kept);
+            Error::new(ErrorKind::Overloaded, text)
+        })
     }
 
     /// Ends a run with an error.
@@ -280,16 +297,23 @@ impl Session {
     }
 
     pub(super) fn send_reject(&mut self, run: &Run, error: &Error, now: Time) {
-        if let Ok(frame) = reject_frame(run, error, self.extensions) {
+        if let Ok(frame) = self.reject_frame(run, error) {
             self.send_long(&run.reject.to, frame, Waiter::Nobody, Beside::default(), now);
         }
     }
 
     /// Sends an error of our own, which is short.
     pub(super) fn send_refusal(&mut self, run: &Run, error: &Error) {
-        if let Ok(frame) = reject_frame(run, error, self.extensions) {
+        if let Ok(frame) = self.reject_frame(run, error) {
             self.send(&run.reject.to, frame);
         }
+    }
+
+    fn reject_frame(&mut self, run: &Run, error: &Error) -> Result<Bytes> {
+        let mut writer = reply_writer(run, &run.reject, self.extensions)?;
+        writer.error(error)?;
+        end_body(&mut writer, false, Promise::Never, 0.0)?;
+        self.sealed(writer.into_bytes(), run.key)
     }
 
     /// Answers a run of the session's own with one encoded value.
@@ -297,10 +321,10 @@ impl Session {
         let written = reply_writer(run, &run.resolve, self.extensions).and_then(|mut writer| {
             writer.raw(value)?;
             end_body(&mut writer, false, Promise::Never, 0.0)?;
-            Ok(writer.into_bytes())
+            self.sealed(writer.into_bytes(), run.key)
         });
         if let Ok(frame) = written {
-            self.send_long(&run.resolve.to, Bytes::from(frame), Waiter::Nobody, Beside::default(), now);
+            self.send_long(&run.resolve.to, frame, Waiter::Nobody, Beside::default(), now);
         }
     }
 
@@ -311,13 +335,6 @@ impl Session {
             self.send(&heartbeat.to, Bytes::from(writer.into_bytes()));
         }
     }
-}
-
-fn reject_frame(run: &Run, error: &Error, ours: Extensions) -> Result<Bytes> {
-    let mut writer = reply_writer(run, &run.reject, ours)?;
-    writer.error(error)?;
-    end_body(&mut writer, false, Promise::Never, 0.0)?;
-    Ok(Bytes::from(writer.into_bytes()))
 }
 
 fn route<'a>(run: &'a Run, reply: &'a ReplyTo) -> Route<'a> {

@@ -12,6 +12,7 @@ use super::event::{CallId, Time};
 use super::session::Session;
 use crate::codec::{Export, Exports, Handle, Promise, Stub, Writer};
 use crate::schema::{Arguments, SchemaLimits, without_context};
+use crate::wire::PublicKey;
 use crate::{Error, ErrorKind, Map, Result, Value};
 
 /// Who may see and call a service.
@@ -73,6 +74,8 @@ impl ContextRule {
 struct Service {
     visibility: Visibility,
     authorized: Vec<String>,
+    /// The keys of those that may call it; everybody where there are none.
+    trusted: Trusted,
     context: ContextRule,
     functions: HashMap<String, Member>,
     /// The encoded answer to `get_service`.
@@ -82,6 +85,9 @@ struct Service {
     /// Answered by the session itself.
     is_built_in: bool,
 }
+
+/// The keys that callers may have; any, and none, where there is no list.
+pub(super) type Trusted = Option<Arc<[PublicKey]>>;
 
 /// A function of a service.
 #[derive(Debug)]
@@ -93,7 +99,7 @@ struct Member {
 
 /// A function found for a call.
 pub(super) enum Target {
-    Language { handle: Handle, wants_context: bool, arguments: Option<Arc<Arguments>> },
+    Language { handle: Handle, wants_context: bool, arguments: Option<Arc<Arguments>>, trusted: Trusted },
     BuiltIn(Handle),
 }
 
@@ -159,8 +165,8 @@ impl Services {
         Ok(if service.is_built_in {
             Target::BuiltIn(handle)
         } else {
-            let wants_context = service.context.covers(function);
-            Target::Language { handle, wants_context, arguments: member.arguments.clone() }
+            let (trusted, arguments) = (service.trusted.clone(), member.arguments.clone());
+            Target::Language { handle, wants_context: service.context.covers(function), arguments, trusted }
         })
     }
 
@@ -290,6 +296,7 @@ impl Session {
             config.insert("visibility", "protected");
         }
         let authorized = authorized_workspaces(&config, visibility)?;
+        let trusted = trusted_keys(&config)?;
         config.insert("workspace", self.info.workspace.as_str());
         let context = ContextRule::read(config.get("require_context"));
         let mut tree = Tree {
@@ -323,6 +330,7 @@ impl Session {
         Ok(Service {
             visibility,
             authorized,
+            trusted,
             functions: tree.functions,
             context,
             description: encoded,
@@ -365,6 +373,11 @@ fn check_id(id: &str) -> Result<String> {
             "`{id}` cannot be a service id: it may not be empty or hold any of . / : @ *"
         )));
     }
+    if id.starts_with("_rintf_") {
+        return Err(Error::invalid(format!(
+            "`{id}` cannot be a service id: `_rintf_` marks objects given to one peer"
+        )));
+    }
     Ok(id.to_owned())
 }
 
@@ -377,6 +390,28 @@ fn authorized_workspaces(config: &Map, visibility: Visibility) -> Result<Vec<Str
         )));
     }
     Ok(list.iter().filter_map(|item| item.as_text().map(str::to_owned)).collect())
+}
+
+/// The keys of those that a service trusts (protocol section 12.4).
+fn trusted_keys(config: &Map) -> Result<Trusted> {
+    let keys = match config.get("trusted_keys") {
+        None | Some(Value::Nil) => return Ok(None),
+        Some(Value::List(keys)) if !keys.is_empty() => keys,
+        Some(_) => {
+            return Err(Error::invalid(
+                "trusted_keys must be a list of hex-encoded public keys; leave it out to trust everybody",
+            ));
+        }
+    };
+    let key = |key: &Value| {
+        let key = key.as_text().ok_or_else(|| {
+            Error::invalid(format!("Each trusted key must be a 64-char hex string, got: {key:?}"))
+        })?;
+        key.parse().map_err(|error| {
+            Error::invalid(format!("Each trusted key must be a 64-char hex string, got: '{key}' ({error})"))
+        })
+    };
+    keys.iter().map(key).collect::<Result<_>>().map(Some)
 }
 
 /// The functions that were written into a service.

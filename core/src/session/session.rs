@@ -8,17 +8,20 @@ use super::Extensions;
 use super::calls::{Call, Calls, Owner, limited};
 use super::draft::{Beside, CallDraft, CallSpec};
 use super::event::{CallId, Event, State, Time};
+use super::interfaces::Interfaces;
 use super::join::Phase;
 use super::objects::Objects;
 use super::options::{ConnectionInfo, Options};
+use super::references::References;
 use super::runs::Runs;
+use super::sealer::Sealer;
 use super::services::Services;
 use super::sources::Sources;
 use super::streams::Streams;
 use super::subscriptions::Subscriptions;
 use super::transfer::{Transfers, Waiter};
 use crate::codec::{Export, Exports, Handle, Promise, Writer};
-use crate::wire::{ChunkStore, Extras, Route, absolute, begin_body, end_body};
+use crate::wire::{ChunkStore, Extras, Route, absolute, begin_body};
 use crate::{Error, ErrorKind, Result};
 
 /// Letters of an id.
@@ -40,8 +43,12 @@ pub struct Statistics {
     pub calls: usize,
     /// Functions running for peers.
     pub runs: usize,
-    /// Sessions that hold functions given away.
+    /// Sessions that hold functions given away in results.
     pub kept: usize,
+    /// Objects given away whose functions outlive the call (`_rintf`).
+    pub interfaces: usize,
+    /// Functions given away: in arguments, in results, in interfaces.
+    pub functions: usize,
     /// Long messages arriving in parts.
     pub chunks: usize,
     /// Long messages leaving in parts.
@@ -68,6 +75,9 @@ pub struct Session {
     pub(super) runs: Runs,
     pub(super) services: Services,
     pub(super) objects: Objects,
+    pub(super) interfaces: Interfaces,
+    pub(super) references: References,
+    pub(super) sealer: Option<Sealer>,
     pub(super) chunks: ChunkStore,
     pub(super) transfers: Transfers,
     pub(super) streams: Streams,
@@ -86,6 +96,7 @@ impl Session {
         Self {
             random: fastrand::Rng::with_seed(options.seed),
             chunks: ChunkStore::new(options.chunks),
+            sealer: options.encryption.clone().map(Sealer::new),
             options,
             info: ConnectionInfo::default(),
             address: String::new(),
@@ -96,6 +107,8 @@ impl Session {
             runs: Runs::default(),
             services: Services::default(),
             objects: Objects::default(),
+            interfaces: Interfaces::default(),
+            references: References::default(),
             transfers: Transfers::default(),
             streams: Streams::default(),
             sources: Sources::default(),
@@ -193,6 +206,8 @@ impl Session {
             calls: self.calls.len(),
             runs: self.runs.len(),
             kept: self.objects.len(),
+            interfaces: self.interfaces.len(),
+            functions: self.references.len(),
             chunks: self.chunks.len(),
             transfers: self.transfers.len(),
             streams: self.streams.len(),
@@ -218,9 +233,8 @@ impl Session {
             self.end_call(call, Err(error), now);
         }
         self.tick_runs(now);
-        for handle in self.objects.sweep(now, &self.options) {
-            self.let_go(handle);
-        }
+        let unused = self.objects.sweep(now, &self.options);
+        self.let_all_go(unused);
         self.chunks.sweep(now);
     }
 
@@ -241,6 +255,7 @@ impl Session {
         if spec.deadline.is_some_and(|left| left.is_zero()) {
             return Err(self.timed_out(&target, spec.method));
         }
+        let seal = self.seal_for(spec)?;
         let session = (spec.promise != Promise::Never).then(|| self.new_id());
         let (from, identity) = match spec.speak_as {
             Some(speaker) => (speaker.from, Some((speaker.workspace, speaker.user))),
@@ -267,9 +282,13 @@ impl Session {
             method: spec.method.to_owned(),
             promise: spec.promise,
             with_kwargs: spec.with_kwargs,
-            timeout: spec.timeout.unwrap_or(self.options.method_timeout),
+            timeout: spec.timeout.unwrap_or_else(|| self.timeout_of(spec.method)),
             deadline: spec.deadline,
             trace: spec.trace.map(str::to_owned),
+            seal_to: spec.seal_to.filter(|_| seal.is_some()),
+            seal_answer: spec.seal_answer,
+            seal,
+            completed: None,
             speaker: spec.speak_as.map(Into::into),
             target,
         })
@@ -310,12 +329,15 @@ impl Session {
         mut draft: CallDraft,
         now: Time,
     ) -> Result<(), (Owner, Error)> {
-        let objects = draft.writer.take_objects();
-        let interval = draft.timeout.as_secs_f64() / 2.0;
-        if let Err(error) = end_body(&mut draft.writer, draft.with_kwargs, draft.promise, interval) {
-            self.release(objects);
-            return Err((owner, error));
-        }
+        let completed = draft.complete();
+        let given = completed.and_then(|()| self.give(&mut draft.writer, &draft.target, draft.seal_to));
+        let objects = match given {
+            Ok(objects) => objects,
+            Err(error) => {
+                draft.abandon().into_iter().for_each(|handle| self.let_go(handle));
+                return Err((owner, error));
+            }
+        };
         let frame = Bytes::from(draft.writer.into_bytes());
         let deadline = draft.deadline.map(|left| now + left);
         let from = draft.speaker.as_ref().map(|speaker| speaker.from.clone());
@@ -334,6 +356,8 @@ impl Session {
             owner,
             target: draft.target,
             method: draft.method,
+            seal_to: draft.seal_to,
+            seal_answer: draft.seal_answer,
             timeout: draft.timeout,
             expires: limited(now + draft.timeout, deadline),
             deadline,
@@ -344,7 +368,7 @@ impl Session {
         Ok(())
     }
 
-    fn finish_unanswered(&mut self, owner: &Owner) {
+    pub(super) fn finish_unanswered(&mut self, owner: &Owner) {
         if let Owner::Language(call) = *owner {
             let args = Bytes::from_static(&[0x91, 0xc0]);
             self.emit(Event::Resolved { call, value: super::Payload { args, ..Default::default() } });
@@ -364,9 +388,11 @@ impl Session {
             self.end_call(call, Err(error.clone()), now);
         }
         self.end_streams(error, |_| true);
-        let mut handles = self.objects.take_all();
-        handles.extend(self.services.take_all());
-        handles.into_iter().for_each(|handle| self.let_go(handle));
+        let (results, interfaces) = (self.objects.take_all(), self.interfaces.take_all());
+        self.let_all_go(results);
+        let others = interfaces.into_iter().chain(self.services.take_all());
+        others.for_each(|handle| self.let_go(handle));
+        self.references.clear();
         self.sending.clear();
         self.waiting.clear();
         self.outgoing_bytes = 0;
@@ -375,8 +401,14 @@ impl Session {
 
     /// Where functions written into a message of `session` belong.
     pub(super) fn exports(&self, target: String, session: String) -> Exports {
-        let server = self.info.public_base_url.clone();
-        Exports { target, server, session, ..Exports::default() }
+        Exports {
+            target,
+            server: self.info.public_base_url.clone(),
+            session,
+            takes_interfaces: true,
+            enc_pub: self.public_key(),
+            ..Exports::default()
+        }
     }
 
     /// The target as the server would complete it. Every `*/...` means the manager that we are connected to:

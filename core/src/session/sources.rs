@@ -5,12 +5,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::callee::Callee;
 use super::draft::ItemsDraft;
 use super::event::{Event, RunId, StreamEnd, Time};
 use super::runs::Run;
 use super::session::Session;
 use crate::codec::Handle;
-use crate::wire::{Body, Header};
+use crate::wire::Header;
 use crate::{Error, ErrorKind, Result};
 
 /// A generator of ours.
@@ -157,8 +158,7 @@ impl Session {
     fn forget_export(&mut self, handle: Handle) {
         let Some(source) = self.sources.by_handle.remove(&handle) else { return };
         self.objects.set_read(&source.session, false);
-        self.objects.remove(&source.session, &source.object);
-        self.calls.remove_object(&source.session, &source.object);
+        self.forget_place(&source.session, &source.object);
     }
 
     /// A generator's place is gone: whether the language still has to let go of it.
@@ -179,12 +179,17 @@ impl Session {
         frame: &bytes::Bytes,
         header: &Header<'_>,
         place: (&str, &str),
-        handle: Handle,
+        callee: &Callee,
         now: Time,
     ) -> Result<()> {
-        let body = Body::parse(frame, header.end)?;
+        let Some(said) = self.read_or_refuse(frame, header, now)? else { return Ok(()) };
         // Nobody would get the item.
-        let Some(run) = Run::of(header, &body, self.extensions, now) else { return Ok(()) };
+        let Some(run) = Run::of(header, &said, self.extensions, now) else { return Ok(()) };
+        if let Err(error) = callee.admits(header, said.key) {
+            self.send_reject(&run, &error, now);
+            return Ok(());
+        }
+        let handle = callee.handle;
         let run = match self.start_run(run.unbreakable()) {
             Ok(id) => id,
             Err((run, error)) => {
@@ -221,11 +226,10 @@ impl Session {
         handle: Handle,
         now: Time,
     ) -> Result<()> {
-        let body = Body::parse(frame, header.end)?;
-        self.objects.remove(place.0, place.1);
-        self.calls.remove_object(place.0, place.1);
+        let Some(said) = self.read_or_refuse(frame, header, now)? else { return Ok(()) };
+        self.forget_place(place.0, place.1);
         self.let_go(handle);
-        if let Some(run) = Run::of(header, &body, self.extensions, now) {
+        if let Some(run) = Run::of(header, &said, self.extensions, now) {
             self.send_resolve(&run, TRUE, now);
         }
         Ok(())

@@ -79,7 +79,7 @@ impl Session {
     pub fn close_stream(&mut self, id: StreamId, now: Time) {
         let Some(stream) = self.streams.by_id.remove(&id) else { return };
         if let Some(call) = stream.call.and_then(|call| self.calls.take(&call)) {
-            self.release(call.objects);
+            self.take_back(&call.target, call.objects);
         }
         self.discard_stream(&stream.stub, now);
     }
@@ -153,6 +153,7 @@ fn spec_of(stub: &StreamStub) -> CallSpec<'_> {
         method: &stub.method,
         promise: Promise::Star,
         parent: stub.parent.as_deref(),
+        seal_to: stub.enc_pub,
         ..CallSpec::default()
     }
 }

@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod calling;
+mod duo;
+mod encryption;
 mod exchange;
 mod extensions;
 mod generators;
+mod interfaces;
 mod joining;
 mod manager;
 mod network;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use polyfn_core::Value;
 use polyfn_core::codec::Reader;
-use polyfn_core::wire::KeyPair;
+use polyfn_core::wire::{Cipher, Content, Header, KeyPair};
 use serde_json::Value as Json;
 
 /// One recorded exchange.
@@ -32,6 +32,24 @@ pub(crate) struct Frame {
     pub(crate) is_elided: bool,
     /// The decoded segments as the recording tells them.
     pub(crate) told: Vec<Json>,
+}
+
+impl Recording {
+    /// A frame with its second segment readable, as far as the recorded keys open it.
+    pub(crate) fn opened(&self, frame: &Bytes) -> Bytes {
+        let Ok(header) = Header::parse(frame) else { return frame.clone() };
+        let Ok(Content::Sealed(envelope)) = Content::parse(frame, header.end) else { return frame.clone() };
+        let receiver = self.keys.values().find(|pair| pair.public() != envelope.sender).unwrap();
+        let opened = envelope.open(&Cipher::new(receiver, envelope.sender), &header).unwrap();
+        let mut map = match Reader::new(&opened.segment).value() {
+            Ok(Value::Map(map)) => map,
+            other => panic!("segment 2 must be a map, found {other:?}"),
+        };
+        map.remove("_bound");
+        let mut plain = frame[..header.end].to_vec();
+        plain.extend(Value::Map(map).to_msgpack().unwrap());
+        plain.into()
+    }
 }
 
 impl Frame {

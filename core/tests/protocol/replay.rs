@@ -7,20 +7,50 @@ use crate::manager;
 use crate::recording::{self, Frame, Recording};
 use bytes::Bytes;
 use polyfn_core::codec::{Promise, Reader, Tagged, Walk};
-use polyfn_core::session::{CallSpec, ConnectionInfo, Event, Options, Session};
+use polyfn_core::session::{CallSpec, ConnectionInfo, Encryption, Event, Options, Session};
+use polyfn_core::wire::KeyPair;
 use polyfn_core::{Error, Function, Map, Value};
 
 const NOW: Duration = Duration::from_secs(1);
 
 /// A session at `address`, which offers every function that `incoming` asks for.
-fn session(address: &str, incoming: &[&Frame]) -> Session {
-    let mut session = manager::joined(Session::new(Options::default()), address, NOW);
+fn session(address: &str, incoming: &[&Frame], keys: Option<KeyPair>) -> Session {
+    let encryption = keys.map(|keys| Encryption::new(keys, [7; 32]));
+    let options = Options { encryption, ..Options::default() };
+    let mut session = manager::joined(Session::new(options), address, NOW);
     for (id, service) in services(incoming) {
+        if id.starts_with("_rintf_") {
+            give(&mut session, &id, service, &incoming[0].text("from"));
+            continue;
+        }
         let mut draft = session.begin_service();
         Value::Map(service).walk(&mut draft.writer).unwrap();
         session.add_service(draft, false).unwrap_or_else(|error| panic!("{id}: {error}"));
     }
     session
+}
+
+/// Gives an object to `peer` in a call, under the id that it has in the recording.
+fn give(session: &mut Session, id: &str, mut object: Map, peer: &str) {
+    object.remove("id");
+    object.remove("config");
+    let spec = CallSpec {
+        target: peer,
+        method: "services.svc.take",
+        promise: Promise::Star,
+        args: 1,
+        ..CallSpec::default()
+    };
+    let mut draft = session.begin_call(&spec).unwrap();
+    let out = &mut draft.writer;
+    let start = out.len();
+    out.open_map(1 + object.len()).unwrap();
+    out.entry("_rintf", &Value::Bool(true)).unwrap();
+    object.iter().for_each(|(key, value)| out.entry(key, value).unwrap());
+    out.close();
+    assert_eq!(out.interface(start, Some(id)).unwrap().as_deref(), Some(id));
+    session.finish_call(1, draft, NOW).unwrap();
+    while session.poll_send().is_some() {}
 }
 
 /// A service for each `services.ID.PATH` that is called, all functions in the order of their calls.
@@ -59,8 +89,9 @@ fn insert(folder: &mut Map, path: &str, value: Value) {
 }
 
 /// The first argument of a recorded frame, when there is one.
-fn first_argument(frame: &Frame) -> Option<Value> {
-    let body = Reader::new(&frame.segment2()).value().ok()?;
+fn first_argument(recording: &Recording, frame: &Frame) -> Option<Value> {
+    let opened = recording.opened(&frame.bytes);
+    let body = Reader::new(&opened.slice(frame.split..)).value().ok()?;
     body.as_map()?.get("args")?.as_list()?.first().cloned()
 }
 
@@ -84,10 +115,10 @@ fn answer<'a>(
         frames.into_iter().find(|frame| frame.text("method") == method)
     };
     if let Some(frame) = find("resolve") {
-        return Some((frame, Ok(first_argument(frame)?)));
+        return Some((frame, Ok(first_argument(recording, frame)?)));
     }
     let frame = find("reject")?;
-    match first_argument(frame)? {
+    match first_argument(recording, frame)? {
         Value::Tagged(tagged) => match *tagged {
             Tagged::Error(error) => Some((frame, Err(error))),
             _ => None,
@@ -123,7 +154,7 @@ fn play(recording: &Recording, client: &str, counts: &mut Counts) {
         answer.is_some_and(|(_, end)| end.is_err_and(|error| error.message().starts_with("Method")))
     };
     let known: Vec<&Frame> = incoming.iter().copied().filter(|frame| !is_unknown(frame)).collect();
-    let mut session = session(&address, &known);
+    let mut session = session(&address, &known, recording.keys.get(client).cloned());
     for frame in &incoming {
         counts.received += 1;
         if let Err(error) = session.receive(&frame.bytes, NOW) {
@@ -170,7 +201,8 @@ fn compare(recording: &Recording, client: &str, reply: &Bytes, counts: &mut Coun
         return;
     }
     let Some((recorded, answer)) = answer(recording, client, call) else { return };
-    if *reply == recorded.bytes {
+    let (reply, expected) = (&recording.opened(reply), recording.opened(&recorded.bytes));
+    if *reply == expected {
         counts.exact += 1;
         return;
     }

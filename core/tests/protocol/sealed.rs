@@ -121,7 +121,7 @@ fn only_the_receiver_can_open_it() {
     let error = envelope(&sealed).open(&Cipher::new(&eve, ann().public()), &header).unwrap_err();
     assert_eq!(
         error.message(),
-        "Decryption failed for method services.calc.add. Invalid key or tampered data."
+        "Decryption failed for method lab/ann:services.calc.add. Invalid key or tampered data."
     );
 }
 

@@ -180,8 +180,10 @@ impl Envelope {
     /// `permission_denied` when it was sealed for somebody else, was changed, or was made for another call.
     pub fn open(&self, cipher: &Cipher, header: &Header<'_>) -> Result<Opened> {
         let refused = || {
-            let text =
-                format!("Decryption failed for method {}. Invalid key or tampered data.", header.method);
+            let text = format!(
+                "Decryption failed for method {}:{}. Invalid key or tampered data.",
+                header.from, header.method
+            );
             Error::new(ErrorKind::PermissionDenied, text).with_class("PermissionError")
         };
         let (tag, sealed) = self.data.split_first_chunk::<TAG_BYTES>().ok_or_else(refused)?;

@@ -131,8 +131,16 @@ export class Connection implements Listener, AsyncDisposable {
     return this.registerService(withFields(service, { id: "default", ...settings }), { overwrite: true });
   }
 
+  /** The own public key in hexadecimal digits, for others to encrypt to; `null` without encryption. */
+  getPublicKey(): string | null {
+    return pump().native.publicKey(this.#client);
+  }
+
   /**
    * Finds a service by its id: `service`, `client:service` or `workspace/client:service`.
+   *
+   * With `encryptionPublicKey`, the owner's public key, what its functions are told and answer is encrypted from end
+   * to end. The key must come from elsewhere, not by way of the server.
    *
    * @example
    * const calculator = await api.getService("calculator");
@@ -143,8 +151,10 @@ export class Connection implements Listener, AsyncDisposable {
     config: Record<string, unknown> = {},
   ): Promise<RemoteService> {
     const id = typeof service === "string" ? service : service.id;
-    const { timeout } = config as { timeout?: number };
-    const found = await this.#manager("get_service", [id, { config, _rkwargs: true }], timeout);
+    const { encryption_public_key, encryptionPublicKey, ...asked } = config;
+    const key = (encryption_public_key ?? encryptionPublicKey) as string | undefined;
+    const { timeout } = asked as { timeout?: number };
+    const found = await this.#manager("get_service", [id, { config: asked, _rkwargs: true }], timeout, key);
     addOtherNames(found as RemoteService);
     return found as RemoteService;
   }
@@ -258,10 +268,10 @@ export class Connection implements Listener, AsyncDisposable {
     pump().hold();
   }
 
-  #manager(name: string, args: unknown[], seconds?: number): Promise<unknown> {
+  #manager(name: string, args: unknown[], seconds?: number, answerKey?: string): Promise<unknown> {
     // Core knows the manager's address, which may change with a restart of the server.
     const path = name === "built-in" ? "services.built-in.get_service" : `services.default.${name}`;
-    const stub = { target: "*/manager", method: path, promise: STAR, parent: null } as Stub;
+    const stub = { target: "*/manager", method: path, promise: STAR, parent: null, answerKey } as Stub;
     return pump().call(this.#client, stub, args, seconds === undefined ? 0 : seconds + 1);
   }
 
@@ -287,7 +297,15 @@ export class Connection implements Listener, AsyncDisposable {
 /** A connection with the manager's methods; every name in camelCase and in snake_case. */
 export type Client = Connection & SnakeNames<Pick<Connection, OwnNames>> & Manager & SnakeNames<Manager>;
 
-type OwnNames = "registerService" | "unregisterService" | "getService" | "registerCodec";
+type OwnNames = (typeof OWN_NAMES)[number];
+
+const OWN_NAMES = [
+  "registerService",
+  "unregisterService",
+  "getService",
+  "registerCodec",
+  "getPublicKey",
+] as const;
 
 /** The manager's own methods of these names are for the inside: they do not know the service's functions. */
 function isOwn(name: string): boolean {
@@ -296,7 +314,7 @@ function isOwn(name: string): boolean {
   );
 }
 
-for (const name of ["registerService", "unregisterService", "getService", "registerCodec"] as const) {
+for (const name of OWN_NAMES) {
   Object.defineProperty(Connection.prototype, toSnake(name), {
     value: Connection.prototype[name],
     writable: true,

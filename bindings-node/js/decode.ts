@@ -208,8 +208,8 @@ export class Decoder {
           return this.#maker.remote(client, stub as Stub);
         });
       case In.Stream:
-        return put(6, (members) => {
-          const [target, method, closeMethod, doc, server, parent] = members as [
+        return put(7, (members) => {
+          const [target, method, closeMethod, doc, server, parent, encPub] = members as [
             string,
             string,
             string,
@@ -222,6 +222,7 @@ export class Decoder {
             doc,
             server,
             parent,
+            encPub,
           } as StreamStub);
         });
       case In.Extension:

@@ -112,7 +112,7 @@ export class Streams implements Inlet {
   #withStub<T>({ client, stub }: Feed, work: (tape: Uint8Array) => T): T {
     const encoder = this.#owner.borrow(client);
     for (const text of [stub.target, stub.method, stub.closeMethod]) encoder.text(text);
-    for (const text of [stub.doc, stub.server, stub.parent]) encoder.optional(text);
+    for (const text of [stub.doc, stub.server, stub.parent, stub.encPub]) encoder.optional(text);
     try {
       return work(encoder.bytes);
     } finally {

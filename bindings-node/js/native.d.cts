@@ -16,6 +16,10 @@ export interface OpenOptions {
   chunkSize?: number;
   reconnect?: boolean;
   transport?: string;
+  rintfTimeout?: number;
+  encryption?: boolean;
+  encryptionPrivateKey?: Uint8Array;
+  encryptionPublicKey?: Uint8Array;
 }
 
 /** `code` and `message` with a line break between them, where something failed. */
@@ -52,5 +56,6 @@ export class Core {
     end: number,
   ): number;
   isCongested(client: number): boolean;
+  publicKey(client: number): string | null;
   close(client: number): void;
 }

@@ -38,6 +38,14 @@ export interface CamelOptions {
    * websocket, and HTTP where it cannot be had. Default: `auto`.
    */
   transport?: "auto" | "websocket" | "http" | null;
+  /** How long a call of a function of an object given with `_rintf` may take without a sign of life. */
+  rintfTimeout?: number | null;
+  /** Whether what is said to peers whose key is known is encrypted from end to end. */
+  encryption?: boolean | null;
+  /** The own private key: 32 bytes or 64 hexadecimal digits. Default: made for this connection. */
+  encryptionPrivateKey?: string | Uint8Array | null;
+  /** Its public twin. Default: computed. */
+  encryptionPublicKey?: string | Uint8Array | null;
 }
 
 /** The same under the names of hypha-rpc. */
@@ -57,6 +65,10 @@ export interface SnakeOptions {
   long_message_chunk_size?: number | null;
   reconnect?: boolean | null;
   transport?: "auto" | "websocket" | "http" | null;
+  rintf_timeout?: number | null;
+  encryption?: boolean | null;
+  encryption_private_key?: string | Uint8Array | null;
+  encryption_public_key?: string | Uint8Array | null;
 }
 
 /** Options of {@link connectToServer}; either way of writing names will do, mixed as well. */
@@ -78,6 +90,10 @@ const NAMES = new Set<keyof OpenOptions>([
   "chunkSize",
   "reconnect",
   "transport",
+  "rintfTimeout",
+  "encryption",
+  "encryptionPrivateKey",
+  "encryptionPublicKey",
 ]);
 
 /** Options as the native side takes them: what is absent has core's default. */
@@ -86,6 +102,10 @@ export function openOptions(given: ConnectOptions): OpenOptions {
   for (const [name, value] of Object.entries(given ?? {})) {
     const known = name === "long_message_chunk_size" ? "chunkSize" : toCamel(name);
     if (value != null && NAMES.has(known as keyof OpenOptions)) options[known] = value;
+  }
+  for (const name of ["encryptionPrivateKey", "encryptionPublicKey"]) {
+    const key = options[name] as string | Uint8Array | undefined;
+    if (typeof key === "string") options[name] = Buffer.from(key);
   }
   if (typeof options.serverUrl !== "string") {
     throw new InvalidError("server_url is required, for example http://localhost:9527");

@@ -365,7 +365,7 @@ function writeCall(encoder: Encoder, stub: Stub, args: unknown[], seconds: numbe
   encoder.text(stub.method);
   encoder.optional(stub.parent);
   encoder.optional(stub.encPub);
-  encoder.optional(undefined);
+  encoder.optional(stub.answerKey);
   encoder.count(args.length);
   const positional = hasKeywords ? args.length - 1 : args.length;
   for (let number = 0; number < positional; number += 1) encoder.root(`args[${number}]`, args[number]);

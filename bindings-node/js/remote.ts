@@ -12,6 +12,8 @@ export interface Stub {
   parent: string | null;
   /** The owner's public key, in hexadecimal digits. */
   encPub: string | null;
+  /** The public key of the owner of the functions in its results, known from elsewhere. */
+  answerKey?: string | undefined;
   isAsync: boolean | null;
   schema: unknown;
 }

@@ -8,6 +8,8 @@ export interface StreamStub {
   doc: string | null;
   server: string | null;
   parent: string | null;
+  /** The owner's public key, in hexadecimal digits. */
+  encPub: string | null;
 }
 
 /** What is at hand of a stream. */

@@ -5,7 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Array, ArrayBuffer, BufferSlice, Function, Int32ArraySlice, Uint8ArraySlice};
+use napi::bindgen_prelude::{
+    Array, ArrayBuffer, BufferSlice, Function, Int32ArraySlice, Uint8Array, Uint8ArraySlice,
+};
 use napi::threadsafe_function::UnknownReturnValue;
 use napi::{Env, Status};
 use napi_derive::napi;
@@ -56,6 +58,14 @@ pub struct OpenOptions {
     pub reconnect: Option<bool>,
     /// The way to the server: `auto`, `websocket` or `http`.
     pub transport: Option<String>,
+    /// How long a call of a function of an interface may take without a sign of life.
+    pub rintf_timeout: Option<f64>,
+    /// Whether to encrypt from end to end.
+    pub encryption: Option<bool>,
+    /// The own private key.
+    pub encryption_private_key: Option<Uint8Array>,
+    /// The own public key.
+    pub encryption_public_key: Option<Uint8Array>,
 }
 
 /// One connection with its way into the inbox.
@@ -348,6 +358,12 @@ impl Core {
         self.connection(client).is_some_and(|connection| connection.is_congested())
     }
 
+    /// The own public key in hexadecimal digits, where the connection encrypts.
+    #[napi]
+    pub fn public_key(&self, client: u32) -> Option<String> {
+        self.connection(client)?.public_key().map(|key| key.to_string())
+    }
+
     /// Says goodbye; that it is closed comes as an event.
     #[napi]
     pub fn close(&self, client: u32) {
@@ -386,6 +402,7 @@ fn settings(given: OpenOptions) -> Result<ClientOptions> {
         Ok(())
     };
     set(&mut options.session.method_timeout, given.method_timeout)?;
+    set(&mut options.session.rintf_timeout, given.rintf_timeout)?;
     set(&mut options.connect_timeout, given.connect_timeout.or(given.method_timeout))?;
     set(&mut options.ping_interval, given.ping_interval)?;
     set(&mut options.ping_timeout, given.ping_timeout)?;
@@ -400,6 +417,9 @@ fn settings(given: OpenOptions) -> Result<ClientOptions> {
     if let Some(transport) = given.transport {
         options.transport = transport.parse()?;
     }
+    options.encryption = given.encryption.unwrap_or(options.encryption);
+    options.encryption_private_key = given.encryption_private_key.map(|key| key.to_vec());
+    options.encryption_public_key = given.encryption_public_key.map(|key| key.to_vec());
     Ok(options)
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use polyfn_core::codec::{Promise, Stub};
 use polyfn_core::net::{ClientOptions, Connection, TransportMode};
+use polyfn_core::wire::PublicKey;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{Py, intern};
 
 use crate::convert::{Outbound, build_value, value_of};
@@ -66,10 +67,14 @@ fn read_options(given: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
     set(given, "name", |name| options.name = Some(name))?;
     set(given, "reconnect", |reconnect| options.reconnect = reconnect)?;
     set(given, "transport", |mode: Mode| options.transport = mode.0)?;
+    set(given, "encryption", |encryption| options.encryption = encryption)?;
+    set(given, "encryption_private_key", |key: Key| options.encryption_private_key = Some(key.0))?;
+    set(given, "encryption_public_key", |key: Key| options.encryption_public_key = Some(key.0))?;
     set(given, "app_id", |app_id| options.session.app_id = app_id)?;
     set(given, "long_message_chunk_size", |size| options.session.chunk_size = size)?;
     set(given, "send_buffer", |size| options.session.send_buffer = size)?;
     set(given, "method_timeout", |time: Seconds| options.session.method_timeout = time.0)?;
+    set(given, "rintf_timeout", |time: Seconds| options.session.rintf_timeout = time.0)?;
     set(given, "connect_timeout", |time: Seconds| options.connect_timeout = time.0)?;
     set(given, "ping_interval", |time: Seconds| options.ping_interval = time.0)?;
     set(given, "ping_timeout", |time: Seconds| options.ping_timeout = time.0)?;
@@ -86,6 +91,20 @@ impl<'py> FromPyObject<'_, 'py> for Mode {
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let name: String = object.extract()?;
         name.parse().map(Self).map_err(|error| raised(object.py(), &error))
+    }
+}
+
+/// A key as bytes, or in hexadecimal digits; the core tells which.
+struct Key(Vec<u8>);
+
+impl<'py> FromPyObject<'_, 'py> for Key {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(text) = object.cast::<PyString>() {
+            return Ok(Self(text.to_str()?.as_bytes().to_vec()));
+        }
+        object.extract::<Vec<u8>>().map(Self)
     }
 }
 
@@ -116,7 +135,9 @@ impl Client {
 #[pymethods]
 impl Client {
     /// Calls a method by its path at a target, for example `services.default.echo` at `*/manager`.
-    #[pyo3(signature = (target, method, args, kwargs = None))]
+    ///
+    /// With `answer_key`, a public key, calls of the functions in the answer are encrypted to it.
+    #[pyo3(signature = (target, method, args, kwargs = None, answer_key = None))]
     fn call<'py>(
         &self,
         py: Python<'py>,
@@ -124,8 +145,11 @@ impl Client {
         method: String,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
+        answer_key: Option<Key>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let stub = Stub { target, method, promise: Promise::Star, ..Stub::default() };
+        let answer_key = answer_key.map(|key| PublicKey::read(&key.0)).transpose();
+        let answer_key = answer_key.map_err(|error| raised(py, &error))?;
+        let stub = Stub { target, method, promise: Promise::Star, answer_key, ..Stub::default() };
         function::call(py, &self.link, &Arc::new(stub), args, kwargs)
     }
 
@@ -194,6 +218,12 @@ impl Client {
         Ok(self.connection(py)?.address())
     }
 
+    /// The own public key in hexadecimal digits; None without encryption.
+    #[getter]
+    fn public_key(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        Ok(self.connection(py)?.public_key().map(|key| key.to_string()))
+    }
+
     /// How much is held, by name: everything is bounded, and everything should come down to zero again.
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let session = self.connection(py)?.statistics();
@@ -202,6 +232,8 @@ impl Client {
         numbers.set_item("calls", session.calls)?;
         numbers.set_item("runs", session.runs)?;
         numbers.set_item("kept", session.kept)?;
+        numbers.set_item("interfaces", session.interfaces)?;
+        numbers.set_item("given", session.functions)?;
         numbers.set_item("chunks", session.chunks)?;
         numbers.set_item("transfers", session.transfers)?;
         numbers.set_item("outgoing_bytes", session.outgoing_bytes)?;

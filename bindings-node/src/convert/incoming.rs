@@ -420,7 +420,8 @@ impl Build for Recorder {
             for text in [&stub.target, &stub.method, &stub.close_method] {
                 tape.string(text);
             }
-            for text in [&stub.doc, &stub.server, &stub.parent] {
+            let key = stub.enc_pub.map(|key| key.to_string());
+            for text in [&stub.doc, &stub.server, &stub.parent, &key] {
                 tape.optional(text.as_deref());
             }
             tape.step(step::STREAM, 0);

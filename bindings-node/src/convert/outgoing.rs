@@ -176,7 +176,8 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
         let (name, doc, server, parent) = (optional()?, optional()?, optional()?, optional()?);
         let enc_pub = self.public_key()?;
         let (is_async, schema) = (self.flag()?, self.schema()?.map(Box::new));
-        Ok(Stub { target, method, promise, name, doc, schema, is_async, server, enc_pub, parent })
+        let stub = Stub { target, method, promise, name, doc, schema, ..Stub::default() };
+        Ok(Stub { is_async, server, enc_pub, parent, ..stub })
     }
 
     /// A public key, or none.

@@ -128,11 +128,18 @@ class Server:
         ```
 
         `config` takes `mode` (which of several services of this id: `random`, `first`, `last`, `exact`),
-        `timeout` and `case_conversion`.
+        `timeout`, `case_conversion` and `encryption_public_key`: the owner's public key, to which what its
+        functions are told is encrypted from end to end. It must come from elsewhere, not by way of the server.
         """
         name = service_id if isinstance(service_id, str) else cast("str", service_id["id"])
         settings = {**(config or {}), **more}
-        return await self._call("get_service", (name,), {"config": settings})
+        key = settings.pop("encryption_public_key", None)
+        method, kwargs = "services.default.get_service", {"config": settings}
+        return await self._native_client.call(_MANAGER, method, (name,), kwargs, key)
+
+    def get_public_key(self) -> str | None:
+        """Get the own public key in hexadecimal digits, for others to encrypt to; None without encryption."""
+        return self._native_client.public_key
 
     async def list_services(self, query: str | Mapping[str, Any] | None = None, **more: Any) -> list[Any]:
         """List the services that one may see, as dicts of their infos."""
@@ -346,8 +353,10 @@ def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any
     `reconnection_token`, `method_timeout` (seconds that a call may take without a sign of life, 30),
     `connect_timeout`, `ping_interval`, `ping_timeout`, `token_refresh_interval`, `long_message_chunk_size`,
     `send_buffer`, `reconnect`, `transport` (`websocket`, `http` for networks that let no websocket through,
-    or `auto`, the default: the websocket, and HTTP where it cannot be had). Called without any, it reads
-    `POLYFN_SERVER_URL`, `POLYFN_TOKEN`, `POLYFN_WORKSPACE` and `POLYFN_CLIENT_ID`, or the same with `HYPHA_`.
+    or `auto`, the default: the websocket, and HTTP where it cannot be had), `rintf_timeout`, `encryption`
+    (end to end, with peers whose key is known), `encryption_private_key` and `encryption_public_key` (bytes or
+    hexadecimal digits; made when left out). Called without any, it reads `POLYFN_SERVER_URL`, `POLYFN_TOKEN`,
+    `POLYFN_WORKSPACE` and `POLYFN_CLIENT_ID`, or the same with `HYPHA_`.
 
     Raises `PeerGoneError` when the server cannot be reached, `PermissionDeniedError` when it refuses,
     `RpcTimeoutError` when it does not answer in time.

@@ -13,6 +13,9 @@ _OWN = frozenset(
         "app_id",
         "client_id",
         "connect_timeout",
+        "encryption",
+        "encryption_private_key",
+        "encryption_public_key",
         "long_message_chunk_size",
         "method_timeout",
         "name",
@@ -20,6 +23,7 @@ _OWN = frozenset(
         "ping_timeout",
         "reconnect",
         "reconnection_token",
+        "rintf_timeout",
         "send_buffer",
         "server_url",
         "token",
@@ -29,12 +33,9 @@ _OWN = frozenset(
     }
 )
 #: Known to hypha-rpc and without a meaning here: taken, so that moving over is changing one import.
-_INERT = frozenset({"additional_headers", "kwargs_expansion", "logger", "loop", "rintf_timeout", "silent"})
+_INERT = frozenset({"additional_headers", "kwargs_expansion", "logger", "loop", "silent"})
 #: Known to hypha-rpc and not offered yet, with the values that ask for nothing.
 _MISSING: dict[str, tuple[Any, ...]] = {
-    "encryption": (None, False),
-    "encryption_private_key": (None,),
-    "encryption_public_key": (None,),
     "ssl": (None, True),
     "webrtc": (None, False),
     "webrtc_config": (None,),

@@ -38,6 +38,8 @@ pub struct Stub {
     pub enc_pub: Option<PublicKey>,
     /// The session of the message that brought it, when the owner sent it itself (protocol section 8.1).
     pub parent: Option<String>,
+    /// The key, known from elsewhere, of the owner of the functions in its results: calls of them are sealed to it.
+    pub answer_key: Option<PublicKey>,
 }
 
 /// A generator of another peer, as it was described to us (protocol section 10.5): its items are asked for through

@@ -294,7 +294,7 @@ impl Writer {
             is_async: meta.is_async,
             server: Some(exports.server.clone()),
             enc_pub: exports.enc_pub,
-            parent: None,
+            ..Stub::default()
         };
         exports.objects.push((object, Export::Function(handle)));
         if meta.checks_arguments {

@@ -128,6 +128,7 @@ impl Connection {
         if session.seed == 0 {
             session.seed = driver::random_seed();
         }
+        session.encryption = options.keys()?.or(session.encryption);
         let shared = Arc::new(Shared {
             session: Mutex::new(Session::new(session)),
             sink,

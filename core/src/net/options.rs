@@ -10,7 +10,8 @@ use super::fallback::Fallback;
 use super::http_stream::HttpStream;
 use super::transport::Connect;
 use super::websocket::WebSocket;
-use crate::session;
+use crate::session::{self, Encryption};
+use crate::wire::KeyPair;
 use crate::{Error, Result};
 
 /// Settings of a connection.
@@ -42,6 +43,12 @@ pub struct ClientOptions {
     pub backoff: Backoff,
     /// Settings of the session: timeout of calls, size of chunks, application.
     pub session: session::Options,
+    /// Whether what is said to peers whose key is known is encrypted from end to end. Default false.
+    pub encryption: bool,
+    /// The own private key: 32 bytes, or 64 hexadecimal digits. Default: made for this connection.
+    pub encryption_private_key: Option<Vec<u8>>,
+    /// Its public twin, in the same forms. Default: computed.
+    pub encryption_public_key: Option<Vec<u8>>,
     /// How to reach the server. Default: by websocket, and by HTTP where there is none to be had.
     pub transport: TransportMode,
     /// Another way to reach the server; `transport` is then not looked at.
@@ -65,6 +72,9 @@ impl Default for ClientOptions {
             backoff: Backoff::default(),
             session: session::Options::default(),
             transport: TransportMode::default(),
+            encryption: false,
+            encryption_private_key: None,
+            encryption_public_key: None,
             connect: None,
         }
     }
@@ -86,6 +96,29 @@ impl ClientOptions {
     /// The defaults for a server.
     pub fn new(server_url: impl Into<String>) -> Self {
         Self { server_url: server_url.into(), ..Self::default() }
+    }
+
+    /// The keys that the settings ask for.
+    ///
+    /// # Errors
+    /// `invalid` for keys that are none, and for keys without encryption.
+    pub(super) fn keys(&self) -> Result<Option<Encryption>> {
+        let (private, public) =
+            (self.encryption_private_key.as_deref(), self.encryption_public_key.as_deref());
+        if !self.encryption {
+            return match private.or(public) {
+                Some(_) => Err(Error::invalid("keys are given, but `encryption` is not set")),
+                None => Ok(None),
+            };
+        }
+        let keys = match private {
+            Some(private) => KeyPair::read(private, public)?,
+            None if public.is_some() => {
+                return Err(Error::invalid("encryption_public_key is given without encryption_private_key"));
+            }
+            None => KeyPair::new(rand::random()),
+        };
+        Ok(Some(Encryption::new(keys, rand::random())))
     }
 
     pub(super) fn connector(&self) -> Result<Arc<dyn Connect>> {
@@ -188,6 +221,34 @@ mod tests {
             assert_eq!(http_url(given).as_deref(), Ok(url));
         }
         assert!(http_url("localhost:9527").is_err());
+    }
+
+    #[test]
+    fn keys_are_given_whole_or_made() {
+        let options = |encryption, private: Option<&str>, public: Option<&str>| {
+            let bytes = |key: &str| key.as_bytes().to_vec();
+            let options = ClientOptions {
+                encryption,
+                encryption_private_key: private.map(bytes),
+                encryption_public_key: public.map(bytes),
+                ..ClientOptions::default()
+            };
+            options.keys().map(|keys| keys.map(|keys| keys.keys.public().to_string()))
+        };
+        let private = "07".repeat(32);
+        let public = KeyPair::new([7; 32]).public().to_string();
+        assert_eq!(options(false, None, None), Ok(None));
+        assert_eq!(options(true, Some(&private), None), Ok(Some(public.clone())));
+        assert_eq!(options(true, Some(&private), Some(&public)), Ok(Some(public.clone())));
+        assert_ne!(options(true, None, None), options(true, None, None), "fresh ones for each connection");
+        for (encryption, private, public) in [
+            (false, Some(&*private), None),
+            (true, None, Some(&*public)),
+            (true, Some("07"), None),
+            (true, Some(&*public), Some(&*public)),
+        ] {
+            assert!(options(encryption, private, public).is_err(), "{encryption} {private:?} {public:?}");
+        }
     }
 
     #[test]

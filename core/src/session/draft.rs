@@ -62,6 +62,7 @@ impl<'a> CallSpec<'a> {
             promise: stub.promise,
             parent: stub.parent.as_deref(),
             seal_to: stub.enc_pub,
+            seal_answer: stub.answer_key,
             args,
             with_kwargs,
             ..Self::default()

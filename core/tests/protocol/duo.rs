@@ -82,7 +82,7 @@ pub(crate) fn sent(session: &mut Session) -> Bytes {
     let workspace = address.split('/').next().unwrap().to_owned();
     let user = Value::Map(Map::from_iter([("id", address.as_str())])).to_msgpack().unwrap();
     let sender = Sender { workspace: workspace.clone(), address, user: user.into() };
-    rewrite(&frame, &sender, &workspace).unwrap().frame
+    rewrite(&frame, &sender, &workspace).unwrap()
 }
 
 /// Delivers all that `from` sends.

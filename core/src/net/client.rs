@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use super::connection::{Connection, Sink};
 use super::options::ClientOptions;
+use super::remote::{CallOptions, RemoteService};
 use super::service::{Call, Handler, Service, handler};
 use super::stream::{Batch, Items, Producer, Source};
 use crate::codec::{Handle, Promise, Reader, StreamStub, Stub, Walk};
@@ -192,7 +193,8 @@ async fn run(handler: Option<Handler>, invocation: &Invocation) -> Result<Value>
         Some(context) => Some(Reader::new(context).value()?),
         None => None,
     };
-    handler(Call { args, keywords, context }).await
+    let Invocation { deadline, trace, .. } = invocation;
+    handler(Call { args, keywords, context, deadline: *deadline, trace: trace.clone() }).await
 }
 
 impl Client {
@@ -245,12 +247,26 @@ impl Client {
         args: impl IntoIterator<Item = Value>,
         keywords: Map,
     ) -> Result<Value> {
+        self.call_as(stub, args, keywords, &CallOptions::default()).await
+    }
+
+    pub(super) async fn call_as(
+        &self,
+        stub: &Stub,
+        args: impl IntoIterator<Item = Value>,
+        keywords: Map,
+        options: &CallOptions,
+    ) -> Result<Value> {
         let mut args: Vec<Value> = args.into_iter().collect();
         let with_kwargs = !keywords.is_empty();
         if with_kwargs {
             args.push(Value::Map(keywords));
         }
-        let spec = CallSpec::of(stub, args.len(), with_kwargs);
+        let spec = CallSpec {
+            deadline: options.deadline,
+            trace: options.trace.as_deref(),
+            ..CallSpec::of(stub, args.len(), with_kwargs)
+        };
         let mut draft = self.connection.begin_call(&spec)?;
         for (at, arg) in args.iter().enumerate() {
             arg.walk(&mut draft.writer).map_err(|error| error.at(&format!("args[{at}]")))?;
@@ -280,7 +296,7 @@ impl Client {
     /// `not_found`, `permission_denied`, and those of [`Client::call`].
     pub async fn get_service(&self, id: &str) -> Result<RemoteService> {
         let value = self.manager("get_service", [Value::from(id)]).await?;
-        Ok(RemoteService { client: self.clone(), value })
+        Ok(RemoteService::new(self.clone(), value))
     }
 
     /// Registers a service; gives its info.
@@ -428,65 +444,4 @@ fn insert_at(map: &mut Map, path: &str, member: Value) {
     };
     insert_at(&mut inner, rest, member);
     map.insert(folder, inner);
-}
-
-/// A service of a peer.
-#[derive(Clone, Debug)]
-pub struct RemoteService {
-    client: Client,
-    value: Value,
-}
-
-impl RemoteService {
-    /// The whole description, functions included.
-    pub const fn value(&self) -> &Value {
-        &self.value
-    }
-
-    /// The function at `path`, for example `api.v1.users`.
-    ///
-    /// # Errors
-    /// `not_found` when there is none.
-    pub fn function(&self, path: &str) -> Result<RemoteFunction> {
-        let found = path.split('.').try_fold(&self.value, |value, key| value.as_map()?.get(key));
-        match found {
-            Some(Value::Method(stub)) => {
-                Ok(RemoteFunction { client: self.client.clone(), stub: stub.clone() })
-            }
-            _ => Err(Error::new(ErrorKind::NotFound, format!("the service has no function `{path}`"))),
-        }
-    }
-
-    /// Calls the function at `path`.
-    ///
-    /// # Errors
-    /// `not_found`, and those of [`Client::call`].
-    pub async fn call(&self, path: &str, args: impl IntoIterator<Item = Value>) -> Result<Value> {
-        self.function(path)?.call(args).await
-    }
-}
-
-/// A function of a peer.
-#[derive(Clone, Debug)]
-pub struct RemoteFunction {
-    client: Client,
-    stub: Arc<Stub>,
-}
-
-impl RemoteFunction {
-    /// Calls it.
-    ///
-    /// # Errors
-    /// Those of [`Client::call`].
-    pub async fn call(&self, args: impl IntoIterator<Item = Value>) -> Result<Value> {
-        self.client.call(&self.stub, args).await
-    }
-
-    /// Calls it with arguments by name as well.
-    ///
-    /// # Errors
-    /// Those of [`Client::call`].
-    pub async fn call_with(&self, args: impl IntoIterator<Item = Value>, keywords: Map) -> Result<Value> {
-        self.client.call_with(&self.stub, args, keywords).await
-    }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::clock;
 use super::driver::{self, Driver};
 use super::options::ClientOptions;
 use super::transport::Direct;
@@ -34,7 +34,6 @@ pub trait Sink: Send + Sync + 'static {
 pub(super) struct Shared {
     pub(super) session: Mutex<Session>,
     pub(super) sink: Arc<dyn Sink>,
-    pub(super) started: Instant,
     /// Frames wait to be sent.
     pub(super) wake: Notify,
     /// Something is due earlier than the driver thought.
@@ -53,13 +52,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn now(&self) -> Time {
-        self.started.elapsed()
-    }
-
     /// Runs `work` on the session, then sends and tells what came of it.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Session, Time) -> T) -> T {
-        let now = self.now();
+        let now = clock::now();
         let mut events = Vec::new();
         let mut session = self.session.lock();
         let idle = !session.has_frames();
@@ -132,7 +127,6 @@ impl Connection {
         let shared = Arc::new(Shared {
             session: Mutex::new(Session::new(session)),
             sink,
-            started: Instant::now(),
             wake: Notify::new(),
             sooner: Notify::new(),
             resumed: Notify::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::clock;
 use super::connection::Shared;
 use super::options::ClientOptions;
 use super::transport::{Connect, Message, Transport};
@@ -384,12 +385,12 @@ async fn keep_time(shared: &Shared) -> Error {
         let at = {
             // Under the session's lock, so that no call can slip in between the look and the note.
             let session = shared.session.lock();
-            let at = session.next_tick().unwrap_or_else(|| shared.now() + IDLE);
+            let at = session.next_tick().unwrap_or_else(|| clock::now() + IDLE);
             *shared.alarm.lock() = at;
             at
         };
         tokio::select! {
-            () = sleep_until(Instant::from_std(shared.started + at)) => {
+            () = sleep_until(Instant::from_std(clock::instant(at))) => {
                 shared.with(Session::tick);
             }
             () = shared.sooner.notified() => {}

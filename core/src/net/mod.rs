@@ -4,6 +4,7 @@
 
 mod backoff;
 mod client;
+mod clock;
 mod connection;
 mod driver;
 mod fallback;
@@ -11,6 +12,7 @@ mod http_client;
 mod http_stream;
 mod memory;
 mod options;
+mod remote;
 mod service;
 mod socket;
 mod stream;
@@ -18,10 +20,12 @@ mod transport;
 mod websocket;
 
 pub use backoff::Backoff;
-pub use client::{Client, RemoteFunction, RemoteService};
+pub use client::Client;
+pub use clock::now;
 pub use connection::{Connection, Sink};
 pub use memory::memory_pair;
 pub use options::{ClientOptions, TransportMode};
+pub use remote::{CallOptions, RemoteFunction, RemoteService};
 pub use service::{Call, Service};
 pub use stream::Items;
 pub use transport::{Connect, Direct, Message, Transport};

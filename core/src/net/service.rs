@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::session::Time;
 use crate::{Map, Result, Value};
 
 /// A call that a peer makes.
@@ -15,6 +16,10 @@ pub struct Call {
     pub keywords: Map,
     /// The context, where the service asked for it.
     pub context: Option<Value>,
+    /// Until when the caller waits, on the clock of [`super::now`], if it said so.
+    pub deadline: Option<Time>,
+    /// The trace that the call belongs to, a W3C `traceparent`.
+    pub trace: Option<String>,
 }
 
 impl Call {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::hub::hub::Hub;
 use crate::hub::peer::Peer;
 use crate::hub::queue::{Ending, Item};
+use crate::limits::Seconds;
 
 /// How many times a client is asked before it is let go.
 const QUESTIONS: u32 = 3;
@@ -57,7 +58,7 @@ impl Hub {
     pub(super) fn time_between_looks(&self) -> Duration {
         let limits = &self.limits;
         let shortest = [limits.ws_idle_timeout, limits.client_silence_timeout]
-            .map(|limit| limit.duration())
+            .map(Seconds::duration)
             .into_iter()
             .filter(|limit| !limit.is_zero())
             .min();

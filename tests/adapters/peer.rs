@@ -118,6 +118,9 @@ impl Program {
         if let Some(seconds) = config["method_timeout"].as_f64() {
             options.session.method_timeout = std::time::Duration::from_secs_f64(seconds);
         }
+        if let Some(seconds) = config["connect_timeout"].as_f64() {
+            options.connect_timeout = std::time::Duration::from_secs_f64(seconds);
+        }
         if let Some(transport) = text("transport") {
             options.transport = transport.parse()?;
         }

@@ -189,10 +189,10 @@ def test_a_restarted_server_is_found_again(server_kind, polyfn_kind, fresh_name)
         server.stop()
 
 
-@pytest.mark.parametrize("upgrades", ["refuse", "cut"])
+@pytest.mark.parametrize("upgrades", ["refuse", "cut", "drop", "mute"])
 def test_where_websockets_fail_our_clients_go_by_http(server, program, polyfn_kind, upgrades, fresh_name):
     user = fresh_name("behind")
-    config = {"workspace": tokens.own_workspace(user), "token": tokens.member(user)}
+    config = {"workspace": tokens.own_workspace(user), "token": tokens.member(user), "connect_timeout": 6}
     with Proxy(server.url, upgrades) as proxy:
         connection = program(polyfn_kind).connect(fresh_name(), proxy.url, **config)
         try:
@@ -203,7 +203,7 @@ def test_where_websockets_fail_our_clients_go_by_http(server, program, polyfn_ki
             connection.disconnect()
         with pytest.raises(PeerError) as caught:
             program(polyfn_kind).connect(fresh_name(), proxy.url, transport="websocket", **config)
-        assert caught.value.code == "peer_gone"
+        assert caught.value.code == ("timeout" if upgrades == "mute" else "peer_gone")
 
 
 def test_no_way_is_tried_where_nobody_listens(program, polyfn_kind, fresh_name):

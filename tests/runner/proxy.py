@@ -13,7 +13,8 @@ REFUSAL = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n
 class Proxy:
     """Listens on a free port and passes bytes on to `target`.
 
-    `upgrades` says what becomes of websockets: `pass`, `refuse` (by an answer) or `cut` (without one).
+    `upgrades` says what becomes of websockets: `pass`, `refuse` (by an answer), `cut` (without one), `drop`
+    (accepted, then cut) or `mute` (accepted, then nothing passes).
     """
 
     def __init__(self, target: str, upgrades: str = "pass"):
@@ -47,10 +48,7 @@ class Proxy:
             head = b"" if self.upgrades == "pass" else self._head(near)
             if b"upgrade: websocket" in head.lower():
                 self.refused += 1
-                if self.upgrades == "refuse":
-                    near.sendall(REFUSAL)
-                near.close()
-                return
+                return self._spoil(near, head)
             far = socket.create_connection(self.target)
             far.sendall(head)
         except OSError:
@@ -60,6 +58,18 @@ class Proxy:
             self._pairs.add((near, far))
         for source, sink in ((near, far), (far, near)):
             threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+
+    def _spoil(self, near: socket.socket, head: bytes) -> None:
+        if self.upgrades == "refuse":
+            near.sendall(REFUSAL)
+        if self.upgrades in ("drop", "mute"):
+            with socket.create_connection(self.target) as far:
+                far.sendall(head)
+                near.sendall(self._head(far))
+        if self.upgrades == "mute":
+            while near.recv(1 << 16):
+                pass
+        near.close()
 
     @staticmethod
     def _head(near: socket.socket) -> bytes:

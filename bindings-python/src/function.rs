@@ -21,6 +21,21 @@ pub(crate) struct RemoteFunction {
     stub: Arc<Stub>,
 }
 
+/// A function of a service, with what is said of it; made by the Python half at registration.
+#[pyclass(frozen, module = "polyfn._native")]
+pub(crate) struct Member {
+    pub(crate) function: Py<PyAny>,
+    pub(crate) schema: Py<PyDict>,
+}
+
+#[pymethods]
+impl Member {
+    #[new]
+    fn new(function: Py<PyAny>, schema: Py<PyDict>) -> Self {
+        Self { function, schema }
+    }
+}
+
 impl RemoteFunction {
     pub(crate) fn new(link: Arc<Link>, stub: Arc<Stub>) -> Self {
         Self { link, stub }

@@ -31,7 +31,7 @@ mod _native {
     #[pymodule_export]
     use crate::error::error_codes;
     #[pymodule_export]
-    use crate::function::RemoteFunction;
+    use crate::function::{Member, RemoteFunction};
     #[pymodule_export]
     use crate::runtime::{after_fork, at_exit};
     #[pymodule_export]

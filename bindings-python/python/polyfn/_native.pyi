@@ -10,6 +10,7 @@ from .codecs import Codecs
 __all__ = [
     "Client",
     "CurrentTask",
+    "Member",
     "RemoteFunction",
     "RemoteStream",
     "after_fork",
@@ -67,6 +68,12 @@ class RemoteStream:
     def aclose(self) -> Awaitable[None]: ...
     def __aenter__(self) -> Awaitable[RemoteStream]: ...
     def __aexit__(self, *error: object) -> Awaitable[None]: ...
+
+@final
+class Member:
+    """A function of a service, with what is said of it."""
+
+    def __new__(cls, function: Callable[..., Any], schema: dict[str, Any]) -> Member: ...
 
 @final
 class CurrentTask:

@@ -6,8 +6,11 @@ import inspect
 from collections.abc import Awaitable, Mapping
 from typing import Any, cast
 
+from . import _native, coercion, schema
 from .threads import Threads
 
+#: Entries that are offered although their names begin with an underscore.
+PUBLIC_UNDERSCORED = frozenset({"__enter__", "__exit__", "_dispose"})
 #: Entries of a service that describe it and are not called.
 DESCRIPTIVE = frozenset({"id", "name", "type", "description", "docs", "config", "app_id", "service_schema"})
 
@@ -46,6 +49,33 @@ def service_map(service: Any) -> dict[str, Any]:
     return entries
 
 
+def described(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """A service with a schema beside each of its functions, as the core takes it."""
+    config = entries.get("config")
+    rule = cast("Mapping[str, Any]", config).get("require_context") if isinstance(config, Mapping) else None
+
+    def has_context(path: str) -> bool:
+        return path in rule if isinstance(rule, list | tuple) else bool(rule)
+
+    def member(value: Any, path: str, name: str | None) -> Any:
+        if isinstance(value, dict):
+            inner = cast("dict[str, Any]", value)
+            return {key: member(item, f"{path}.{key}", key) for key, item in inner.items()}
+        if isinstance(value, list):
+            items = cast("list[Any]", value)
+            return [member(item, f"{path}.{place}", None) for place, item in enumerate(items)]
+        if not callable(value) or isinstance(value, _native.RemoteFunction):
+            return value
+        without = (coercion.CONTEXT,) if has_context(path) else ()
+        return _native.Member(value, schema.describe(value, name, without))
+
+    return {
+        key: value if key in DESCRIPTIVE else member(value, key, key)
+        for key, value in entries.items()
+        if not key.startswith("_") or key in PUBLIC_UNDERSCORED
+    }
+
+
 def _members(node: Any, seen: list[int]) -> dict[str, Any]:
     """The members of a dict or an instance, with everything in them taken apart as well."""
     if id(node) in seen:
@@ -64,7 +94,13 @@ def _member(value: Any, seen: list[int]) -> Any:
         return _members(value, seen)
     if type(value) is list or type(value) is tuple:
         return [_member(item, seen) for item in cast("list[Any]", value)]
+    if inspect.isroutine(value) and _has_fields(value):
+        return coercion.prepared(value, coerces=False)
     return value
+
+
+def _has_fields(function: Callable[..., Any]) -> bool:
+    return any(coercion.is_field(one.default) for one in schema.signature_of(function).values())
 
 
 def _is_instance_of_class(value: Any) -> bool:

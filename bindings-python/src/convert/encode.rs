@@ -15,7 +15,7 @@ use pyo3::{ffi, intern};
 use super::forms::Forms;
 use super::{arrays, memory, moments};
 use crate::error::{from_exception, from_walking, overflow, unsendable};
-use crate::function::RemoteFunction;
+use crate::function::{Member, RemoteFunction};
 use crate::interpreter::{Interpreter, call0};
 use crate::link::Link;
 use crate::source::Source;
@@ -189,12 +189,22 @@ impl<'a, 'py> Outbound<'a, 'py> {
         if moments::put(out, object).map_err(|error| self.lift(error))? {
             return Ok(());
         }
+        if let Ok(member) = object.cast_exact::<Member>() {
+            let member = member.get();
+            return self.function(
+                out,
+                member.function.bind(self.py),
+                Some(member.schema.bind(self.py).as_any()),
+            );
+        }
         if let Some(is_async) = self.ask(Interpreter::get(self.py))?.is_async_generator(object) {
             return self.generator(out, object, is_async);
         }
         // Nearly anything may be callable, models and members of enumerations among it.
         if object.is_callable() {
-            return self.function(out, object);
+            let schema = self.ask(object.getattr_opt(intern!(self.py, "__schema__")))?;
+            let schema = schema.filter(|schema| !schema.is_none());
+            return self.function(out, object, schema.as_ref());
         }
         let form_of = self.ask(Forms::get(self.py))?.form_of.bind(self.py);
         let form =
@@ -323,19 +333,19 @@ impl<'a, 'py> Outbound<'a, 'py> {
     }
 
     /// A function of this side: peers get its name and documentation, and call it by its number.
-    fn function(&self, out: &mut Writer, function: &Bound<'py, PyAny>) -> Result<()> {
+    fn function(
+        &self,
+        out: &mut Writer,
+        function: &Bound<'py, PyAny>,
+        schema: Option<&Bound<'py, PyAny>>,
+    ) -> Result<()> {
         let Some(link) = self.link else {
             return Err(unsendable(
                 "a function cannot be sent here: only arguments, results and services carry them",
             ));
         };
         let about = About::of(function);
-        let schema = match self.ask(function.getattr_opt(intern!(self.py, "__schema__")))? {
-            Some(schema) if !schema.is_none() => {
-                Some(value_of(&schema).map_err(|error| error.at(".__schema__"))?)
-            }
-            _ => None,
-        };
+        let schema = schema.map(value_of).transpose().map_err(|error| error.at(".__schema__"))?;
         let handle = link.add_handler(function.clone().unbind());
         out.function(
             handle,

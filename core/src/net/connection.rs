@@ -244,6 +244,14 @@ impl Connection {
         self.shared.with(|session, now| session.unsubscribe(id, types, now));
     }
 
+    /// Takes a service back here and says nothing to the server.
+    ///
+    /// # Errors
+    /// `not_found` when it is not registered here.
+    pub fn remove_service(&self, service: &str) -> Result<()> {
+        self.shared.with(|session, _| session.remove_service(service))
+    }
+
     /// Sends an event: a map with `type` and, unless it is for everyone in the workspace, `to`.
     ///
     /// # Errors

@@ -203,7 +203,7 @@ impl Session {
         self.take_back(&call.target, call.objects);
     }
 
-    fn end_registration(&mut self, id: CallId, info: Map, end: Result<Payload>) {
+    pub(super) fn end_registration(&mut self, id: CallId, info: Map, end: Result<Payload>) {
         match end {
             Ok(_) => {
                 let args = Value::List(vec![Value::Map(info)]).to_msgpack();

@@ -233,6 +233,9 @@ impl ItemsDraft {
 pub struct ServiceDraft {
     /// Takes the map.
     pub writer: Writer,
+    /// Whether the server is not told of it: only those who know the path can call it. So is a service whose
+    /// `config` says `_local_only`.
+    pub is_local: bool,
 }
 
 impl ServiceDraft {

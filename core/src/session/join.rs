@@ -2,8 +2,9 @@
 
 use super::calls::Owner;
 use super::draft::CallSpec;
-use super::event::{Event, State, Time};
+use super::event::{Event, Payload, State, Time};
 use super::options::ConnectionInfo;
+use super::services::short_id;
 use super::session::Session;
 use crate::codec::{Promise, Walk};
 use crate::{Error, ErrorKind, Map, Result, Value};
@@ -101,7 +102,7 @@ impl Session {
         if is_built_in {
             // The server ignores services of a client whose built-in service it does not know.
             let others: Vec<String> =
-                self.services.ids().filter(|id| *id != BUILT_IN).map(str::to_owned).collect();
+                self.services.announced().filter(|id| *id != BUILT_IN).map(str::to_owned).collect();
             if let Phase::Joining { pending, .. } = &mut self.phase {
                 *pending += others.len();
             }
@@ -150,24 +151,38 @@ impl Session {
         self.end_call(call, Err(error), now);
     }
 
-    /// Takes a service back.
+    /// Takes a service back, here and at the server; one that is local ends at once.
     ///
     /// # Errors
     /// `not_found` when it is not registered here.
     pub fn unregister_service(&mut self, call: super::CallId, id: &str, now: Time) -> Result<()> {
-        let short = id.rsplit_once(':').map_or(id, |(_, service)| service);
-        let short = short.split('@').next().unwrap_or(short);
-        if self.end_interface(short) {
+        let short = short_id(id).split('@').next().unwrap_or(id).to_owned();
+        if self.end_interface(&short) {
             self.finish_unanswered(&Owner::Language(call));
             return Ok(());
         }
+        let is_local = self.services.is_local(&short);
+        self.remove_service(&short)?;
+        if is_local {
+            self.emit(Event::Resolved { call, value: Payload::default() });
+        } else {
+            let full = format!("{}:{short}", self.address);
+            self.call_manager("unregister_service", &Value::from(full), Owner::Language(call), now);
+        }
+        Ok(())
+    }
+
+    /// Takes a service back here and says nothing to the server.
+    ///
+    /// # Errors
+    /// `not_found` when it is not registered here.
+    pub fn remove_service(&mut self, id: &str) -> Result<()> {
+        let short = short_id(id).split('@').next().unwrap_or(id);
         if !self.services.contains(short) || short == BUILT_IN {
             return Err(Error::new(ErrorKind::NotFound, format!("Service not found: {short}")));
         }
         let released = self.services.remove(short);
         released.into_iter().for_each(|handle| self.let_go(handle));
-        let full = format!("{}:{short}", self.address);
-        self.call_manager("unregister_service", &Value::from(full), Owner::Language(call), now);
         Ok(())
     }
 

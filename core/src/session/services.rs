@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::builtin;
 use super::draft::ServiceDraft;
-use super::event::{CallId, Time};
+use super::event::{CallId, Payload, Time};
 use super::session::Session;
 use crate::codec::{Export, Exports, Handle, Promise, Stub, Writer};
 use crate::schema::{Arguments, SchemaLimits, without_context};
@@ -84,6 +84,8 @@ struct Service {
     info: Map,
     /// Answered by the session itself.
     is_built_in: bool,
+    /// The server is not told of it.
+    is_local: bool,
 }
 
 /// The keys that callers may have; any, and none, where there is no list.
@@ -122,9 +124,14 @@ impl Services {
         self.by_id.contains_key(id)
     }
 
-    /// The ids in order of registration.
-    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.order.iter().map(String::as_str)
+    /// The ids of those that the server is told of, in order of registration.
+    pub(super) fn announced(&self) -> impl Iterator<Item = &str> {
+        self.order.iter().map(String::as_str).filter(|id| !self.is_local(id))
+    }
+
+    /// Whether the server is not told of this one.
+    pub(super) fn is_local(&self, id: &str) -> bool {
+        self.by_id.get(id).is_some_and(|service| service.is_local)
     }
 
     pub(super) fn info(&self, id: &str) -> Option<Map> {
@@ -210,11 +217,11 @@ impl Session {
     /// Begins the registration of a service: the language walks one map into the draft.
     pub fn begin_service(&self) -> ServiceDraft {
         let exports = Exports { target: DRAFT.to_owned(), session: DRAFT.to_owned(), ..Exports::default() };
-        ServiceDraft { writer: Writer::exporting(exports) }
+        ServiceDraft { writer: Writer::exporting(exports), is_local: false }
     }
 
     /// Registers a service: here at once, at the server by a call that ends like any other; its result is the
-    /// service's info.
+    /// service's info. One that is local ends at once.
     ///
     /// # Errors
     /// `invalid` for a service without id or with settings that make no sense, `conflict` when the id is taken
@@ -227,11 +234,15 @@ impl Session {
         now: Time,
     ) -> Result<()> {
         let info = self.add_service(draft, overwrite)?;
-        self.announce_service(call, info, now);
+        if info.text("id").is_some_and(|id| self.services.is_local(short_id(id))) {
+            self.end_registration(call, info, Ok(Payload::default()));
+        } else {
+            self.announce_service(call, info, now);
+        }
         Ok(())
     }
 
-    /// Registers a service here only.
+    /// Registers a service here; the server is told of it at the next handshake.
     ///
     /// # Errors
     /// As [`Session::finish_service`].
@@ -241,7 +252,7 @@ impl Session {
             Written { objects: &objects, checked: draft.writer.take_checked().into_iter().collect() };
         let bytes = Bytes::from(draft.writer.into_bytes());
         let added = crate::codec::Reader::new(&bytes).value().and_then(|value| match value {
-            Value::Map(map) => self.add_service_map(map, &written, overwrite),
+            Value::Map(map) => self.add_service_map(map, &written, overwrite, draft.is_local),
             _ => Err(Error::invalid("a service must be a map, an object or an instance of a class")),
         });
         if added.is_err() {
@@ -250,7 +261,13 @@ impl Session {
         added
     }
 
-    fn add_service_map(&mut self, map: Map, written: &Written<'_>, overwrite: bool) -> Result<Map> {
+    fn add_service_map(
+        &mut self,
+        map: Map,
+        written: &Written<'_>,
+        overwrite: bool,
+        is_local: bool,
+    ) -> Result<Map> {
         let id =
             map.text("id").ok_or_else(|| Error::invalid("Service id not found: give the service an `id`"))?;
         let id = check_id(id)?;
@@ -262,7 +279,8 @@ impl Session {
                 ),
             ));
         }
-        let service = self.make_service(&id, map, &|stub| written.find(stub), false)?;
+        let mut service = self.make_service(&id, map, &|stub| written.find(stub), false)?;
+        service.is_local |= is_local;
         let info = service.info.clone();
         self.services.remove(&id).into_iter().for_each(|handle| self.let_go(handle));
         self.services.insert(id, service);
@@ -326,6 +344,7 @@ impl Session {
         }
         complete(&mut description, id, &config, &self.options.app_id);
         let info = self.info_of(id, &description, config.clone(), schema);
+        let is_local = config.get("_local_only") == Some(&Value::Bool(true));
         let encoded = Bytes::from(Value::Map(description).to_msgpack()?);
         Ok(Service {
             visibility,
@@ -336,6 +355,7 @@ impl Session {
             description: encoded,
             info,
             is_built_in,
+            is_local,
         })
     }
 
@@ -365,9 +385,13 @@ fn complete(description: &mut Map, id: &str, config: &Map, app_id: &str) {
     description.insert("config", config.clone());
 }
 
+/// Clients pass on what they got: the full id of a service is as good as its short one.
+pub(super) fn short_id(id: &str) -> &str {
+    id.rsplit_once(':').map_or(id, |(_, short)| short)
+}
+
 fn check_id(id: &str) -> Result<String> {
-    // Clients pass on what they got: the full id of a service is as good as its short one.
-    let id = id.rsplit_once(':').map_or(id, |(_, short)| short);
+    let id = short_id(id);
     if id.is_empty() || id.contains(['.', '/', ':', '@', '*']) {
         return Err(Error::invalid(format!(
             "`{id}` cannot be a service id: it may not be empty or hold any of . / : @ *"

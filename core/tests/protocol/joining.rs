@@ -84,6 +84,33 @@ fn services_are_registered_in_order_and_the_built_in_one_first() {
 }
 
 #[test]
+fn the_server_is_not_told_of_local_services() {
+    let mut session = joined(Session::new(Options::default()), ME, NOW);
+    events(&mut session);
+    let by_config = service("by-config", &[("_local_only", true.into())], 1, &["f"]);
+    for (id, service, is_local) in [(1, by_config, false), (2, service("by-draft", &[], 2, &["f"]), true)] {
+        let mut draft = session.begin_service();
+        service.walk(&mut draft.writer).unwrap();
+        draft.is_local = is_local;
+        session.finish_service(id, draft, false, NOW).unwrap();
+        assert!(
+            matches!(&events(&mut session)[..], [Event::Resolved { call, .. }] if *call == id),
+            "nothing is waited for"
+        );
+    }
+    session.disconnected("cut");
+    session.connected(info(ME), NOW);
+    let asked = answer(&mut session, &mut Vec::new(), NOW);
+    assert_eq!(steps(&asked), ["lab/me:built-in", "subscribe"]);
+    events(&mut session);
+    session.unregister_service(3, "by-config", NOW).unwrap();
+    assert!(matches!(&events(&mut session)[..], [Event::Released(1), Event::Resolved { call: 3, .. }]));
+    session.remove_service("lab/me:by-draft").unwrap();
+    assert!(matches!(&events(&mut session)[..], [Event::Released(2)]));
+    assert!(session.poll_send().is_none(), "nothing is said of them at their end");
+}
+
+#[test]
 fn a_service_that_is_refused_is_named() {
     let mut session = joined(Session::new(Options::default()), ME, NOW);
     offer(&mut session, &service("good", &[], 1, &["f"])).unwrap();

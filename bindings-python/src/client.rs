@@ -65,6 +65,9 @@ fn read_options(given: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
     set(given, "token", |token| options.token = Some(token))?;
     set(given, "reconnection_token", |token| options.reconnection_token = Some(token))?;
     set(given, "name", |name| options.name = Some(name))?;
+    set(given, "headers", |headers| options.headers = headers)?;
+    set(given, "tls_unverified", |unverified| options.tls.is_unverified = unverified)?;
+    set(given, "tls_authorities", |authorities| options.tls.authorities = Some(authorities))?;
     set(given, "reconnect", |reconnect| options.reconnect = reconnect)?;
     set(given, "transport", |mode: Mode| options.transport = mode.0)?;
     set(given, "encryption", |encryption| options.encryption = encryption)?;
@@ -153,17 +156,21 @@ impl Client {
         function::call(py, &self.link, &Arc::new(stub), args, kwargs)
     }
 
-    /// Registers a service that stands ready as one dict; the future ends with its info.
+    /// Registers a service that stands ready as one dict; the future ends with its info. Without `notify` the
+    /// server is not told.
+    #[pyo3(signature = (service, overwrite, notify = true))]
     fn register_service<'py>(
         &self,
         py: Python<'py>,
         service: &Bound<'py, PyDict>,
         overwrite: bool,
+        notify: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let connection = self.connection(py)?;
         let (pump, event_loop) = event_loop::current(py, Interpreter::get(py)?)?;
         pump.visit(&self.link);
         let mut draft = connection.begin_service();
+        draft.is_local = !notify;
         let walked = Outbound::service(py, &self.link).put(&mut draft.writer, service.as_any());
         if let Err(error) = walked {
             self.link.release_all(py, draft.abandon());
@@ -175,6 +182,11 @@ impl Client {
             raised(py, &error)
         })?;
         Ok(future)
+    }
+
+    /// Takes a service back here and says nothing to the server.
+    fn remove_service(&self, py: Python<'_>, service_id: &str) -> PyResult<()> {
+        self.connection(py)?.remove_service(service_id).map_err(|error| raised(py, &error))
     }
 
     /// Takes a service back; the future ends when the server knows.

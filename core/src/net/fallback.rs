@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::http_stream::HttpStream;
+use super::options::ClientOptions;
 use super::transport::{Connect, Transport};
 use super::websocket::{Refused, WebSocket};
 use crate::Result;
@@ -18,10 +19,10 @@ pub(super) struct Fallback {
 }
 
 impl Fallback {
-    pub(super) fn new(server_url: &str) -> Result<Self> {
+    pub(super) fn new(options: &ClientOptions) -> Result<Self> {
         Ok(Self {
-            websocket: WebSocket::new(server_url)?,
-            http: HttpStream::new(server_url)?,
+            websocket: WebSocket::new(options)?,
+            http: HttpStream::new(options)?,
             avoids_websocket: AtomicBool::new(false),
         })
     }

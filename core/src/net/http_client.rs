@@ -7,16 +7,18 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_LENGTH, HOST};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap};
 use hyper::http::request::Builder;
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::websocket::install_crypto;
+use super::headers;
+use super::tls::Tls;
 use crate::{Error, ErrorKind, Result};
 
 /// Bytes of an answer that is read for what it says of a failure.
@@ -36,6 +38,10 @@ pub(super) struct Target {
     /// Host and port as they stand in the URL.
     authority: String,
     path: String,
+    /// Those of the user, sent with every request.
+    pub(super) headers: HeaderMap,
+    /// Whom to believe to be the server.
+    pub(super) tls: Arc<ClientConfig>,
 }
 
 impl Target {
@@ -49,7 +55,9 @@ impl Target {
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         // a name and a password before an `@` are not for the server's eyes
         let place = authority.as_str().rsplit('@').next().unwrap_or_default().to_owned();
-        Ok(Self { is_secure, host, port, authority: place, path: uri.path().to_owned() })
+        let path = uri.path().to_owned();
+        let (headers, tls) = (HeaderMap::new(), Tls::default().config()?);
+        Ok(Self { is_secure, host, port, authority: place, path, headers, tls })
     }
 
     /// The URL, for messages.
@@ -64,6 +72,15 @@ impl Target {
         Request::builder().method(method).uri(uri).header(HOST, &self.authority)
     }
 
+    /// The request with this body, and with the headers of the user.
+    pub(super) fn with_body(&self, request: Builder, body: Bytes) -> Result<Request<Full<Bytes>>> {
+        let request = request.header(CONTENT_LENGTH, body.len()).body(Full::new(body));
+        let mut request = request
+            .map_err(|error| Error::invalid(format!("a token or a name cannot be sent by HTTP: {error}")))?;
+        headers::add(&self.headers, request.headers_mut());
+        Ok(request)
+    }
+
     /// Opens a connection.
     pub(super) async fn open(&self) -> Result<Sender> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await;
@@ -74,7 +91,8 @@ impl Target {
             return self.begin(tcp).await;
         }
         let name = ServerName::try_from(self.host.clone()).map_err(|error| self.unreachable(&error))?;
-        let tls = tls().connect(name, tcp).await.map_err(|error| self.unreachable(&error))?;
+        let tls = TlsConnector::from(self.tls.clone()).connect(name, tcp).await;
+        let tls = tls.map_err(|error| self.unreachable(&error))?;
         self.begin(tls).await
     }
 
@@ -96,19 +114,6 @@ impl Target {
     fn unreachable(&self, error: &dyn std::fmt::Display) -> Error {
         Error::new(ErrorKind::PeerGone, format!("cannot connect to {}: {error}", self.url()))
     }
-}
-
-fn tls() -> TlsConnector {
-    install_crypto();
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
-}
-
-/// The request with this body.
-pub(super) fn with_body(request: Builder, body: Bytes) -> Result<Request<Full<Bytes>>> {
-    let request = request.header(CONTENT_LENGTH, body.len()).body(Full::new(body));
-    request.map_err(|error| Error::invalid(format!("a token or a name cannot be sent by HTTP: {error}")))
 }
 
 /// What an answer that is no success says of the reason. It is read to its end, so that the connection can go on.

@@ -20,8 +20,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 use tokio::sync::mpsc;
 
-use super::http_client::{Sender, Target, detail, with_body};
-use super::options::http_url;
+use super::headers;
+use super::http_client::{Sender, Target, detail};
+use super::options::{ClientOptions, http_url};
 use super::transport::{Connect, Message, Transport};
 use super::websocket::FRAME_MAX;
 use crate::codec::Reader;
@@ -57,8 +58,10 @@ pub(super) struct HttpStream {
 }
 
 impl HttpStream {
-    pub(super) fn new(server_url: &str) -> Result<Self> {
-        let target = Target::new(&format!("{}/rpc", http_url(server_url)?))?;
+    pub(super) fn new(options: &ClientOptions) -> Result<Self> {
+        let mut target = Target::new(&format!("{}/rpc", http_url(&options.server_url)?))?;
+        target.headers = headers::read(&options.headers)?;
+        target.tls = options.tls.config()?;
         Ok(Self { target: Arc::new(target), is_ours: Arc::default() })
     }
 
@@ -168,7 +171,7 @@ impl Conversation {
             asked = asked.header(AUTHORIZATION, format!("Bearer {token}"));
         }
         let mut sender = self.target.open().await?;
-        let answer = sender.send_request(with_body(asked, Bytes::new())?).await;
+        let answer = sender.send_request(self.target.with_body(asked, Bytes::new())?).await;
         answer.map_err(|error| broken(&self.target, &error))
     }
 
@@ -433,7 +436,7 @@ impl Upstream {
         if let Some(token) = self.token.as_ref().filter(|_| self.secret.is_none()) {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        with_body(request, body)
+        self.target.with_body(request, body)
     }
 
     /// A connection that is ready for a request.

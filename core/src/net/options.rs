@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::fallback::Fallback;
 use super::http_stream::HttpStream;
+use super::tls::Tls;
 use super::transport::Connect;
 use super::websocket::WebSocket;
 use crate::session::{self, Encryption};
@@ -29,6 +30,10 @@ pub struct ClientOptions {
     pub reconnection_token: Option<String>,
     /// A name for people to read.
     pub name: Option<String>,
+    /// Headers of the requests that reach the server, beside those of the protocol. Default: none.
+    pub headers: Vec<(String, String)>,
+    /// Whom to believe to be the server, for `https` and `wss`.
+    pub tls: Tls,
     /// How long connecting may take. Default 30 s.
     pub connect_timeout: Duration,
     /// How often to ask whether the server is there. Default 20 s.
@@ -64,6 +69,8 @@ impl Default for ClientOptions {
             token: None,
             reconnection_token: None,
             name: None,
+            headers: Vec::new(),
+            tls: Tls::default(),
             connect_timeout: Duration::from_secs(30),
             ping_interval: Duration::from_secs(20),
             ping_timeout: Duration::from_secs(20),
@@ -126,9 +133,9 @@ impl ClientOptions {
             return Ok(connect.clone());
         }
         Ok(match self.transport {
-            TransportMode::Auto => Arc::new(Fallback::new(&self.server_url)?),
-            TransportMode::WebSocket => Arc::new(WebSocket::new(&self.server_url)?),
-            TransportMode::Http => Arc::new(HttpStream::new(&self.server_url)?),
+            TransportMode::Auto => Arc::new(Fallback::new(self)?),
+            TransportMode::WebSocket => Arc::new(WebSocket::new(self)?),
+            TransportMode::Http => Arc::new(HttpStream::new(self)?),
         })
     }
 

@@ -5,15 +5,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
+use hyper::header::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
 use tokio_tungstenite::tungstenite::{self, Message as Frame};
+use tokio_tungstenite::{Connector, WebSocketStream};
 
-use super::options::websocket_url;
+use super::headers;
+use super::options::{ClientOptions, websocket_url};
 use super::socket::SharedSocket;
 use super::transport::{Connect, Direct, Message, Transport};
 use crate::{Error, ErrorKind, Result};
@@ -24,11 +27,25 @@ pub(super) const FRAME_MAX: usize = 64 << 20;
 /// Connects by websocket; TLS by rustls for `https` and `wss`.
 pub(super) struct WebSocket {
     url: String,
+    headers: HeaderMap,
+    tls: Arc<rustls::ClientConfig>,
 }
 
 impl WebSocket {
-    pub(super) fn new(server_url: &str) -> Result<Self> {
-        Ok(Self { url: websocket_url(server_url)? })
+    pub(super) fn new(options: &ClientOptions) -> Result<Self> {
+        Ok(Self {
+            url: websocket_url(&options.server_url)?,
+            headers: headers::read(&options.headers)?,
+            tls: options.tls.config()?,
+        })
+    }
+
+    /// The request that opens the websocket.
+    fn request(&self) -> Result<Request, Refused> {
+        let request = self.url.as_str().into_client_request();
+        let mut request = request.map_err(|error| self.unreachable(&error))?;
+        headers::add(&self.headers, request.headers_mut());
+        Ok(request)
     }
 
     pub(super) async fn open(&self) -> Result<Transport, Refused> {
@@ -44,15 +61,16 @@ impl WebSocket {
     }
 
     async fn open_secure(&self, config: WebSocketConfig) -> Result<Transport, Refused> {
-        install_crypto();
+        let connector = Some(Connector::Rustls(self.tls.clone()));
         let opened =
-            tokio_tungstenite::connect_async_tls_with_config(&self.url, Some(config), true, None).await;
+            tokio_tungstenite::connect_async_tls_with_config(self.request()?, Some(config), true, connector)
+                .await;
         let (socket, _) = opened.map_err(|error| self.refused(&error))?;
         Ok(transport(socket, None))
     }
 
     async fn open_plain(&self, config: WebSocketConfig) -> Result<Transport, Refused> {
-        let request = self.url.as_str().into_client_request().map_err(|error| self.unreachable(&error))?;
+        let request = self.request()?;
         let host = request.uri().host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = request.uri().port_u16().unwrap_or(80);
         let tcp = TcpStream::connect((host, port)).await.map_err(|error| self.unreachable(&error))?;
@@ -156,11 +174,4 @@ fn received(frame: Result<Frame, tungstenite::Error>) -> Option<Result<Message>>
 
 fn broken(error: &tungstenite::Error) -> Error {
     Error::new(ErrorKind::PeerGone, format!("the connection broke: {error}"))
-}
-
-/// The crypto of rustls is chosen once for the process; whoever was first keeps the choice.
-pub(super) fn install_crypto() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
 }

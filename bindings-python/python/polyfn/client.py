@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
-from . import _native, errors, options
+from . import _native, errors, options, service_types, urls
 from .codecs import Codecs
 from .events import Events, Handler
-from .functions import service_map
+from .functions import described, schema_tree, service_map
 from .proxy import ObjectProxy
+from .rpc import Rpc
+
+T = TypeVar("T")
 
 #: The core puts the manager of the server in the place of any `*/...`.
 _MANAGER = "*/manager"
 #: Told by this side; a peer that sends a message of such a type is not believed.
-_INTERNAL = frozenset({"connected", "disconnected", "manager_refreshed", "services_registered"})
+_INTERNAL = frozenset(
+    {
+        "connected",
+        "disconnected",
+        "manager_refreshed",
+        "reconnected",
+        "remote_client_disconnected",
+        "services_registered",
+        "services_registration_failed",
+    }
+)
 
 
 class Server:
@@ -37,6 +50,10 @@ class Server:
         self._is_leaving = False
         self._config: ObjectProxy | None = None
         self._codecs: Codecs | None = None
+        self._state = "connecting"
+        self._services: dict[str, dict[str, Any]] = {}
+        self._infos: dict[str, ObjectProxy] = {}
+        self._rpc = Rpc(self)
 
     async def _open(self, settings: dict[str, Any]) -> Server:
         self._client = await _native.connect(settings, self._on_event)
@@ -80,9 +97,17 @@ class Server:
         return self._native_client.address.partition("/")[2]
 
     @property
-    def rpc(self) -> Server:
-        """This object: hypha-rpc keeps some of its methods in one of their own."""
-        return self
+    def connection_state(self) -> str:
+        """How the connection stands: `connecting`, `connected`, `disconnected` or `closed`.
+
+        While it is `disconnected` it is being made again, and calls wait for that; `closed` is for good.
+        """
+        return self._state
+
+    @property
+    def rpc(self) -> Rpc:
+        """The same connection by the names of hypha-rpc's `rpc` object."""
+        return self._rpc
 
     async def register_service(
         self, api: Any, config: Mapping[str, Any] | bool | None = None, **more: Any
@@ -91,7 +116,13 @@ class Server:
 
         `api` is a dict with an `id`, or an instance of a class, whose public methods are then offered.
         Functions may be plain or `async`, bound methods, and nested in dicts. With `overwrite=True` a service
-        of the same id is replaced.
+        of the same id is replaced. With `notify=False` the server is not told: the service is not listed, and
+        only who knows this client can call it. With `check_type=True` the functions must be those that the
+        service's `type` asks for, as `get_service_type` describes it.
+
+        Every function is described by a schema, from its signature and docstring or from a decorator of
+        `polyfn.schema`. Plain functions run in the event loop; those of a service whose `config` says
+        `"run_in_executor": True` run in threads.
 
         ```python
         async with connect_to_server("http://localhost:9527") as server:
@@ -105,17 +136,50 @@ class Server:
         """
         given: dict[str, Any] = {"overwrite": config} if isinstance(config, bool) else dict(config or {})
         given.update(more)
-        overwrite = bool(given.pop("overwrite", False))
-        for name in ("notify", "check_type"):
-            given.pop(name, None)
+        overwrite, notify = bool(given.pop("overwrite", False)), bool(given.pop("notify", True))
+        check_type = bool(given.pop("check_type", False))
         if given:
             raise TypeError(f"register_service has no option {sorted(given)[0]!r}")
-        return await self._native_client.register_service(service_map(api), overwrite)
+        service = service_map(api)
+        if check_type and service.get("type"):
+            kind = await self._call("get_service_type", (service["type"],), {})
+            service = service_types.checked(service, kind)
+        info = await self._native_client.register_service(described(service), overwrite, notify)
+        self._note_service(service, info)
+        return info
+
+    def _note_service(self, service: dict[str, Any], info: ObjectProxy | None = None) -> None:
+        name = _short_id(service["id"])
+        self._services[name] = service
+        if info is not None:
+            self._infos[name] = info
 
     async def unregister_service(self, service: str | Mapping[str, Any], notify: bool = True) -> None:
-        """Take a service back, named by its id or by what `register_service` gave."""
+        """Take a service back, named by its id or by what `register_service` gave.
+
+        With `notify=False` the server is not told.
+        """
         service_id = service if isinstance(service, str) else cast("str", service["id"])
-        await self._native_client.unregister_service(service_id)
+        if notify:
+            await self._native_client.unregister_service(service_id)
+        else:
+            self._native_client.remove_service(service_id)
+        self._services.pop(_short_id(service_id), None)
+        self._infos.pop(_short_id(service_id), None)
+
+    async def get_service_schema(self, service: Any) -> dict[str, Any]:
+        """The schema of each function of a service, one's own or one that was got from somebody.
+
+        ```python
+        def add(a: int, b: int) -> int:
+            "Add two numbers."
+            return a + b
+
+        schema = await server.get_service_schema({"id": "calc", "add": add})
+        assert schema["add"]["function"]["parameters"]["properties"]["a"] == {"type": "integer"}
+        ```
+        """
+        return schema_tree(service)
 
     async def get_service(
         self, service_id: str | Mapping[str, Any], config: Mapping[str, Any] | None = None, **more: Any
@@ -128,8 +192,9 @@ class Server:
         ```
 
         `config` takes `mode` (which of several services of this id: `random`, `first`, `last`, `exact`),
-        `timeout`, `case_conversion` and `encryption_public_key`: the owner's public key, to which what its
-        functions are told is encrypted from end to end. It must come from elsewhere, not by way of the server.
+        `timeout`, `case_conversion` (`camel`, `snake`, or both by `camel+snake`: how functions are named) and
+        `encryption_public_key`: the owner's public key, to which what its functions are told is encrypted from
+        end to end. It must come from elsewhere, not by way of the server.
         """
         name = service_id if isinstance(service_id, str) else cast("str", service_id["id"])
         settings = {**(config or {}), **more}
@@ -168,8 +233,20 @@ class Server:
         return await self.register_service({**about, **probes}, overwrite=True)
 
     async def export(self, api: Any) -> ObjectProxy:
-        """Offer functions under the service id `default`."""
+        """Offer functions under the service id `default`, where `get_app` finds them."""
         return await self.register_service({**service_map(api), "id": "default"}, overwrite=True)
+
+    async def get_app(self, client_id: str) -> Any:
+        """Get what a client, `client` or `workspace/client`, has exported."""
+        _no_colon("client_id", client_id)
+        full = client_id if "/" in client_id else f"{self.workspace}/{client_id}"
+        return await self.get_service(f"{full}:default")
+
+    async def list_apps(self, workspace: str | None = None) -> list[Any]:
+        """List what the clients of a workspace have exported."""
+        workspace = workspace or self.workspace
+        _no_colon("workspace", workspace)
+        return await self.list_services({"workspace": workspace, "service_id": "default"})
 
     async def ping(self, client_id: str, timeout: float | None = None) -> Any:
         """Ask another client whether it is there."""
@@ -235,6 +312,10 @@ class Server:
         done.set_result(None)
         return done
 
+    async def wait_for(self, event: str, timeout: float | None = None) -> Any:
+        """Wait for the next event of this type, and give its data."""
+        return await self._events.wait_for(event, timeout)
+
     async def disconnect(self) -> None:
         """Say goodbye; ends when the connection is closed. Calls under way fail with `PeerGoneError`."""
         self._is_leaving = True
@@ -294,43 +375,77 @@ class Server:
             name = kind.removeprefix("message:")
             if name not in _INTERNAL:
                 self._events.fire(name, data)
+            if name == "client_disconnected" and not data.get("from"):
+                self._events.fire("remote_client_disconnected", ObjectProxy(client_id=data["data"]["id"]))
         elif kind in ("ready", "reconnected"):
-            failed = [service for service, _ in cast("list[tuple[str, Any]]", data)]
-            self._events.fire("services_registered", ObjectProxy(failed=failed))
+            self._state = "connected"
+            self._config = None
             if kind == "reconnected":
                 self._reconnected()
+            self._tell_registered(cast("list[tuple[str, Exception]]", data))
+            if kind == "reconnected":
+                self._events.fire("reconnected", self.config)
+                self._events.fire("connected", self.config)
         elif kind == "disconnected":
+            self._state = "disconnected"
             self._events.fire("disconnected", data)
         elif kind == "closed":
+            self._state = "closed"
             self._end = data
             self._closed.set()
             self._events.fire("disconnected", str(data))
 
+    def _tell_registered(self, failed: list[tuple[str, Exception]]) -> None:
+        # the built-in service is one of them
+        total = len(self._infos) + 1
+        told = ObjectProxy(total=total, registered=total - len(failed), failed=[name for name, _ in failed])
+        self._events.fire("services_registered", told)
+        if failed:
+            error = "; ".join(f"{name}: {reason}" for name, reason in failed)
+            self._events.fire("services_registration_failed", ObjectProxy(error=error, total_services=total))
+
     def _reconnected(self) -> None:
-        """The server forgets subscriptions with the connection, and may say other things of itself."""
-        self._config = None
+        """The server forgets subscriptions with the connection."""
         if self._subscriptions:
             again = self._native_client.call(
                 _MANAGER, "services.default.subscribe", (sorted(self._subscriptions),)
             )
             again.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._events.fire("manager_refreshed", None)
-        self._events.fire("connected", self.config)
 
 
-class Connecting:
+def _short_id(service_id: str) -> str:
+    """The id of a service without the client and the application around it."""
+    return service_id.rpartition(":")[2].partition("@")[0]
+
+
+def _no_colon(name: str, value: str) -> None:
+    if ":" in value:
+        raise ValueError(f"{name} {value!r} should not name a service, leave out what follows the colon")
+
+
+class Connecting(Generic[T]):
     """A connection that is about to be made: await it, or enter it with `async with`."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], then: Callable[[Server], Awaitable[T]]) -> None:
         self._settings = settings
+        self._then = then
         self._server: Server | None = None
 
-    def __await__(self) -> Generator[Any, Any, Server]:
-        return Server()._open(self._settings).__await__()  # pyright: ignore[reportPrivateUsage]
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._connect().__await__()
 
-    async def __aenter__(self) -> Server:
-        self._server = await self
-        return self._server
+    async def _connect(self) -> T:
+        server = await Server()._open(self._settings)  # pyright: ignore[reportPrivateUsage]
+        self._server = server
+        try:
+            return await self._then(server)
+        except BaseException:
+            await server.disconnect()
+            raise
+
+    async def __aenter__(self) -> T:
+        return await self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -339,7 +454,7 @@ class Connecting:
             await self._server.disconnect()
 
 
-def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any) -> Connecting:
+def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any) -> Connecting[Server]:
     """Connect to a server and join a workspace.
 
     Await the result, or use it with `async with`, which disconnects at the end.
@@ -353,12 +468,49 @@ def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any
     `reconnection_token`, `method_timeout` (seconds that a call may take without a sign of life, 30),
     `connect_timeout`, `ping_interval`, `ping_timeout`, `token_refresh_interval`, `long_message_chunk_size`,
     `send_buffer`, `reconnect`, `transport` (`websocket`, `http` for networks that let no websocket through,
-    or `auto`, the default: the websocket, and HTTP where it cannot be had), `rintf_timeout`, `encryption`
-    (end to end, with peers whose key is known), `encryption_private_key` and `encryption_public_key` (bytes or
-    hexadecimal digits; made when left out). Called without any, it reads `POLYFN_SERVER_URL`, `POLYFN_TOKEN`,
-    `POLYFN_WORKSPACE` and `POLYFN_CLIENT_ID`, or the same with `HYPHA_`.
+    or `auto`, the default: the websocket, and HTTP where it cannot be had), `additional_headers` (a dict),
+    `ssl` (False to believe any server, the path of a file with certificates of authorities, or an
+    `ssl.SSLContext`, of which these are taken), `rintf_timeout`, `encryption` (end to end, with peers whose key
+    is known), `encryption_private_key` and `encryption_public_key` (bytes or hexadecimal digits; made when left
+    out).
+
+    Called without any, it reads `HYPHA_SERVER_URL`, `HYPHA_TOKEN`, `HYPHA_WORKSPACE` and `HYPHA_CLIENT_ID`
+    (or the same with `POLYFN_`) from the environment, or else from the nearest file `.env`.
 
     Raises `PeerGoneError` when the server cannot be reached, `PermissionDeniedError` when it refuses,
     `RpcTimeoutError` when it does not answer in time.
     """
-    return Connecting(options.read(config, more))
+    return Connecting(options.read(config, more), _itself)
+
+
+async def _itself(server: Server) -> Server:
+    return server
+
+
+def get_remote_service(
+    service_uri: str, config: Mapping[str, Any] | None = None, **more: Any
+) -> Connecting[Any]:
+    """Connect to the server of a service and get it, by the URL `https://host/workspace/services/service`.
+
+    The service may be written `client:service` and `service@app`. Await the result, or use it with
+    `async with`, which disconnects at the end.
+
+    ```python
+    async with get_remote_service(f"http://localhost:9527/{server.workspace}/services/calc") as calc:
+        print(await calc.add(1, 2))
+    ```
+
+    Options are those of `connect_to_server`, and `case_conversion` and `mode` of `get_service`.
+    """
+    url = urls.parse_service_url(service_uri)
+    given = {**(config or {}), **more}
+    selection = {name: given.pop(name) for name in ("case_conversion", "mode") if name in given}
+    known = given.setdefault("server_url", url.server_url)
+    if known.rstrip("/") != url.server_url:
+        raise ValueError(f"server_url {known} is not that of the service, {url.server_url}: leave it out")
+    full = f"{url.workspace}/{url.client_id}:{url.service_id}@{url.app_id}"
+
+    async def get(server: Server) -> Any:
+        return await server.get_service(full, selection)
+
+    return Connecting(options.read(given, {}), get)

@@ -42,6 +42,20 @@ class Events:
             else:
                 self._handlers.pop(name, None)
 
+    async def wait_for(self, event: str, timeout: float | None) -> Any:
+        """Wait for the next such event."""
+        heard: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def handler(data: Any) -> None:
+            if not heard.done():
+                heard.set_result(data)
+
+        self.once(event, handler)
+        try:
+            return await asyncio.wait_for(heard, timeout)
+        finally:
+            self.off(event, handler)
+
     def fire(self, event: str, data: Any) -> None:
         """Call the handlers of an event; one that fails does not keep it from the others."""
         for entry in list(self._handlers.get(event, [])):

@@ -54,9 +54,6 @@ def described(entries: Mapping[str, Any]) -> dict[str, Any]:
     config = entries.get("config")
     rule = cast("Mapping[str, Any]", config).get("require_context") if isinstance(config, Mapping) else None
 
-    def has_context(path: str) -> bool:
-        return path in rule if isinstance(rule, list | tuple) else bool(rule)
-
     def member(value: Any, path: str, name: str | None) -> Any:
         if isinstance(value, dict):
             inner = cast("dict[str, Any]", value)
@@ -66,14 +63,57 @@ def described(entries: Mapping[str, Any]) -> dict[str, Any]:
             return [member(item, f"{path}.{place}", None) for place, item in enumerate(items)]
         if not callable(value) or isinstance(value, _native.RemoteFunction):
             return value
-        without = (coercion.CONTEXT,) if has_context(path) else ()
+        without = (coercion.CONTEXT,) if _covers(rule, path) else ()
         return _native.Member(value, schema.describe(value, name, without))
 
-    return {
-        key: value if key in DESCRIPTIVE else member(value, key, key)
-        for key, value in entries.items()
-        if not key.startswith("_") or key in PUBLIC_UNDERSCORED
-    }
+    return {key: member(value, key, key) if is_offered(key) else value for key, value in entries.items()}
+
+
+def is_offered(key: str) -> bool:
+    """Whether a member of a service is part of what others see of it."""
+    return key not in DESCRIPTIVE and (not key.startswith("_") or key in PUBLIC_UNDERSCORED)
+
+
+def _covers(rule: Any, path: str) -> bool:
+    """Whether the context is given to the function at a path, by the service's `require_context`."""
+    return path in rule if isinstance(rule, list | tuple) else bool(rule)
+
+
+def schema_tree(service: Any) -> dict[str, Any]:
+    """The schema of each function of a service, and the types of its other members, nested as they are.
+
+    >>> schema_tree({"id": "calc", "size": 3, "deep": {"is": True}})
+    {'size': {'type': 'number'}, 'deep': {'is': {'type': 'boolean'}}}
+    """
+    entries = (
+        dict(cast("Mapping[str, Any]", service)) if isinstance(service, Mapping) else service_map(service)
+    )
+    config = entries.get("config")
+    rule = cast("Mapping[str, Any]", config).get("require_context") if isinstance(config, Mapping) else None
+
+    def tree(value: Any, path: str, name: str | None) -> Any:
+        if isinstance(value, Mapping):
+            inner = cast("Mapping[str, Any]", value)
+            return {key: tree(item, f"{path}.{key}", key) for key, item in inner.items()}
+        if isinstance(value, list | tuple):
+            items = cast("list[Any]", value)
+            return [tree(item, f"{path}.{place}", None) for place, item in enumerate(items)]
+        if callable(value):
+            without = (coercion.CONTEXT,) if _covers(rule, path) else ()
+            return {"type": "function", "function": schema.describe(value, name, without)}
+        return {"type": _type_of(value)}
+
+    return {key: tree(value, key, key) for key, value in entries.items() if is_offered(key)}
+
+
+def _type_of(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return "string" if isinstance(value, str) else "object"
 
 
 def _members(node: Any, seen: list[int]) -> dict[str, Any]:

@@ -1,0 +1,39 @@
+"""Addresses of services as URLs."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_SERVICE = re.compile(
+    r"(?P<server>https?://[^\s?#]+?)/(?P<workspace>[^/\s]+)/services/"
+    r"(?:(?P<client>[^/:@\s]+):)?(?P<service>[^/:@\s?#]+)(?:@(?P<app>[^/:@\s?#]+))?/*$"
+)
+
+
+class ServiceUrl(NamedTuple):
+    """The parts of the URL of a service."""
+
+    server_url: str
+    workspace: str
+    client_id: str
+    service_id: str
+    app_id: str
+
+
+def parse_service_url(url: str) -> ServiceUrl:
+    """Take the URL of a service apart; what it does not say is `*`.
+
+    >>> parse_service_url("https://lab.example/my-lab/services/calc").service_id
+    'calc'
+    >>> parse_service_url("https://lab.example/base/my-lab/services/robot:calc@app")[1:]
+    ('my-lab', 'robot', 'calc', 'app')
+    >>> parse_service_url("https://lab.example/calc")
+    Traceback (most recent call last):
+    ValueError: 'https://lab.example/calc' is no URL of a service, expected https://host/workspace/services/service
+    """
+    found = _SERVICE.match(url.strip())
+    if found is None:
+        raise ValueError(f"{url!r} is no URL of a service, expected https://host/workspace/services/service")
+    server, workspace, client, service, app = found.group("server", "workspace", "client", "service", "app")
+    return ServiceUrl(server, workspace, client or "*", service, app or "*")

@@ -36,20 +36,13 @@ _SCALARS: dict[Any, Schema] = {
     datetime.datetime: {"type": "string", "format": "date-time"},
     datetime.date: {"type": "string", "format": "date"},
     datetime.time: {"type": "string", "format": "time"},
-    datetime.timedelta: {"type": "string", "format": "duration"},
+    datetime.timedelta: {"anyOf": [{"type": "number"}, {"type": "string", "format": "duration"}]},
     uuid.UUID: {"type": "string", "format": "uuid"},
     decimal.Decimal: {"anyOf": [{"type": "number"}, {"type": "string"}]},
     pathlib.Path: {"type": "string", "format": "path"},
 }
-_LISTS = frozenset(
-    {
-        list,
-        collections.abc.Sequence,
-        collections.abc.MutableSequence,
-        collections.abc.Iterable,
-        collections.abc.Collection,
-    }
-)
+#: Not what can only be iterated over: it may be sent as a stream.
+_LISTS = frozenset({list, collections.abc.Sequence, collections.abc.MutableSequence})
 _SETS = frozenset({set, frozenset, collections.abc.Set, collections.abc.MutableSet})
 _MAPS = frozenset({dict, collections.abc.Mapping, collections.abc.MutableMapping})
 _UNIONS = frozenset({Union, types.UnionType})

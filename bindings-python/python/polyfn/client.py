@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from . import _native, errors, options, service_types, urls
 from .codecs import Codecs
@@ -32,6 +32,18 @@ _INTERNAL = frozenset(
 )
 
 
+class Hooks(Protocol):
+    """What stands between a connection and a program that is not written for it."""
+
+    def given(self, value: Any, /) -> Any:
+        """What peers get in place of a function or an iterator of the program."""
+        ...
+
+    def received(self, value: Any, /) -> Any:
+        """What the program gets in place of a function or a stream of a peer."""
+        ...
+
+
 class Server:
     """A server as one client sees it; made by `connect_to_server`.
 
@@ -39,7 +51,8 @@ class Server:
     example `generate_token`, `list_clients` or `create_workspace`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hooks: Hooks | None = None) -> None:
+        self._hooks = hooks
         self._client: _native.Client | None = None
         self._loop = asyncio.get_running_loop()
         self._manager: ObjectProxy = ObjectProxy()
@@ -51,12 +64,14 @@ class Server:
         self._config: ObjectProxy | None = None
         self._codecs: Codecs | None = None
         self._state = "connecting"
+        self._at_end: list[Callable[[], object]] = []
         self._services: dict[str, dict[str, Any]] = {}
         self._infos: dict[str, ObjectProxy] = {}
         self._rpc = Rpc(self)
 
-    async def _open(self, settings: dict[str, Any]) -> Server:
-        self._client = await _native.connect(settings, self._on_event)
+    async def open(self, settings: dict[str, Any]) -> Server:
+        """Connect; `connect_to_server` does it."""
+        self._client = await _native.connect(settings, self._on_event, self._hooks)
         try:
             self._manager = await self._client.call(_MANAGER, "services.built-in.get_service", ("default",))
         except BaseException:
@@ -334,6 +349,10 @@ class Server:
         if self._end is not None and not self._is_leaving:
             raise self._end
 
+    def on_end(self, told: Callable[[], object]) -> None:
+        """Have `told` called when the connection is over."""
+        self._at_end.append(told)
+
     def statistics(self) -> dict[str, int]:
         """How much this connection holds at the moment, by name."""
         return self._native_client.statistics()
@@ -393,6 +412,8 @@ class Server:
             self._state = "closed"
             self._end = data
             self._closed.set()
+            for told in self._at_end:
+                told()
             self._events.fire("disconnected", str(data))
 
     def _tell_registered(self, failed: list[tuple[str, Exception]]) -> None:
@@ -436,7 +457,7 @@ class Connecting(Generic[T]):
         return self._connect().__await__()
 
     async def _connect(self) -> T:
-        server = await Server()._open(self._settings)  # pyright: ignore[reportPrivateUsage]
+        server = await Server().open(self._settings)
         self._server = server
         try:
             return await self._then(server)
@@ -502,15 +523,9 @@ def get_remote_service(
 
     Options are those of `connect_to_server`, and `case_conversion` and `mode` of `get_service`.
     """
-    url = urls.parse_service_url(service_uri)
-    given = {**(config or {}), **more}
-    selection = {name: given.pop(name) for name in ("case_conversion", "mode") if name in given}
-    known = given.setdefault("server_url", url.server_url)
-    if known.rstrip("/") != url.server_url:
-        raise ValueError(f"server_url {known} is not that of the service, {url.server_url}: leave it out")
-    full = f"{url.workspace}/{url.client_id}:{url.service_id}@{url.app_id}"
+    address, settings, selection = urls.settings_of(service_uri, {**(config or {}), **more})
 
     async def get(server: Server) -> Any:
-        return await server.get_service(full, selection)
+        return await server.get_service(address, selection)
 
-    return Connecting(options.read(given, {}), get)
+    return Connecting(options.read(settings, {}), get)

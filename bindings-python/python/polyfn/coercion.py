@@ -129,7 +129,8 @@ class _Model:
             self._made = self._make()
         given = {name: bound.arguments[name] for name in self._annotations if name in bound.arguments}
         try:
-            made = self._made.model_validate(given)
+            # by attributes: a model that was sent is received as a model, but not as one of this class
+            made = self._made.model_validate(given, from_attributes=True)
         except pydantic.ValidationError as error:
             raise errors.InvalidError(_told(error)) from None
         for place, name in enumerate(self._annotations):

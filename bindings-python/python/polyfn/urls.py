@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _SERVICE = re.compile(
     r"(?P<server>https?://[^\s?#]+?)/(?P<workspace>[^/\s]+)/services/"
@@ -37,3 +37,15 @@ def parse_service_url(url: str) -> ServiceUrl:
         raise ValueError(f"{url!r} is no URL of a service, expected https://host/workspace/services/service")
     server, workspace, client, service, app = found.group("server", "workspace", "client", "service", "app")
     return ServiceUrl(server, workspace, client or "*", service, app or "*")
+
+
+def settings_of(url: str, given: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Take the options of `get_remote_service` apart: address, settings of the connection, and of the choice."""
+    parts = parse_service_url(url)
+    selection = {name: given[name] for name in ("case_conversion", "mode") if name in given}
+    settings = {name: value for name, value in given.items() if name not in selection}
+    known: str = settings.setdefault("server_url", parts.server_url)
+    if known.rstrip("/") != parts.server_url:
+        raise ValueError(f"server_url {known} is not that of the service, {parts.server_url}: leave it out")
+    address = f"{parts.workspace}/{parts.client_id}:{parts.service_id}@{parts.app_id}"
+    return address, settings, selection

@@ -1,0 +1,606 @@
+"""Schemas of functions: made, sent, seen by callers, and what arguments become by them."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import datetime
+import decimal
+import enum
+import functools
+import pathlib
+import subprocess
+import sys
+import typing
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, NewType, Optional, TypedDict, TypeVar, Union
+
+import polyfn
+import pydantic
+import pytest
+from polyfn import schema
+from polyfn.annotations import Schemas
+from polyfn.docstrings import parse
+from typing_extensions import NotRequired, Required, TypeAliasType
+
+
+class Color(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+@dataclasses.dataclass
+class Point:
+    """A place."""
+
+    x: float
+    y: float = 0.0
+    name: str | None = None
+    marks: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Node:
+    value: int
+    below: list[Node] = dataclasses.field(default_factory=list)
+
+
+class Options(TypedDict, total=False):
+    """How to do it."""
+
+    verbose: Required[bool]
+    depth: int
+
+
+class Book(TypedDict):
+    title: str
+    year: NotRequired[int]
+
+
+class Pair(NamedTuple):
+    first: int
+    second: str
+
+
+class Model(pydantic.BaseModel):
+    """A model."""
+
+    title: str = pydantic.Field(description="how it is called")
+    size: int = pydantic.Field(1, ge=0, le=10)
+    inner: Point | None = None
+
+
+class Tree(pydantic.BaseModel):
+    children: list[Tree] = []
+
+
+Number = TypeVar("Number", int, float)
+Bound = TypeVar("Bound", bound=str)
+Identifier = NewType("Identifier", int)
+Alias = TypeAliasType("Alias", "list[int]")
+
+INTEGER, STRING, NUMBER, NULL = ({"type": kind} for kind in ("integer", "string", "number", "null"))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        (int, INTEGER),
+        (float, NUMBER),
+        (str, STRING),
+        (bool, {"type": "boolean"}),
+        (None, NULL),
+        (list, {"type": "array"}),
+        (dict, {"type": "object"}),
+        (Any, {}),
+        (object, {}),
+        (bytes, {"type": "string", "format": "binary"}),
+        (datetime.datetime, {"type": "string", "format": "date-time"}),
+        (datetime.date, {"type": "string", "format": "date"}),
+        (uuid.UUID, {"type": "string", "format": "uuid"}),
+        (pathlib.PosixPath, {"type": "string", "format": "path"}),
+        (decimal.Decimal, {"anyOf": [NUMBER, STRING]}),
+        (list[int], {"type": "array", "items": INTEGER}),
+        (typing.List[str], {"type": "array", "items": STRING}),  # noqa: UP006
+        (Sequence[float], {"type": "array", "items": NUMBER}),
+        (set[str], {"type": "array", "uniqueItems": True, "items": STRING}),
+        (frozenset[int], {"type": "array", "uniqueItems": True, "items": INTEGER}),
+        (dict[str, int], {"type": "object", "additionalProperties": INTEGER}),
+        (Mapping[str, Any], {"type": "object"}),
+        (tuple[int, ...], {"type": "array", "items": INTEGER}),
+        (
+            tuple[int, str],
+            {"type": "array", "prefixItems": [INTEGER, STRING], "minItems": 2, "maxItems": 2},
+        ),
+        (Pair, {"type": "array", "prefixItems": [INTEGER, STRING], "minItems": 2, "maxItems": 2}),
+        (Optional[int], {"anyOf": [INTEGER, NULL]}),  # noqa: UP045
+        (int | None, {"anyOf": [INTEGER, NULL]}),
+        (Union[int, str, float], {"anyOf": [INTEGER, STRING, NUMBER]}),  # noqa: UP007
+        (int | Any, {}),
+        (Literal["a", "b"], {"type": "string", "enum": ["a", "b"]}),
+        (Literal["a"], {"type": "string", "const": "a"}),
+        (Literal["a", 1, None], {"enum": ["a", 1, None]}),
+        (Literal[Color.RED], {"type": "string", "const": "red"}),
+        (Color, {"type": "string", "enum": ["red", "blue"]}),
+        (Level, {"type": "integer", "enum": [1, 2]}),
+        (Annotated[int, "how many"], {"type": "integer", "description": "how many"}),
+        (
+            Annotated[int, pydantic.Field(ge=0, description="n")],
+            {**INTEGER, "minimum": 0, "description": "n"},
+        ),
+        (
+            Annotated[str, pydantic.Field(min_length=1, pattern="^a")],
+            {**STRING, "minLength": 1, "pattern": "^a"},
+        ),
+        (
+            Annotated[list[int], pydantic.Field(max_length=3)],
+            {"type": "array", "items": INTEGER, "maxItems": 3},
+        ),
+        (Number, {"anyOf": [INTEGER, NUMBER]}),
+        (Bound, STRING),
+        (Identifier, INTEGER),
+        (Alias, {"type": "array", "items": INTEGER}),
+        # what has no form in JSON is not constrained, and may come as a stream or a function
+        (Callable[[int], int], {}),
+        (collections.abc.AsyncIterator[int], {}),
+        (collections.abc.Iterable[int], {}),
+        (type(polyfn), {}),
+    ],
+    ids=str,
+)
+def test_types(annotation, expected):
+    schemas = Schemas()
+    assert schemas.of(annotation) == expected
+    assert schemas.definitions == {}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "name", "expected"),
+    [
+        (
+            Point,
+            "Point",
+            {
+                "type": "object",
+                "description": "A place.",
+                "properties": {
+                    "x": NUMBER,
+                    "y": {**NUMBER, "default": 0.0},
+                    "name": {"anyOf": [STRING, NULL], "default": None},
+                    "marks": {"type": "array", "items": STRING},
+                },
+                "required": ["x"],
+            },
+        ),
+        (
+            Node,
+            "Node",
+            {
+                "type": "object",
+                "properties": {
+                    "value": INTEGER,
+                    "below": {"type": "array", "items": {"$ref": "#/$defs/Node"}},
+                },
+                "required": ["value"],
+            },
+        ),
+        (
+            Options,
+            "Options",
+            {
+                "type": "object",
+                "description": "How to do it.",
+                "properties": {"verbose": {"type": "boolean"}, "depth": INTEGER},
+                "required": ["verbose"],
+            },
+        ),
+        (
+            Book,
+            "Book",
+            {"type": "object", "properties": {"title": STRING, "year": INTEGER}, "required": ["title"]},
+        ),
+    ],
+)
+def test_classes_are_defined_once(annotation, name, expected):
+    schemas = Schemas()
+    assert schemas.of(annotation) == {"$ref": f"#/$defs/{name}"}
+    assert schemas.of(list[annotation]) == {"type": "array", "items": {"$ref": f"#/$defs/{name}"}}
+    assert schemas.definitions == {name: expected}
+
+
+def test_models_of_pydantic():
+    schemas = Schemas()
+    assert schemas.of(Model) == {"$ref": "#/$defs/Model"}
+    model = schemas.definitions["Model"]
+    assert model["properties"]["title"] == {"type": "string", "description": "how it is called"}
+    assert model["properties"]["size"] == {"type": "integer", "default": 1, "minimum": 0, "maximum": 10}
+    assert "title" not in model
+    assert schemas.definitions["Model.Point"]["required"] == ["x"]
+    assert schemas.of(Tree) == {"$ref": "#/$defs/Tree"}
+    assert schemas.definitions["Tree"] == {"$ref": "#/$defs/Tree.Tree"}
+
+
+def test_two_classes_of_one_name():
+    def make(kind):
+        return dataclasses.make_dataclass("Same", [("it", kind)])
+
+    schemas = Schemas()
+    assert schemas.of(make(int)) == {"$ref": "#/$defs/Same"}
+    assert schemas.of(make(str)) == {"$ref": "#/$defs/Same2"}
+
+
+GOOGLE = """Do it.
+
+With care.
+
+Args:
+    first (int, optional): the first
+        of them
+    *rest: what
+        remains
+    key: see: below
+
+Returns:
+    nothing
+
+Example:
+    It stays.
+"""
+NUMPY = """
+Do it.
+
+With care.
+
+Parameters
+----------
+first : int, optional
+    the first
+    of them
+rest
+    what remains
+key : dict
+    see: below
+
+Returns
+-------
+None
+    nothing
+
+Notes
+-----
+It stays.
+"""
+REST = """Do it.
+
+With care.
+
+:param int first: the first
+    of them
+:param rest: what remains
+:keyword key: see: below
+:type first: int
+:returns: nothing
+:raises ValueError: never
+"""
+
+
+@pytest.mark.parametrize("text", [GOOGLE, NUMPY, REST], ids=["Google", "NumPy", "reST"])
+def test_docstrings(text):
+    parsed = parse(text)
+    assert parsed.arguments == {"first": "the first of them", "rest": "what remains", "key": "see: below"}
+    assert parsed.description.startswith("Do it.\n\nWith care.")
+    assert "nothing" not in parsed.description
+    assert ("It stays." in parsed.description) == (text is not REST)
+
+
+@pytest.mark.parametrize(
+    "text", ["", None, "   ", "Args:", "Args:\n\n\nReturns:", ":", "Parameters\n---", "---\n---"]
+)
+def test_docstrings_that_say_nothing(text):
+    assert parse(text).arguments == {}
+
+
+def plain(a, b=1, *args, key: int = 2, untold: Any = object(), **kwargs):  # noqa: B008
+    """Do it.
+
+    Args:
+        a: the first
+        key: a key
+    """
+
+
+def test_a_plain_function():
+    assert schema.describe(plain) == {
+        "name": "plain",
+        "description": "Do it.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "a": {"description": "the first"},
+                "b": {"default": 1},
+                "key": {"type": "integer", "description": "a key", "default": 2},
+                "untold": {},
+            },
+            "required": ["a"],
+        },
+    }
+
+
+class Callable_:  # noqa: N801
+    """Describes the class."""
+
+    def __call__(self, a: int):
+        """Describes the call."""
+
+    def method(self, a: int):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "properties"),
+    [
+        (functools.partial(plain, 5, key=3), "plain", ["b", "untold"]),
+        (Callable_(), "Callable_", ["a"]),
+        (Callable_().method, "method", ["a"]),
+        (lambda x: x, "<lambda>", ["x"]),
+        (Point, "Point", ["x", "y", "name", "marks"]),
+        (len, "len", ["obj"]),
+        (dict.fromkeys, "fromkeys", None),
+        (print, "print", None),
+        (min, "min", None),
+    ],
+    ids=str,
+)
+def test_everything_that_can_be_called(function, name, properties):
+    described = schema.describe(function)
+    assert described["name"] == name
+    assert properties is None or list(described["parameters"]["properties"]) == properties
+
+
+def test_annotations_that_cannot_be_resolved():
+    def function(a: int, b: NotKnown, c: list[NotKnown]):  # noqa: F821
+        pass
+
+    assert schema.describe(function)["parameters"]["properties"] == {"a": INTEGER, "b": {}, "c": {}}
+
+
+def test_without_some_arguments():
+    def function(a: int, context): ...
+
+    for one in (function, schema.schema_function(function)):
+        parameters = schema.describe(one, without=["context"])["parameters"]
+        assert (list(parameters["properties"]), parameters["required"]) == (["a"], ["a"])
+    assert list(function.__schema__["parameters"]["properties"]) == ["a", "context"]
+
+
+def test_decorators():
+    @schema.schema_function
+    def bare(a: int): ...
+
+    @schema.schema_function(name="other", description="Told.")
+    def with_options(a: int): ...
+
+    assert bare.__schema__["name"] == "bare"
+    assert (with_options.__schema__["name"], with_options.__schema__["description"]) == ("other", "Told.")
+    assert schema.schema_function(bare) is bare
+
+    written = {"type": "object", "properties": {"z": {}}}
+    explicit = schema.schema_function(len, name="size", description="How many.", parameters=written)
+    assert explicit("abc") == 3
+    assert explicit.__schema__ == {"name": "size", "description": "How many.", "parameters": written}
+
+    class Shelf:
+        @schema.schema_method
+        def put(self, title: str, place: int = 1):
+            "Put it."
+            return (title, place)
+
+    assert list(Shelf.put.__schema__["parameters"]["properties"]) == ["title", "place"]
+    assert Shelf().put("Emma") == ("Emma", 1)
+
+
+async def test_decorated_coroutines():
+    @schema.schema_function
+    async def later(at: datetime.date = schema.Field(datetime.date(2020, 1, 1), description="when")):  # noqa: B008
+        return at
+
+    assert await later() == datetime.date(2020, 1, 1)
+    assert await later("2021-02-03") == datetime.date(2021, 2, 3)
+    assert later.__schema__["parameters"]["properties"]["at"]["description"] == "when"
+
+
+@pytest.mark.parametrize("field", [schema.Field, pydantic.Field])
+def test_fields(field):
+    @schema.schema_function
+    def function(
+        a: int = field(description="needed"),
+        b: int = field(2, description="not needed"),
+        *,
+        c=field(3),  # noqa: B008
+    ):
+        return a, b, c
+
+    assert function(1) == (1, 2, 3)
+    assert function(1, c=5) == (1, 2, 5)
+    with pytest.raises(TypeError, match="'a'"):
+        function()
+    assert function.__schema__["parameters"] == {
+        "type": "object",
+        "properties": {
+            "a": {"type": "integer", "description": "needed"},
+            "b": {"type": "integer", "description": "not needed", "default": 2},
+            "c": {"default": 3},
+        },
+        "required": ["a"],
+    }
+
+
+def test_strict_mode():
+    def fine(a: int = schema.Field(1, description="a")):
+        "Do it."
+
+    assert schema.schema_function(fine, schema_type="native:strict").__schema__["name"] == "fine"
+
+    def no_doc(a: int = schema.Field(1, description="a")): ...
+
+    def no_type(a):
+        "Do it."
+
+    def no_description(a: int):
+        "Do it."
+
+    for function, needs in [
+        (no_doc, "a docstring"),
+        (no_type, "needs a type"),
+        (no_description, "needs a description"),
+        (lambda: None, "lambda"),
+    ]:
+        with pytest.raises(ValueError, match=needs):
+            schema.schema_function(function, schema_type="auto:strict")
+        with pytest.warns(UserWarning, match=needs):
+            assert schema.parse_schema_function(function) is function
+    with pytest.raises(ValueError, match="'other'"):
+        schema.schema_function(fine, schema_type="other")
+
+
+def test_services():
+    def add(a: int, b: int): ...
+
+    service = schema.schema_service(id="calc", add=add, deep={"er": [add]}, number=3)
+    assert (service["id"], service["number"]) == ("calc", 3)
+    assert service["deep"]["er"][0].__schema__["parameters"]["required"] == ["a", "b"]
+
+
+def test_coercion():
+    @schema.schema_function
+    def function(
+        model: Model,
+        *rest: Color,
+        when: datetime.datetime | None = None,
+        pair: tuple[int, str] = (0, ""),
+        names: set[str] | None = None,
+        schema: Point | None = None,
+        data: dict[str, int] | None = None,
+        context: Any = None,
+        **more: uuid.UUID,
+    ):
+        return model, rest, when, pair, names, schema, data, more
+
+    data = polyfn.ObjectProxy(a=1)
+    model, rest, when, pair, names, point, same, more = function(
+        polyfn.ObjectProxy(title="t", inner={"x": 1}),
+        "red",
+        "blue",
+        when="2020-01-02T03:04:05Z",
+        pair=[1, "a"],
+        names=["x", "y"],
+        schema={"x": "2"},
+        data=data,
+        u="12345678-1234-5678-1234-567812345678",
+    )
+    assert model == Model(title="t", inner=Point(1.0))
+    assert rest == (Color.RED, Color.BLUE)
+    assert when == datetime.datetime(2020, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+    assert (pair, names, point) == ((1, "a"), {"x", "y"}, Point(2.0))
+    assert same is data, "plain values are not copied"
+    assert more == {"u": uuid.UUID("12345678-1234-5678-1234-567812345678")}
+    with pytest.raises(polyfn.InvalidError, match=r"argument model\.title: .*; argument when: "):
+        function({}, when="no date")
+    with pytest.raises(TypeError, match="'model'"):
+        function()
+
+
+def test_without_pydantic():
+    program = """
+        import sys
+        sys.modules["pydantic"] = None
+        import dataclasses, datetime
+        from polyfn import schema
+
+        @schema.schema_function
+        def function(at: datetime.date, n: int = schema.Field(3, description="how many")):
+            return at, n
+
+        assert function("2020-01-01") == ("2020-01-01", 3)
+        assert function.__schema__["parameters"]["properties"]["at"]["format"] == "date"
+        try:
+            schema.schema_function(schema_type="pydantic")(print)
+        except ImportError as error:
+            assert "pip install pydantic" in str(error)
+        else:
+            raise AssertionError
+        assert not any(name.startswith("pydantic") for name in sys.modules if sys.modules[name])
+    """
+    import textwrap
+
+    path = str(pathlib.Path(polyfn.__file__).parents[1])
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, env={"PYTHONPATH": path})
+
+
+async def test_every_function_of_a_service_is_described(owner, caller):
+    class Deep:
+        def er(self, x: float, *, loud: bool = False):
+            """Go deeper.
+
+            :param x: how deep
+            """
+
+    def add(a: int, b: int = 2):
+        "Add two numbers."
+
+    async def with_context(name: str, context=None): ...
+
+    info = await owner.register_service(
+        {
+            "id": "described",
+            "config": {"require_context": ["with_context"]},
+            "add": add,
+            "untyped": lambda x, y: 0,
+            "with_context": with_context,
+            "deep": Deep(),
+            "list": [add, 3, None, "s", True],
+        }
+    )
+    tree = info.service_schema
+    assert tree["add"] == {"type": "function", "function": schema.describe(add)}
+    assert tree["untyped"]["function"]["name"] == "untyped"
+    assert tree["untyped"]["function"]["parameters"]["properties"] == {"x": {}, "y": {}}
+    assert list(tree["with_context"]["function"]["parameters"]["properties"]) == ["name"]
+    assert tree["deep"]["er"]["function"]["parameters"]["properties"]["x"]["description"] == "how deep"
+    assert [leaf["type"] for leaf in tree["list"]] == ["function", "number", "null", "string", "boolean"]
+
+    service = await caller.get_service(info.id)
+    assert service.add.__schema__ == schema.describe(add)
+    assert service.add.__doc__ == "Add two numbers."
+    assert service.deep.er.__schema__["parameters"]["required"] == ["x"]
+    listed = await caller.get_service_info(info.id)
+    assert listed.service_schema == tree
+    assert await owner.get_service_schema(owner.rpc.get_local_service("described")) == tree
+    assert (await caller.get_service_schema(service))["add"] == tree["add"]
+
+
+async def test_fields_of_functions_without_a_decorator(offer):
+    def greet(name: str = schema.Field("you", description="whom")):
+        return f"hello {name}"
+
+    service = await offer(greet=greet)
+    assert await service.greet() == "hello you"
+    assert await service.greet("Ann") == "hello Ann"
+    assert service.greet.__schema__["parameters"]["properties"]["name"]["default"] == "you"
+
+
+async def test_models_over_the_wire(offer):
+    @schema.schema_function
+    def grow(model: Model, by: int = 1) -> Model:
+        return Model(title=model.title, size=model.size + by)
+
+    service = await offer(grow=grow)
+    for given in ({"title": "t"}, Model(title="t")):
+        grown = await service.grow(given, by=2)
+        assert (grown.title, grown.size) == ("t", 3)

@@ -26,13 +26,15 @@ pub(crate) struct Client {
 
 /// Begins to connect; the future ends with the connection.
 ///
-/// `on_event(kind, data)` is called on the loop for what happens outside of calls.
+/// `on_event(kind, data)` is called on the loop for what happens outside of calls; `hooks` stands between the
+/// connection and a program that blocks.
 #[pyfunction]
-#[pyo3(signature = (options, on_event))]
+#[pyo3(signature = (options, on_event, hooks = None))]
 pub(crate) fn connect<'py>(
     py: Python<'py>,
     options: &Bound<'py, PyDict>,
     on_event: Py<PyAny>,
+    hooks: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let options = read_options(options)?;
     let interpreter = Interpreter::get(py)?;
@@ -42,7 +44,9 @@ pub(crate) fn connect<'py>(
     let connection = Connection::open(options, mailbox.clone(), &runtime::handle()?);
     let connection = connection.map_err(|error| raised(py, &error))?;
     let opening = event_loop.call_method0(intern!(py, "create_future"))?;
-    pump.own(Link::new(number, pump.number, connection, mailbox, on_event, opening.clone().unbind()));
+    let link = Link::new(number, pump.number, connection, mailbox, on_event, opening.clone().unbind());
+    hooks.into_iter().for_each(|hooks| link.use_hooks(hooks));
+    pump.own(link);
     Ok(opening)
 }
 

@@ -26,13 +26,16 @@ pub(crate) struct RemoteFunction {
 pub(crate) struct Member {
     pub(crate) function: Py<PyAny>,
     pub(crate) schema: Py<PyDict>,
+    /// Whether its arguments are checked before it runs.
+    pub(crate) is_checked: bool,
 }
 
 #[pymethods]
 impl Member {
     #[new]
-    fn new(function: Py<PyAny>, schema: Py<PyDict>) -> Self {
-        Self { function, schema }
+    #[pyo3(signature = (function, schema, is_checked = false))]
+    fn new(function: Py<PyAny>, schema: Py<PyDict>, is_checked: bool) -> Self {
+        Self { function, schema, is_checked }
     }
 }
 
@@ -83,6 +86,12 @@ impl RemoteFunction {
     #[getter]
     fn __schema__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.stub.schema.as_deref().map(|schema| build_value(py, &self.link, schema)).transpose()
+    }
+
+    /// Whether the owner declared it `async`.
+    #[getter]
+    fn is_async(&self) -> bool {
+        self.stub.is_async.unwrap_or_default()
     }
 
     fn __repr__(&self) -> String {

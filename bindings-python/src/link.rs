@@ -33,6 +33,8 @@ pub(crate) struct Link {
     pub(crate) mailbox: Arc<Mailbox>,
     /// `polyfn.codecs.Codecs`, once the program has registered a codec.
     codecs: Mutex<Option<Py<PyAny>>>,
+    /// What stands between the connection and a program that blocks: `polyfn.client.Hooks`.
+    hooks: Mutex<Option<Py<PyAny>>>,
     /// We said goodbye ourselves, so what fails because of it is no news.
     is_closing: AtomicBool,
 }
@@ -72,6 +74,7 @@ impl Link {
             opening: Mutex::new(Some(opening)),
             mailbox,
             codecs: Mutex::default(),
+            hooks: Mutex::default(),
             is_closing: AtomicBool::new(false),
         });
         let mut links = LINKS.lock();
@@ -164,13 +167,34 @@ impl Link {
         drop(former);
     }
 
+    pub(crate) fn use_hooks(&self, hooks: Py<PyAny>) {
+        let former = self.hooks.lock().replace(hooks);
+        drop(former);
+    }
+
+    /// What peers get in place of a function of the program.
+    pub(crate) fn given<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.hook("given", object)
+    }
+
+    /// What the program gets in place of a function of a peer.
+    pub(crate) fn received<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.hook("received", object)
+    }
+
+    fn hook<'py>(&self, name: &str, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let hooks = self.hooks.lock().as_ref().map(|hooks| hooks.bind(object.py()).clone());
+        hooks.map_or_else(|| Ok(object.clone()), |hooks| hooks.call_method1(name, (object,)))
+    }
+
     /// The connection is over: lets go of everything that belongs to the program.
     pub(crate) fn let_go(&self) {
         let functions = std::mem::take(&mut *self.handlers.lock());
         let sources = std::mem::take(&mut *self.sources.lock());
         let on_event = self.on_event.lock().take();
         let codecs = self.codecs.lock().take();
-        drop((functions, sources, on_event, codecs));
+        let hooks = self.hooks.lock().take();
+        drop((functions, sources, on_event, codecs, hooks));
     }
 
     pub(crate) fn handler_count(&self) -> usize {

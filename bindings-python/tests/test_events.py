@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import polyfn
 import pytest
+from runner.proxy import Proxy
 
 
 async def test_to_one_client(owner, caller):
@@ -79,3 +81,41 @@ async def test_a_peer_cannot_fire_what_this_side_tells(owner, caller):
 async def test_messages_that_make_no_sense(owner, message):
     with pytest.raises((TypeError, ValueError)):
         owner.emit(message)
+
+
+async def test_wait_for(owner, caller):
+    waiting = asyncio.ensure_future(caller.wait_for("greeting", timeout=5))
+    await asyncio.sleep(0)
+    await owner.emit({"type": "greeting", "to": caller.client_id, "text": "hello"})
+    assert (await waiting).text == "hello"
+    with pytest.raises(asyncio.TimeoutError):
+        await caller.wait_for("nothing", timeout=0.001)
+    assert caller._events._handlers == {}, "nothing is left behind"
+
+
+async def test_the_connection_tells_how_it_stands(server_url, owner):
+    """Through a proxy that breaks the connection: what is told, in which order, and what waits meanwhile."""
+    told = []
+    with Proxy(server_url) as proxy:
+        server = await polyfn.connect_to_server(proxy.url)
+        assert server.connection_state == "connected"
+        await server.register_service({"id": "kept", "config": {"visibility": "public"}, "f": lambda: 1})
+        names = ["disconnected", "manager_refreshed", "services_registered", "reconnected", "connected"]
+        for name in names:
+            server.on(name, lambda data, name=name: told.append((name, data, server.connection_state)))
+        away = asyncio.ensure_future(server.wait_for("disconnected", timeout=5))
+        back = asyncio.ensure_future(server.wait_for("connected", timeout=20))
+        await asyncio.sleep(0)
+        proxy.cut()
+        await away
+        assert server.connection_state == "disconnected"
+        assert await server.echo("sent while away") == "sent while away"
+        await back
+        assert [name for name, _, _ in told] == names
+        assert [state for _, _, state in told] == ["disconnected", *["connected"] * 4]
+        registered = told[2][1]
+        assert (registered.total, registered.registered, registered.failed) == (2, 2, [])
+        assert told[4][1].workspace == server.workspace
+        await server.disconnect()
+        assert server.connection_state == "closed"
+        assert told[-1][0] == "disconnected"

@@ -83,7 +83,7 @@ class Tree(pydantic.BaseModel):
 Number = TypeVar("Number", int, float)
 Bound = TypeVar("Bound", bound=str)
 Identifier = NewType("Identifier", int)
-Alias = TypeAliasType("Alias", "list[int]")
+Alias = TypeAliasType("Alias", list[int])
 
 INTEGER, STRING, NUMBER, NULL = ({"type": kind} for kind in ("integer", "string", "number", "null"))
 

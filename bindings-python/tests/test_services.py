@@ -109,11 +109,8 @@ async def test_what_is_known_of_a_function(offer):
         "parameters": {"type": "object"},
     }
     service = await offer(add=add, described=described)
-    assert (service.add.__name__, service.add.__doc__, service.add.__schema__) == (
-        "add",
-        "Add two numbers.",
-        None,
-    )
+    assert (service.add.__name__, service.add.__doc__) == ("add", "Add two numbers.")
+    assert service.add.__schema__["parameters"]["properties"] == {"a": {}, "b": {"default": 10}}
     assert service.described.__schema__["parameters"] == {"type": "object"}
     assert "services.offered.add" in repr(service.add)
     assert callable(service.add)

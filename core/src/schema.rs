@@ -11,6 +11,7 @@
 //! | bytes, raw memory, arrays, functions, streams | an object without members, which satisfies untyped parameters and `type: object`; also `type: string` with `format: binary` |
 //! | a set | an array |
 //! | a time | a string |
+//! | a model of pydantic | its values |
 //! | NaN | 0 |
 //! | infinities | the largest and smallest float |
 
@@ -201,6 +202,9 @@ fn stand_in(value: &Value) -> Json {
             Json::from(if number.is_nan() { 0.0 } else { f64::MAX.copysign(*number) })
         }
         Value::List(items) => Json::Array(items.iter().map(stand_in).collect()),
+        Value::Map(map) if map.text("_rtype") == Some("pydantic_model") => {
+            map.get("_rvalue").map_or(Json::Null, stand_in)
+        }
         Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), stand_in(value))).collect(),
         // An extension of this number is a time.
         Value::Extension(-1, _) => Json::from("1970-01-01T00:00:00Z"),

@@ -113,6 +113,8 @@ limits! {
     max_clients_per_workspace: usize = 1000,
     /// Services of one client.
     max_services_per_client: usize = 1000,
+    /// Types of services one workspace may have.
+    max_service_types: usize = 100,
     /// Event types one client may subscribe to.
     max_subscriptions_per_client: usize = 1000,
     /// Workspaces one user may create.

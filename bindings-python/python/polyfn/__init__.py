@@ -15,7 +15,8 @@ asyncio.run(main())
 """
 
 from ._native import RemoteFunction, RemoteStream
-from .client import Connecting, Server, connect_to_server
+from .accounts import login, logout
+from .client import Connecting, Server, connect_to_server, get_remote_service
 from .errors import (
     CallCancelledError,
     ConflictError,
@@ -30,7 +31,15 @@ from .errors import (
     RpcTimeoutError,
     TooLargeError,
 )
+from .export import api
+from .functions import run_in_executor
 from .proxy import ObjectProxy
+from .rpc import Rpc
+from .schema import schema_function, schema_method, schema_service
+from .sync import connect_to_server as connect_to_server_sync
+from .sync import get_remote_service as get_remote_service_sync
+from .sync import login as login_sync
+from .sync import logout as logout_sync
 
 __all__ = [
     "CallCancelledError",
@@ -46,9 +55,22 @@ __all__ = [
     "RemoteError",
     "RemoteFunction",
     "RemoteStream",
+    "Rpc",
     "RpcError",
     "RpcTimeoutError",
     "Server",
     "TooLargeError",
+    "api",
     "connect_to_server",
+    "connect_to_server_sync",
+    "get_remote_service",
+    "get_remote_service_sync",
+    "login",
+    "login_sync",
+    "logout",
+    "logout_sync",
+    "run_in_executor",
+    "schema_function",
+    "schema_method",
+    "schema_service",
 ]

@@ -78,7 +78,9 @@ class RemoteStream:
 class Member:
     """A function of a service, with what is said of it."""
 
-    def __new__(cls, function: Callable[..., Any], schema: dict[str, Any]) -> Member: ...
+    def __new__(
+        cls, function: Callable[..., Any], schema: dict[str, Any], is_checked: bool = False
+    ) -> Member: ...
 
 @final
 class CurrentTask:

@@ -118,7 +118,7 @@ class Schemas:
             return {"type": "object", **self._inner("additionalProperties", args[1:])}
         if origin is tuple:
             return self._tuple(args)
-        if getattr(origin, "__name__", "") in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar"):
+        if _name_of(origin) in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar"):
             return self.of(args[0])
         if hasattr(origin, "__value__"):
             return self.of(origin.__value__)
@@ -182,8 +182,9 @@ class Schemas:
         if dataclasses.is_dataclass(kind):
             fields = {field.name: _default_of(field) for field in dataclasses.fields(kind) if field.init}
         else:
-            required: frozenset[str] = kind.__required_keys__
-            fields = {key: MISSING if key in required else UNKNOWN for key in hints}
+            fields = {
+                key: MISSING if _is_required(kind, key, hint) else UNKNOWN for key, hint in hints.items()
+            }
         properties = {
             key: with_default(self.of(hints.get(key, Any)), default) for key, default in fields.items()
         }
@@ -365,6 +366,17 @@ def _default_of(field: dataclasses.Field[Any]) -> Any:
     if field.default is not dataclasses.MISSING:
         return field.default
     return MISSING if field.default_factory is dataclasses.MISSING else UNKNOWN
+
+
+def _name_of(form: Any) -> str:
+    """The name of a special form of `typing`."""
+    return getattr(form, "__name__", None) or getattr(form, "_name", None) or ""
+
+
+def _is_required(kind: Any, key: str, hint: Any) -> bool:
+    """Whether a key of a TypedDict must be there; while annotations are text, Python itself does not know."""
+    said = _name_of(get_origin(hint))
+    return said == "Required" or (key in kind.__required_keys__ and said != "NotRequired")
 
 
 def _documented(kind: Any) -> Schema:

@@ -52,6 +52,8 @@ class Server:
     """
 
     def __init__(self, hooks: Hooks | None = None) -> None:
+        #: The application that the services of this connection belong to.
+        self.app_id = "*"
         self._hooks = hooks
         self._client: _native.Client | None = None
         self._loop = asyncio.get_running_loop()
@@ -71,6 +73,7 @@ class Server:
 
     async def open(self, settings: dict[str, Any]) -> Server:
         """Connect; `connect_to_server` does it."""
+        self.app_id = str(settings.get("app_id") or "*")
         self._client = await _native.connect(settings, self._on_event, self._hooks)
         try:
             self._manager = await self._client.call(_MANAGER, "services.built-in.get_service", ("default",))
@@ -333,12 +336,16 @@ class Server:
 
     async def disconnect(self) -> None:
         """Say goodbye; ends when the connection is closed. Calls under way fail with `PeerGoneError`."""
-        self._is_leaving = True
+        self._leave()
         if self._client is None:
             return
-        self._client.close()
         if asyncio.get_running_loop() is self._loop:
             await self._closed.wait()
+
+    def _leave(self) -> None:
+        self._is_leaving = True
+        if self._client is not None:
+            self._client.close()
 
     async def serve(self) -> None:
         """Wait until the connection is over.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
+import functools
 import inspect
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from . import _native, coercion, schema
@@ -18,6 +21,28 @@ DESCRIPTIVE = frozenset({"id", "name", "type", "description", "docs", "config", 
 async def wait_for(awaitable: Awaitable[Any]) -> Any:
     """Make a coroutine of any awaitable."""
     return await awaitable
+
+
+async def run_in_executor(
+    func: Callable[..., Any], *args: Any, executor: concurrent.futures.Executor | None = None, **kwargs: Any
+) -> Any:
+    """Run a plain function that computes for long in a thread, so that the event loop goes on meanwhile.
+
+    While a function computes in the event loop, nothing else of this program is served. A whole service runs
+    in threads when its `config` says `"run_in_executor": True`; this is for single calls.
+
+    ```python
+    from polyfn import run_in_executor
+
+    assert await run_in_executor(sum, range(1000)) == 499500
+    ```
+
+    With an `executor` it runs there, for example in a `concurrent.futures.ProcessPoolExecutor`.
+    """
+    call = functools.partial(func, *args, **kwargs)
+    if executor is None:
+        return await asyncio.to_thread(call)
+    return await asyncio.get_running_loop().run_in_executor(executor, call)
 
 
 def service_map(service: Any) -> dict[str, Any]:
@@ -51,22 +76,17 @@ def service_map(service: Any) -> dict[str, Any]:
 
 def described(entries: Mapping[str, Any]) -> dict[str, Any]:
     """A service with a schema beside each of its functions, as the core takes it."""
-    config = entries.get("config")
-    rule = cast("Mapping[str, Any]", config).get("require_context") if isinstance(config, Mapping) else None
 
-    def member(value: Any, path: str, name: str | None) -> Any:
+    def member(value: Any, name: str | None) -> Any:
         if isinstance(value, dict):
-            inner = cast("dict[str, Any]", value)
-            return {key: member(item, f"{path}.{key}", key) for key, item in inner.items()}
+            return {key: member(item, key) for key, item in cast("dict[str, Any]", value).items()}
         if isinstance(value, list):
-            items = cast("list[Any]", value)
-            return [member(item, f"{path}.{place}", None) for place, item in enumerate(items)]
+            return [member(item, None) for item in cast("list[Any]", value)]
         if not callable(value) or isinstance(value, _native.RemoteFunction):
             return value
-        without = (coercion.CONTEXT,) if _covers(rule, path) else ()
-        return _native.Member(value, schema.describe(value, name, without))
+        return _native.Member(value, schema.describe(value, name), schema.is_checked(value))
 
-    return {key: member(value, key, key) if is_offered(key) else value for key, value in entries.items()}
+    return {key: member(value, key) if is_offered(key) else value for key, value in entries.items()}
 
 
 def is_offered(key: str) -> bool:

@@ -86,7 +86,7 @@ class Portal:
             raise errors.PeerGoneError("the interpreter is about to end, nothing can be called any longer")
         if self.is_here:
             raise RuntimeError(
-                "a blocking call in the event loop would wait for ever: functions that are `async` have to await"
+                "a blocking call in the event loop would wait for ever: what is `async` has to await"
             )
 
     def close(self) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-_METHODS = frozenset(name for name in dir(dict) if not name.startswith("_"))
+_METHODS = frozenset({"fromDict", "toDict", *(name for name in dir(dict) if not name.startswith("_"))})
 
 
 class ObjectProxy(dict[str, Any]):
@@ -23,6 +23,23 @@ class ObjectProxy(dict[str, Any]):
     """
 
     __slots__ = ()
+
+    @staticmethod
+    def fromDict(members: dict[str, Any]) -> ObjectProxy:  # noqa: N802 - hypha-rpc's name
+        """Make one of a dict and of the dicts in it.
+
+        >>> ObjectProxy.fromDict({"inner": [{"a": 1}]}).inner[0].a
+        1
+        """
+        return cast("ObjectProxy", _converted(members, ObjectProxy))
+
+    def toDict(self) -> dict[str, Any]:  # noqa: N802 - hypha-rpc's name
+        """Make a plain dict of it and of those in it.
+
+        >>> ObjectProxy(inner=ObjectProxy(a=1)).toDict()
+        {'inner': {'a': 1}}
+        """
+        return cast("dict[str, Any]", _converted(self, dict))
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -60,3 +77,18 @@ class ShadowingProxy(ObjectProxy):
         if name in _METHODS and name in self:
             return self[name]
         return super().__getattribute__(name)
+
+
+def _converted(value: Any, kind: type[dict[str, Any]]) -> Any:
+    """A value with all dicts in it of this kind."""
+    if isinstance(value, dict):
+        made = kind()
+        # not by its own method, which a key may hide
+        members = cast("Any", dict).items(value)
+        made.update({key: _converted(member, kind) for key, member in members})
+        if isinstance(made, ObjectProxy) and not _METHODS.isdisjoint(made):
+            object.__setattr__(made, "__class__", ShadowingProxy)
+        return made
+    if type(value) is list or type(value) is tuple:
+        return cast("Any", type)(value)(_converted(item, kind) for item in cast("list[Any]", value))
+    return value

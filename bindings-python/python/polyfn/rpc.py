@@ -70,9 +70,8 @@ class Rpc:
             return await self.get_manager_service(settings)
         client, colon, service = service_uri.rpartition(":")
         service, _, app = service.partition("@")
-        own = str(self._server.config.get("app_id") or "*")
-        if app and own not in ("*", app):
-            raise ValueError(f"application {app} is not that of this client, {own}")
+        if app and self._server.app_id not in ("*", app):
+            raise ValueError(f"application {app} is not that of this client, {self._server.app_id}")
         found = await self._fetch(client if colon else self._server.client_id, service, settings)
         found["id"] = service_uri
         return found
@@ -111,7 +110,7 @@ class Rpc:
 
     def close(self) -> None:
         """Say goodbye without waiting for the end."""
-        self._server._native_client.close()
+        self._server._leave()
 
     async def _fetch(self, client: str, service: str, settings: Mapping[str, Any]) -> ObjectProxy:
         found = await self._call(client, "services.built-in.get_service", (service,), settings.get("timeout"))

@@ -70,6 +70,16 @@ def declared_schema(function: Any) -> Schema | None:
     return dict(cast("Mapping[str, Any]", schema)) if isinstance(schema, Mapping) else None
 
 
+def is_checked(function: Callable[..., Any]) -> bool:
+    """Whether the arguments of a function are checked before it runs.
+
+    They are where somebody has declared a schema, unless it takes any number of arguments by position, for
+    which a schema has no names.
+    """
+    kinds = {parameter.kind for parameter in signature_of(function).values()}
+    return declared_schema(function) is not None and inspect.Parameter.VAR_POSITIONAL not in kinds
+
+
 @overload
 def schema_function(
     func: Callable[..., Any],

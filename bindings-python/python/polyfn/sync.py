@@ -9,10 +9,10 @@ with connect_to_server("http://localhost:9527") as server:
     print(calc.add(1, 2))
 ```
 
-Everything is that of `polyfn`, under the same names, and waits where that awaits: an event loop in a thread of
-its own does the work. Functions of the program that peers call run in other threads, `sync_max_workers` (2) at a
-time; one that waits for a call of its own makes room for others. Streams are iterators on both sides. Ctrl-C
-breaks off the call that is waited for.
+Everything is that of `polyfn`, under the same names, and waits where that awaits: an event loop in a thread
+of its own does the work. Functions of the program that peers call run in other threads, `sync_max_workers`
+(2) at a time; one that waits for a call of its own makes room for others. Streams are iterators on both
+sides. Ctrl-C breaks off the call that is waited for.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from . import _native, client, options, portal, urls
-from . import login as _login
+from . import _native, accounts, client, options, portal, urls
 from .proxy import ObjectProxy
 from .rpc import Rpc
 
@@ -260,9 +259,9 @@ class Service(ObjectProxy):
 def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any) -> Server:
     """Connect to a server and join a workspace; with `with` it disconnects at the end.
 
-    Options are those of `polyfn.connect_to_server`, and `sync_max_workers`: how many functions of this program
-    may run at a time when peers call them (2). With `mix_async=True` functions of peers that are `async` there
-    have to be awaited, in an event loop of the program's own.
+    Options are those of `polyfn.connect_to_server`, and `sync_max_workers`: how many functions of this
+    program may run at a time when peers call them (2). With `mix_async=True` functions of peers that are
+    `async` there have to be awaited, in an event loop of the program's own.
     """
     given: dict[str, Any] = {"server_url": config} if isinstance(config, str) else dict(config or {})
     given.update(more)
@@ -301,12 +300,12 @@ def get_remote_service(service_uri: str, config: Mapping[str, Any] | None = None
 
 def login(config: Mapping[str, Any] | None = None, **more: Any) -> Any:
     """Have a user log in by a web page; gives the token. See `polyfn.login`."""
-    return _ask(_login.login, {**(config or {}), **more}, "login_callback")
+    return _ask(accounts.login, {**(config or {}), **more}, "login_callback")
 
 
 def logout(config: Mapping[str, Any] | None = None, **more: Any) -> Any:
     """Have a user log out by a web page; gives what the server says of it. See `polyfn.logout`."""
-    return _ask(_login.logout, {**(config or {}), **more}, "logout_callback")
+    return _ask(accounts.logout, {**(config or {}), **more}, "logout_callback")
 
 
 def _ask(function: Callable[..., Any], settings: dict[str, Any], callback: str) -> Any:

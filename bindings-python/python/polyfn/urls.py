@@ -40,7 +40,7 @@ def parse_service_url(url: str) -> ServiceUrl:
 
 
 def settings_of(url: str, given: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Take the options of `get_remote_service` apart: address, settings of the connection, and of the choice."""
+    """Take the options of `get_remote_service` apart: address, settings of the connection, the choice."""
     parts = parse_service_url(url)
     selection = {name: given[name] for name in ("case_conversion", "mode") if name in given}
     settings = {name: value for name, value in given.items() if name not in selection}

@@ -175,7 +175,8 @@ impl<'py> Build for Inbound<'_, 'py> {
 
     fn method(&mut self, stub: Stub) -> Result<Self::Object> {
         let function = RemoteFunction::new(self.link.clone(), Arc::new(stub));
-        Bound::new(self.py, function).map(Bound::into_any).map_err(|error| internal(&error))
+        let function = Bound::new(self.py, function).map(Bound::into_any);
+        function.and_then(|function| self.link.received(&function)).map_err(|error| internal(&error))
     }
 
     fn generator(&mut self, stub: StreamStub) -> Result<Self::Object> {
@@ -241,6 +242,7 @@ fn is_method_of_dict(key: &str) -> bool {
         key,
         "clear"
             | "copy"
+            | "fromDict"
             | "fromkeys"
             | "get"
             | "items"
@@ -248,6 +250,7 @@ fn is_method_of_dict(key: &str) -> bool {
             | "pop"
             | "popitem"
             | "setdefault"
+            | "toDict"
             | "update"
             | "values"
     )

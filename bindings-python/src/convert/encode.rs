@@ -190,11 +190,12 @@ impl<'a, 'py> Outbound<'a, 'py> {
             return Ok(());
         }
         if let Ok(member) = object.cast_exact::<Member>() {
-            let member = member.get();
+            let Member { function, schema, is_checked } = member.get();
             return self.function(
                 out,
-                member.function.bind(self.py),
-                Some(member.schema.bind(self.py).as_any()),
+                function.bind(self.py),
+                Some(schema.bind(self.py).as_any()),
+                *is_checked,
             );
         }
         if let Some(is_async) = self.ask(Interpreter::get(self.py))?.is_async_generator(object) {
@@ -204,7 +205,7 @@ impl<'a, 'py> Outbound<'a, 'py> {
         if object.is_callable() {
             let schema = self.ask(object.getattr_opt(intern!(self.py, "__schema__")))?;
             let schema = schema.filter(|schema| !schema.is_none());
-            return self.function(out, object, schema.as_ref());
+            return self.function(out, object, schema.as_ref(), false);
         }
         let form_of = self.ask(Forms::get(self.py))?.form_of.bind(self.py);
         let form =
@@ -338,15 +339,20 @@ impl<'a, 'py> Outbound<'a, 'py> {
         out: &mut Writer,
         function: &Bound<'py, PyAny>,
         schema: Option<&Bound<'py, PyAny>>,
+        checks_arguments: bool,
     ) -> Result<()> {
         let Some(link) = self.link else {
             return Err(unsendable(
                 "a function cannot be sent here: only arguments, results and services carry them",
             ));
         };
+        let given = self.ask(link.given(function))?;
+        if let Ok(remote) = given.cast_exact::<RemoteFunction>() {
+            return out.stub(remote.get().stub());
+        }
         let about = About::of(function);
         let schema = schema.map(value_of).transpose().map_err(|error| error.at(".__schema__"))?;
-        let handle = link.add_handler(function.clone().unbind());
+        let handle = link.add_handler(given.unbind());
         out.function(
             handle,
             &FunctionMeta {
@@ -354,7 +360,7 @@ impl<'a, 'py> Outbound<'a, 'py> {
                 doc: about.doc.as_deref(),
                 schema: schema.as_ref(),
                 is_async: self.is_service.then_some(about.is_async),
-                checks_arguments: false,
+                checks_arguments,
             },
         )
         .inspect_err(|_| link.release(self.py, handle))

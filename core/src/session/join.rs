@@ -1,5 +1,7 @@
 //! Joining a workspace: what is registered, in which order, after every handshake (protocol section 5.3).
 
+use bytes::Bytes;
+
 use super::calls::Owner;
 use super::draft::CallSpec;
 use super::event::{Event, Payload, State, Time};
@@ -164,7 +166,9 @@ impl Session {
         let is_local = self.services.is_local(&short);
         self.remove_service(&short)?;
         if is_local {
-            self.emit(Event::Resolved { call, value: Payload::default() });
+            // an empty list: nil
+            let value = Payload { args: Bytes::from_static(&[0x90]), ..Payload::default() };
+            self.emit(Event::Resolved { call, value });
         } else {
             let full = format!("{}:{short}", self.address);
             self.call_manager("unregister_service", &Value::from(full), Owner::Language(call), now);

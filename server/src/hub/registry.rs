@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use polyfn_core::Map;
 use polyfn_core::wire::ServiceUri;
 
 use crate::auth::HandshakeError;
@@ -54,6 +55,8 @@ pub struct Workspace {
     pub name: String,
     info: RwLock<WorkspaceInfo>,
     members: RwLock<Members>,
+    /// Types of services, as they were registered.
+    types: Mutex<Map>,
 }
 
 #[derive(Debug, Default)]
@@ -217,13 +220,19 @@ impl Registry {
 
 impl Workspace {
     fn new(info: WorkspaceInfo) -> Self {
-        Self { name: info.id.clone(), info: RwLock::new(info), members: RwLock::default() }
+        let name = info.id.clone();
+        Self { name, info: RwLock::new(info), members: RwLock::default(), types: Mutex::default() }
     }
 
     /// What is told of it.
     #[must_use]
     pub fn info(&self) -> WorkspaceInfo {
         self.info.read().clone()
+    }
+
+    /// Its types of services by id.
+    pub(crate) fn service_types(&self) -> MutexGuard<'_, Map> {
+        self.types.lock()
     }
 
     /// Whether `user` owns it in person.

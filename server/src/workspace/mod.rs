@@ -4,11 +4,13 @@ mod arguments;
 mod clients;
 mod events;
 mod manager;
+mod naming;
 mod query;
 mod registration;
 mod services;
 mod table;
 mod tokens;
+mod types;
 mod workspaces;
 
 pub use manager::{Call, Manager};

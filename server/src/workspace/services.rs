@@ -11,6 +11,7 @@ use crate::auth::Permission;
 use crate::hub::{AddError, CallRequest, Caller, Hub, Peer, Service};
 use crate::workspace::arguments::{denied, invalid};
 use crate::workspace::manager::Call;
+use crate::workspace::naming::Naming;
 use crate::workspace::query::Query;
 use crate::workspace::registration;
 
@@ -234,19 +235,20 @@ pub(super) fn info(call: &mut Call) -> Result<Value> {
 pub(super) fn get(mut call: Call) -> BoxFuture<'static, Result<Value>> {
     Box::pin(async move {
         let id = call.arguments.text(0, "service_id")?;
-        let selection = Selection::read(&call.arguments.map(1, "config")?)?;
+        let config = call.arguments.map(1, "config")?;
+        let (selection, naming) = (Selection::read(&config)?, Naming::read(&config)?);
         if id == "~" || id.ends_with("/~") {
-            return Ok(call.manager.description.clone());
+            return Ok(naming.apply(call.manager.description.clone()));
         }
         let found = call.hub.find_service(&id, &call.caller, selection.mode.as_deref());
         let service = match found {
             Err(error) if id == "default" && error.kind() == ErrorKind::NotFound => {
-                return Ok(call.manager.description.clone());
+                return Ok(naming.apply(call.manager.description.clone()));
             }
             found => found?,
         };
         let described = fetch(&call.hub, &service, selection.timeout).await?;
-        complete(described, &service, &call.manager.public_base_url)
+        complete(naming.apply(described), &service, &call.manager.public_base_url)
     })
 }
 

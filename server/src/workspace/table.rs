@@ -5,7 +5,7 @@ use polyfn_core::{Map, Result, Value};
 
 use crate::auth::Permission;
 use crate::workspace::manager::Call;
-use crate::workspace::{clients, events, services, tokens, workspaces};
+use crate::workspace::{clients, events, services, tokens, types, workspaces};
 
 /// Whether a parameter must be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,8 @@ const SERVICE_ID: Parameter =
 const SELECTION: Parameter = optional(
     "config",
     "object",
-    "`mode`: exact, random, first or last; `timeout`: seconds for asking the owner, 10 by default",
+    "`mode`: exact, random, first or last; `timeout`: seconds for asking the owner, 10 by default; \
+     `case_conversion`: camel, snake or camel+snake, how functions are named",
 );
 const CLIENT: [Parameter; 2] = [
     required("client_id", "string", "the client, in the current workspace unless written `workspace/client`"),
@@ -63,7 +64,7 @@ const CLIENT: [Parameter; 2] = [
 const EVENT: [Parameter; 1] = [required("event_type", "", "an event type, or a list of them")];
 
 /// All methods, in the order in which they are described.
-pub(super) static METHODS: [Method; 15] = [
+pub(super) static METHODS: [Method; 18] = [
     Method {
         name: "echo",
         description: "Answers with what it was given.",
@@ -128,6 +129,31 @@ pub(super) static METHODS: [Method; 15] = [
         right: Permission::None,
         parameters: &[SERVICE_ID, SELECTION],
         handler: Handler::Later(services::get),
+    },
+    Method {
+        name: "register_service_type",
+        description: "Tells what a service of a type has to offer.",
+        right: Permission::ReadWrite,
+        parameters: &[required(
+            "type_info",
+            "object",
+            "`id`, `definition` (an object of functions like a service's schema), `name`, `description`, `config`",
+        )],
+        handler: Handler::Now(types::register),
+    },
+    Method {
+        name: "get_service_type",
+        description: "Describes a type of services.",
+        right: Permission::None,
+        parameters: &[required("type_id", "string", "`type` or `workspace/type`")],
+        handler: Handler::Now(types::get),
+    },
+    Method {
+        name: "list_service_types",
+        description: "Describes the types of services of a workspace that the caller may see.",
+        right: Permission::None,
+        parameters: &[optional("workspace", "string", "the workspace, the current one by default")],
+        handler: Handler::Now(types::list),
     },
     Method {
         name: "list_clients",

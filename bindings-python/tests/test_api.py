@@ -79,9 +79,11 @@ class TestCase:
             case, ["deepDown", "deep_down"]
         )
         assert sorted(name for name in service if name.lower().startswith("deep")) == sorted(names)
-        function = service[names[0]]["oneMore" if "camel" in str(case) else "one_more"]
+        name = "oneMore" if "camel" in str(case) else "one_more"
+        function = service[names[0]][name]
         assert await function(1, 2) == 3
-        assert function.__name__ == function.__schema__["name"]
+        assert function.__schema__["name"] == name
+        assert function.__name__ == (name if case else "add")
 
     async def test_without_the_manager(self, caller, owner, public):
         service = await caller.rpc.get_remote_service(f"{owner.client_id}:calc", case_conversion="camel")

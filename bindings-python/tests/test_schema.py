@@ -370,13 +370,26 @@ def test_annotations_that_cannot_be_resolved():
     assert schema.describe(function)["parameters"]["properties"] == {"a": INTEGER, "b": {}, "c": {}}
 
 
+def test_annotations_with_names_of_the_function_around():
+    class Inner(pydantic.BaseModel):
+        x: int
+
+    @schema.schema_function
+    def function(inner: Inner):
+        return inner
+
+    assert function.__schema__["parameters"]["properties"] == {"inner": {"$ref": "#/$defs/Inner"}}
+    assert function({"x": 1}) == Inner(x=1)
+
+
 def test_without_some_arguments():
     def function(a: int, context): ...
 
     for one in (function, schema.schema_function(function)):
         parameters = schema.describe(one, without=["context"])["parameters"]
         assert (list(parameters["properties"]), parameters["required"]) == (["a"], ["a"])
-    assert list(function.__schema__["parameters"]["properties"]) == ["a", "context"]
+    declared = schema.schema_function(function)
+    assert list(declared.__schema__["parameters"]["properties"]) == ["a", "context"]
 
 
 def test_decorators():
@@ -389,6 +402,13 @@ def test_decorators():
     assert bare.__schema__["name"] == "bare"
     assert (with_options.__schema__["name"], with_options.__schema__["description"]) == ("other", "Told.")
     assert schema.schema_function(bare) is bare
+
+    def untouched(a: int, *, b=2):
+        return a, b
+
+    given = schema.schema_function(untouched)
+    assert (given(1), given.__name__, given.__module__) == ((1, 2), "untouched", __name__)
+    assert not hasattr(untouched, "__schema__")
 
     written = {"type": "object", "properties": {"z": {}}}
     explicit = schema.schema_function(len, name="size", description="How many.", parameters=written)
@@ -465,6 +485,7 @@ def test_strict_mode():
             schema.schema_function(function, schema_type="auto:strict")
         with pytest.warns(UserWarning, match=needs):
             assert schema.parse_schema_function(function) is function
+        assert not hasattr(function, "__schema__")
     with pytest.raises(ValueError, match="'other'"):
         schema.schema_function(fine, schema_type="other")
 
@@ -604,3 +625,6 @@ async def test_models_over_the_wire(offer):
     for given in ({"title": "t"}, Model(title="t")):
         grown = await service.grow(given, by=2)
         assert (grown.title, grown.size) == ("t", 3)
+    for args, place in [(({"title": 7},), "title"), (({"title": "t"}, "much"), "by"), ((), "model")]:
+        with pytest.raises(polyfn.InvalidError, match=place):
+            await service.grow(*args)

@@ -72,6 +72,21 @@ async def test_the_calls_of_the_readme_are_answered(polyfn_server):
     assert printed == "3\nitem 1\nitem 2\nitem 3\n[None, None, None]\n"
 
 
+async def test_the_schema_of_the_readme_is_kept(polyfn_server):
+    async with polyfn.connect_to_server({"server_url": polyfn_server.url}) as server:
+        printed = await run_inside(blocks("README.md", "python")[2], {"server": server})
+        office = await server.get_service("office")
+        with pytest.raises(polyfn.InvalidError, match="seats"):
+            await office.book("2030-01-31", seats="two")
+    assert printed == "{'type': 'integer', 'description': 'how many', 'default': 1}\n2 on 31 January\n"
+
+
+def test_the_blocking_program_of_the_readme_runs(polyfn_server):
+    code = blocks("README.md", "python")[3].replace(WRITTEN, polyfn_server.url)
+    with started([sys.executable, "-c"], code) as line:
+        assert line == "3"
+
+
 async def test_the_service_of_the_contract_answers(polyfn_server):
     async with polyfn.connect_to_server({"server_url": polyfn_server.url}) as server:
         await run_inside(blocks("docs/functions.md", "python")[0], {"server": server})

@@ -261,13 +261,16 @@ def _known(table: dict[Any, Schema], annotation: Any) -> Schema | None:
         return None
 
 
-def hints_of(owner: Any) -> dict[str, Any]:
-    """The annotations of a class or a function; those that cannot be resolved are `Any`."""
+def hints_of(owner: Any, names: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The annotations of a class or a function; those that cannot be resolved are `Any`.
+
+    `names` are those that are known where it stands besides the names of its module.
+    """
     try:
-        return typing.get_type_hints(owner, include_extras=True)
+        return typing.get_type_hints(owner, localns=dict(names or {}), include_extras=True)
     except Exception:
         # one name that is not known here must not hide the others
-        return {name: _resolve(owner, hint) for name, hint in _own_annotations(owner).items()}
+        return {name: _resolve(owner, hint, names) for name, hint in _own_annotations(owner).items()}
 
 
 def _own_annotations(owner: Any) -> Mapping[str, Any]:
@@ -277,12 +280,12 @@ def _own_annotations(owner: Any) -> Mapping[str, Any]:
         return {}
 
 
-def _resolve(owner: Any, hint: Any) -> Any:
+def _resolve(owner: Any, hint: Any, names: Mapping[str, Any] | None) -> Any:
     module = sys.modules.get(getattr(owner, "__module__", None) or "")
-    names = getattr(owner, "__globals__", None) or getattr(module, "__dict__", {})
+    known = getattr(owner, "__globals__", None) or getattr(module, "__dict__", {})
     holder = types.SimpleNamespace(__annotations__={"it": hint})
     try:
-        return typing.get_type_hints(holder, names, include_extras=True)["it"]
+        return typing.get_type_hints(holder, known, dict(names or {}), include_extras=True)["it"]
     except Exception:
         return Any
 

@@ -59,14 +59,16 @@ def default_of(parameter: inspect.Parameter) -> Any:
     return inspect.Parameter.empty if is_required else field.default
 
 
-def prepared(function: Callable[..., Any], *, coerces: bool) -> Callable[..., Any]:
+def prepared(
+    function: Callable[..., Any], *, coerces: bool, names: Mapping[str, Any] | None = None
+) -> Callable[..., Any]:
     """Wrap a function so that defaults in fields are filled in and, if asked, arguments are coerced.
 
     A function that needs neither comes back as it is.
     """
     signature = inspect.signature(function)
     has_fields = any(is_field(parameter.default) for parameter in signature.parameters.values())
-    model = _Model(function, signature) if coerces else None
+    model = _Model(function, signature, hints_of(function, names)) if coerces else None
     if not has_fields and (model is None or model.is_empty):
         return function
 
@@ -107,9 +109,10 @@ def _fill(signature: inspect.Signature, bound: inspect.BoundArguments) -> None:
 class _Model:
     """The arguments of a function as a pydantic model, made when it is needed first."""
 
-    def __init__(self, function: Callable[..., Any], signature: inspect.Signature) -> None:
+    def __init__(
+        self, function: Callable[..., Any], signature: inspect.Signature, hints: Mapping[str, Any]
+    ) -> None:
         self._function = function
-        hints = hints_of(function)
         self._annotations = {
             name: _whole(hints[name], parameter)
             for name, parameter in signature.parameters.items()
@@ -149,15 +152,15 @@ class _Model:
         return pydantic.create_model(self._function.__name__, __config__=config, **fields)
 
 
-def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+def hints_of(function: Callable[..., Any], names: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The annotations of any callable, by the names of its parameters."""
     if isinstance(function, functools.partial):
-        return hints_of(cast("functools.partial[Any]", function).func)
+        return hints_of(cast("functools.partial[Any]", function).func, names)
     if isinstance(function, type):
-        return annotations.hints_of(cast("Any", function).__init__)
+        return annotations.hints_of(cast("Any", function).__init__, names)
     if inspect.isroutine(function):
-        return annotations.hints_of(inspect.unwrap(function))
-    return annotations.hints_of(type(function).__call__)
+        return annotations.hints_of(inspect.unwrap(function), names)
+    return annotations.hints_of(type(function).__call__, names)
 
 
 def _whole(annotation: Any, parameter: inspect.Parameter) -> Any:

@@ -23,6 +23,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
+import types
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast, overload
@@ -37,10 +39,16 @@ _KINDS = ("auto", "native", "pydantic")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def describe(function: Callable[..., Any], name: str | None = None, without: Iterable[str] = ()) -> Schema:
+def describe(
+    function: Callable[..., Any],
+    name: str | None = None,
+    without: Iterable[str] = (),
+    names: Mapping[str, Any] | None = None,
+) -> Schema:
     """Describe a function: `{name, description, parameters}`, the last a JSON Schema of its arguments.
 
-    A schema that the function has already is taken; arguments in `without` are left out.
+    A schema that the function has already is taken; arguments in `without` are left out. `names` are those
+    that annotations may use besides the names of the function's module.
 
     >>> def add(a: int, b: int = 2):
     ...     "Add two numbers."
@@ -60,7 +68,7 @@ def describe(function: Callable[..., Any], name: str | None = None, without: Ite
     return {
         "name": name or getattr(inner, "__name__", type(inner).__name__),
         "description": doc.description,
-        "parameters": _parameters(function, doc.arguments, frozenset(without)),
+        "parameters": _parameters(function, doc.arguments, frozenset(without), names),
     }
 
 
@@ -153,10 +161,11 @@ def schema_function(
     skipped = _first_parameter(func) if skip_self else ()
     if mode == "strict":
         _check_strictly(func, skipped)
-    about = describe(func, name, skipped)
+    names = _names_around()
+    about = describe(func, name, skipped, names)
     if description is not None:
         about["description"] = description
-    return _with_schema(prepared(func, coerces=kind == "pydantic"), about)
+    return _with_schema(prepared(func, coerces=kind == "pydantic", names=names), about)
 
 
 def schema_method(*args: Any, **kwargs: Any) -> Any:
@@ -231,10 +240,21 @@ def _kind_and_mode(schema_type: str) -> tuple[str, str]:
     return kind, mode or "auto"
 
 
+def _copy(function: types.FunctionType) -> Any:
+    parts = (function.__code__, function.__globals__, function.__name__)
+    copy: Any = types.FunctionType(*parts, function.__defaults__, function.__closure__)
+    for name in (*functools.WRAPPER_ASSIGNMENTS, "__kwdefaults__"):
+        setattr(copy, name, getattr(function, name))
+    copy.__dict__.update(function.__dict__)
+    return copy
+
+
 def _with_schema(function: Callable[..., Any], schema: Schema) -> Any:
-    if inspect.isfunction(function) or isinstance(function, functools.partial):
-        cast("Any", function).__schema__ = schema
-        return cast("Any", function)
+    """The function with a schema; the one that was given stays as it was."""
+    if inspect.isfunction(function):
+        made = _copy(function)
+        made.__schema__ = schema
+        return made
 
     # methods, built-in functions and objects that can be called may not take attributes
     def now(*args: Any, **kwargs: Any) -> Any:
@@ -248,12 +268,17 @@ def _with_schema(function: Callable[..., Any], schema: Schema) -> Any:
     return run
 
 
-def _parameters(function: Callable[..., Any], docs: Mapping[str, str], without: frozenset[str]) -> Schema:
+def _parameters(
+    function: Callable[..., Any],
+    docs: Mapping[str, str],
+    without: frozenset[str],
+    names: Mapping[str, Any] | None,
+) -> Schema:
     schemas = Schemas()
     properties: dict[str, Schema] = {}
     required: list[str] = []
     parameters = signature_of(function)
-    hints = hints_of(function) if parameters else {}
+    hints = hints_of(function, names) if parameters else {}
     for name, parameter in parameters.items():
         if name in without or parameter.kind in _VARIADIC:
             continue
@@ -307,6 +332,14 @@ def _innermost(function: Callable[..., Any]) -> Any:
 def _doc_of(function: Any) -> str | None:
     is_own = inspect.isroutine(function) or inspect.isclass(function)
     return inspect.getdoc(function if is_own else type(function).__call__)
+
+
+def _names_around() -> Mapping[str, Any]:
+    """The names that are known where a decorator stands: annotations that are text may use them."""
+    frame = sys._getframe(1)
+    while frame.f_globals is globals() and frame.f_back is not None:
+        frame = frame.f_back
+    return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
 
 
 def _first_parameter(function: Callable[..., Any]) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ import asyncio
 from typing import Any
 
 import polyfn
-from polyfn import ObjectProxy, RpcError, Server, connect_to_server
+from polyfn import ObjectProxy, RpcError, Server, connect_to_server, get_remote_service, sync
+from polyfn.schema import schema_function
 from typing_extensions import assert_type
 
 
@@ -45,3 +46,40 @@ def functions(function: polyfn.RemoteFunction) -> None:
     assert_type(function(1, a=2), asyncio.Future[Any])
     assert_type(function.__name__, str)
     print(function.other)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+
+
+async def remote_services() -> None:
+    service = await get_remote_service("https://lab.example/my-lab/services/calc", token="t")
+    await service.add(1, 2)
+    async with get_remote_service("https://lab.example/my-lab/services/calc") as calc:
+        await calc.add(1, 2)
+    get_remote_service()  # pyright: ignore[reportCallIssue]
+
+
+def blocking() -> None:
+    with sync.connect_to_server("http://localhost:9527", sync_max_workers=4) as server:
+        assert_type(server, sync.Server)
+        assert_type(server.config, ObjectProxy)
+        assert_type(server.register_service({"id": "calc"}, overwrite=True), ObjectProxy)
+        assert_type(server.list_services(), list[Any])
+        assert_type(server.wait_for("news", timeout=1), Any)
+        server.get_service("calc").add(1, b=2)
+        server.generate_token({"expires_in": 60})
+        server.unregister_service(7)  # pyright: ignore[reportArgumentType]
+    with sync.get_remote_service("https://lab.example/my-lab/services/calc") as calc:
+        calc.add(1, 2)
+
+
+@schema_function
+def bare(a: int) -> int:
+    return a
+
+
+@schema_function(name="other", schema_type="native")
+def with_options(a: int) -> int:
+    return a
+
+
+def schemas() -> None:
+    print(bare.__schema__, bare(1), with_options(2))
+    schema_function(7)  # pyright: ignore[reportArgumentType, reportCallIssue]

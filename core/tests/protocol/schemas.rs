@@ -104,7 +104,7 @@ fn more_keywords_are_taken_unless_the_schema_closes_the_door() {
 
 #[test]
 fn what_json_cannot_hold_counts_as_something() {
-    let values: [(&str, Value, &[&str]); 9] = [
+    let values: [(&str, Value, &[&str]); 10] = [
         ("bytes", Value::Bytes(Bytes::from_static(b"x")), &["any", "object", "binary"]),
         ("memory", tagged(Tagged::Memory(Bytes::new())), &["any", "object", "binary"]),
         ("function", Value::Method(Default::default()), &["any", "object", "binary"]),
@@ -112,6 +112,7 @@ fn what_json_cannot_hold_counts_as_something() {
         ("set", tagged(Tagged::Set(vec![1.into()])), &["any", "array"]),
         ("pairs", tagged(Tagged::Pairs(vec![("k".into(), 1.into())])), &["any", "object", "binary"]),
         ("time", Value::Extension(-1, Bytes::from_static(&[0; 4])), &["any", "string", "binary"]),
+        ("model", model(1.into()), &["any", "number"]),
         ("nan", Value::Float(f64::NAN), &["any", "number"]),
         ("infinity", Value::Float(f64::INFINITY), &["any", "number"]),
     ];
@@ -134,6 +135,10 @@ fn what_json_cannot_hold_counts_as_something() {
 
 fn tagged(value: Tagged<Value>) -> Value {
     Value::Tagged(Box::new(value))
+}
+
+fn model(values: Value) -> Value {
+    Value::Map(Map::from_iter([("_rtype", "pydantic_model".into()), ("_rvalue", values)]))
 }
 
 fn array() -> Value {

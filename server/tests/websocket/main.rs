@@ -7,6 +7,7 @@ mod handshake;
 mod manager;
 mod peer;
 mod relay;
+mod types;
 
 use polyfn_server::auth::{Scope, UserInfo};
 use polyfn_server::{Config, Running, Server, clock};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use polyfn_core::codec::{Promise, Stub};
 use polyfn_core::net::{ClientOptions, Connection, TransportMode};
+use polyfn_core::session::CallId;
 use polyfn_core::wire::PublicKey;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -134,6 +135,20 @@ impl Client {
         Self { link }
     }
 
+    /// Begins something that ends like a call.
+    fn expecting<'py>(
+        &self,
+        py: Python<'py>,
+        begin: impl FnOnce(&Connection, CallId),
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let connection = self.connection(py)?;
+        let (pump, event_loop) = event_loop::current(py, Interpreter::get(py)?)?;
+        pump.visit(&self.link);
+        let (id, future) = pump.expect(&event_loop, &self.link)?;
+        begin(connection, id);
+        Ok(future)
+    }
+
     fn connection(&self, py: Python<'_>) -> PyResult<&Connection> {
         self.link.connection().map_err(|error| raised(py, &error))
     }
@@ -204,6 +219,16 @@ impl Client {
             raised(py, &error)
         })?;
         Ok(future)
+    }
+
+    /// Asks for events of these types, also after a reconnect; the future ends when the server knows.
+    fn subscribe<'py>(&self, py: Python<'py>, types: Vec<String>) -> PyResult<Bound<'py, PyAny>> {
+        self.expecting(py, |connection, id| connection.subscribe(id, &types))
+    }
+
+    /// Asks for no more of them; the future ends when the server knows.
+    fn unsubscribe<'py>(&self, py: Python<'py>, types: Vec<String>) -> PyResult<Bound<'py, PyAny>> {
+        self.expecting(py, |connection, id| connection.unsubscribe(id, &types))
     }
 
     /// Sends an event: a dict with `type` and, unless it is for the whole workspace, `to`.

@@ -18,18 +18,6 @@ T = TypeVar("T")
 
 #: The core puts the manager of the server in the place of any `*/...`.
 _MANAGER = "*/manager"
-#: Told by this side; a peer that sends a message of such a type is not believed.
-_INTERNAL = frozenset(
-    {
-        "connected",
-        "disconnected",
-        "manager_refreshed",
-        "reconnected",
-        "remote_client_disconnected",
-        "services_registered",
-        "services_registration_failed",
-    }
-)
 
 
 class Hooks(Protocol):
@@ -59,7 +47,6 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._manager: ObjectProxy = ObjectProxy()
         self._events = Events()
-        self._subscriptions: set[str] = set()
         self._closed = asyncio.Event()
         self._end: BaseException | None = None
         self._is_leaving = False
@@ -235,15 +222,12 @@ class Server:
     async def subscribe(self, event_type: str | Iterable[str]) -> Any:
         """Have events of these types sent to this client, also after a reconnect."""
         names = [event_type] if isinstance(event_type, str) else list(event_type)
-        answer = await self._call("subscribe", (names,), {})
-        self._subscriptions.update(names)
-        return answer
+        return await self._native_client.subscribe(names)
 
     async def unsubscribe(self, event_type: str | Iterable[str]) -> Any:
         """Have them sent no longer."""
         names = [event_type] if isinstance(event_type, str) else list(event_type)
-        self._subscriptions.difference_update(names)
-        return await self._call("unsubscribe", (names,), {})
+        return await self._native_client.unsubscribe(names)
 
     async def register_probes(self, probes: Mapping[str, Callable[..., Any]]) -> ObjectProxy:
         """Offer functions that tell how this program is, under the service id `probes`."""
@@ -399,15 +383,14 @@ class Server:
         """Called on the loop for what happens outside of calls."""
         if kind.startswith("message:"):
             name = kind.removeprefix("message:")
-            if name not in _INTERNAL:
-                self._events.fire(name, data)
-            if name == "client_disconnected" and not data.get("from"):
+            self._events.fire(name, data)
+            if name == "client_disconnected":
                 self._events.fire("remote_client_disconnected", ObjectProxy(client_id=data["data"]["id"]))
         elif kind in ("ready", "reconnected"):
             self._state = "connected"
             self._config = None
             if kind == "reconnected":
-                self._reconnected()
+                self._events.fire("manager_refreshed", None)
             self._tell_registered(cast("list[tuple[str, Exception]]", data))
             if kind == "reconnected":
                 self._events.fire("reconnected", self.config)
@@ -431,15 +414,6 @@ class Server:
         if failed:
             error = "; ".join(f"{name}: {reason}" for name, reason in failed)
             self._events.fire("services_registration_failed", ObjectProxy(error=error, total_services=total))
-
-    def _reconnected(self) -> None:
-        """The server forgets subscriptions with the connection."""
-        if self._subscriptions:
-            again = self._native_client.call(
-                _MANAGER, "services.default.subscribe", (sorted(self._subscriptions),)
-            )
-            again.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._events.fire("manager_refreshed", None)
 
 
 def _short_id(service_id: str) -> str:

@@ -172,12 +172,12 @@ impl Link {
         drop(former);
     }
 
-    /// What peers get in place of a function of the program.
+    /// What peers get in place of a function or a generator of the program.
     pub(crate) fn given<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.hook("given", object)
     }
 
-    /// What the program gets in place of a function of a peer.
+    /// What the program gets in place of a function or a generator of a peer.
     pub(crate) fn received<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.hook("received", object)
     }

@@ -198,6 +198,58 @@ async def test_where_a_loop_runs_already(server_url):
         assert server.get_service("calc").add(1, 2) == 3
 
 
+def test_streams(offer, owner):
+    ended = threading.Event()
+    threads = set()
+
+    def count(upto):
+        try:
+            for number in range(upto):
+                threads.add(threading.current_thread().name)
+                yield number
+        finally:
+            ended.set()
+
+    async def count_later(upto):
+        for number in range(upto):
+            await asyncio.sleep(0)
+            yield number
+
+    def add_up(numbers):
+        return sum(numbers)
+
+    def fails():
+        yield 1
+        raise ValueError("in the middle")
+
+    service = offer(count=count, count_later=count_later, add_up=add_up, fails=fails)
+    assert list(service.count(1000)) == list(range(1000))
+    assert list(service.count_later(10)) == list(range(10))
+    assert ended.wait(5)
+    assert threads == {"polyfn-worker"}
+    assert service.add_up(number for number in range(100)) == 4950
+    assert service.add_up(iter([1, 2])) == 3
+    assert service.add_up(service.count(5)) == 10
+
+    ended.clear()
+    for number in service.count(10**9):
+        if number == 10:
+            break
+    assert ended.wait(5), "whoever stops early ends the producer"
+    stream = service.count(10**9)
+    assert next(stream) == 0
+    ended.clear()
+    stream.close()
+    assert ended.wait(5)
+
+    failing = service.fails()
+    assert next(failing) == 1
+    with pytest.raises(ValueError, match="in the middle"):
+        next(failing)
+    functions = owner.statistics()["functions"]
+    settled(lambda: owner.statistics()["functions"] == functions)
+
+
 def test_events(owner, caller):
     heard, threads = [], []
     arrived = threading.Event()

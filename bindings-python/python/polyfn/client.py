@@ -24,7 +24,7 @@ class Hooks(Protocol):
     """What stands between a connection and a program that is not written for it."""
 
     def given(self, value: Any, /) -> Any:
-        """What peers get in place of a function or an iterator of the program."""
+        """What peers get in place of a function or a generator of the program."""
         ...
 
     def received(self, value: Any, /) -> Any:

@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import _native, accounts, client, options, portal, urls
 from .proxy import ObjectProxy
 from .rpc import Rpc
+from .threads import Turns
 
 __all__ = ["Function", "Server", "Service", "connect_to_server", "get_remote_service", "login", "logout"]
 
@@ -95,12 +96,12 @@ class Bridge:
         self._mixes_async = mixes_async
 
     def given(self, value: Any) -> Any:
-        """What is given to peers in place of a function or an iterator of the program."""
+        """What peers get in place of a function or a generator of the program."""
         if isinstance(value, Function):
             return value._function
         if callable(value):
             return Handler(value, self.worker)
-        return self._each(iter(value)) if hasattr(value, "__next__") else value
+        return self._each(cast("Generator[Any, None, None]", value)) if inspect.isgenerator(value) else value
 
     def received(self, value: Any) -> Any:
         """What the program gets in place of a function or a stream of a peer."""
@@ -121,15 +122,15 @@ class Bridge:
             if close is not None:
                 self.portal.post(_start, close)
 
-    async def _each(self, items: Iterator[T]) -> AsyncIterator[T]:
-        """The items of a blocking iterator, each made in a thread."""
+    async def _each(self, items: Generator[T, None, None]) -> AsyncIterator[T]:
+        """The items of a generator, which runs in a thread, so many at a time as it gives in one turn."""
+        turns = Turns(items)
         try:
-            while (item := await self.worker.run(next, items, _END)) is not _END:
-                yield cast("T", item)
+            while not turns.is_over:
+                for item in await self.worker.run(turns.take):
+                    yield item
         finally:
-            close = getattr(items, "close", None)
-            if close is not None:
-                await self.worker.run(close)
+            await self.worker.run(turns.close)
 
     def method(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A method of an object of the loop, called from outside of it."""

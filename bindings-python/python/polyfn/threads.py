@@ -66,7 +66,7 @@ class Threads:
         return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     async def _each(self, items: Generator[Any, None, None]) -> AsyncIterator[Any]:
-        turns = _Turns(items)
+        turns = Turns(items)
         try:
             while not turns.is_over:
                 for item in await self._run(turns.take):
@@ -77,10 +77,10 @@ class Threads:
                 await self._run(turns.close)
 
 
-class _Turns:
+class Turns:
     """A generator that is stepped in threads, in one after the other.
 
-    >>> turns = _Turns(number for number in [1, 2])
+    >>> turns = Turns(number for number in [1, 2])
     >>> turns.take(), turns.is_over
     ([1, 2], True)
     """

@@ -180,8 +180,8 @@ impl<'py> Build for Inbound<'_, 'py> {
     }
 
     fn generator(&mut self, stub: StreamStub) -> Result<Self::Object> {
-        let stream = RemoteStream::new(self.link.clone(), stub);
-        Bound::new(self.py, stream).map(Bound::into_any).map_err(|error| internal(&error))
+        let stream = Bound::new(self.py, RemoteStream::new(self.link.clone(), stub)).map(Bound::into_any);
+        stream.and_then(|stream| self.link.received(&stream)).map_err(|error| internal(&error))
     }
 
     fn tagged(&mut self, value: Tagged<Self::Object>) -> Result<Self::Object> {

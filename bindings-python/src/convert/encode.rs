@@ -198,8 +198,12 @@ impl<'a, 'py> Outbound<'a, 'py> {
                 *is_checked,
             );
         }
-        if let Some(is_async) = self.ask(Interpreter::get(self.py))?.is_async_generator(object) {
-            return self.generator(out, object, is_async);
+        let interpreter = self.ask(Interpreter::get(self.py))?;
+        if let Some(is_async) = interpreter.is_async_generator(object) {
+            let given = self.link.map_or_else(|| Ok(object.clone()), |link| link.given(object));
+            let given = self.ask(given)?;
+            let is_async = interpreter.is_async_generator(&given).unwrap_or(is_async);
+            return self.generator(out, &given, is_async);
         }
         // Nearly anything may be callable, models and members of enumerations among it.
         if object.is_callable() {

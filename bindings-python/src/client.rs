@@ -223,12 +223,12 @@ impl Client {
 
     /// Asks for events of these types, also after a reconnect; the future ends when the server knows.
     fn subscribe<'py>(&self, py: Python<'py>, types: Vec<String>) -> PyResult<Bound<'py, PyAny>> {
-        self.expecting(py, |connection, id| connection.subscribe(id, &types))
+        self.expecting(py, move |connection, id| connection.subscribe(id, &types))
     }
 
     /// Asks for no more of them; the future ends when the server knows.
     fn unsubscribe<'py>(&self, py: Python<'py>, types: Vec<String>) -> PyResult<Bound<'py, PyAny>> {
-        self.expecting(py, |connection, id| connection.unsubscribe(id, &types))
+        self.expecting(py, move |connection, id| connection.unsubscribe(id, &types))
     }
 
     /// Sends an event: a dict with `type` and, unless it is for the whole workspace, `to`.

@@ -171,7 +171,6 @@ async def test_run_in_executor():
 def test_the_names_of_hypha_rpc():
     """Moving over is changing one import: what it has for Python programs is here under the same names."""
     import hypha_rpc.utils
-    import hypha_rpc.utils.launch
     import hypha_rpc.utils.schema
 
     elsewhere = {

@@ -52,7 +52,17 @@ class Function:
         return self._bridge.portal.call(self._function, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._function, name)
+        value = getattr(self._function, name)
+        if not callable(value):
+            return value
+
+        def made(*args: Any, **kwargs: Any) -> Any:
+            """The same function with other options is to be called by blocking as well."""
+            result = value(*args, **kwargs)
+            is_function = isinstance(result, _native.RemoteFunction)
+            return Function(result, self._bridge) if is_function else result
+
+        return made
 
     @property
     def __doc__(self) -> str | None:  # pyright: ignore[reportIncompatibleVariableOverride]

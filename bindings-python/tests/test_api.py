@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import subprocess
 
@@ -42,6 +43,12 @@ class TestRemoteServices:
             assert await calc.add(1, 2) == 3
         calc = await polyfn.get_remote_service(public.replace("calc", f"{owner.client_id}:calc"))
         assert await calc.add(1) == 2
+
+    async def test_by_http(self, public, server_url):
+        async with polyfn.get_remote_service_http(public) as calc:
+            assert await calc.add(1, 2) == 3
+        async with polyfn.connect_to_server_http(server_url) as server:
+            assert await server.echo(1) == 1
 
     async def test_options(self, public, owner):
         calc = await polyfn.get_remote_service(public, {"name": "me"}, case_conversion="camel")
@@ -330,21 +337,37 @@ class TestEnvironment:
             polyfn.connect_to_server()
 
 
+@contextlib.asynccontextmanager
+async def eavesdropper():
+    """A server that notes the first request, and says nothing."""
+    heard: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+
+    async def serve(reader, writer):
+        request = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        if not heard.done():
+            heard.set_result(request.split("\r\n"))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as listener:
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}", heard
+
+
 class TestTransport:
     async def test_headers(self):
-        heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-        async def serve(reader, writer):
-            heard.set_result((await reader.readuntil(b"\r\n\r\n")).decode())
-            writer.close()
-
-        async with await asyncio.start_server(serve, "127.0.0.1") as listener:
-            url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        headers = {"X-Lab": "seven", "Cookie": "a=b"}
+        async with eavesdropper() as (url, heard):
             with pytest.raises(polyfn.PeerGoneError):
-                await polyfn.connect_to_server(url, additional_headers={"X-Lab": "seven", "Cookie": "a=b"})
-        lines = (await heard).lower().split("\r\n")
+                await polyfn.connect_to_server(url, transport="websocket", additional_headers=headers)
+            assert {"x-lab: seven", "cookie: a=b"} <= set(await heard)
+
+    async def test_headers_by_http(self):
+        headers = {"X-Lab": "seven", "Authorization": "of the user"}
+        async with eavesdropper() as (url, heard):
+            with pytest.raises(polyfn.PeerGoneError):
+                await polyfn.connect_to_server_http(url, token="t", additional_headers=headers)
+            lines = await heard
         assert "x-lab: seven" in lines
-        assert "cookie: a=b" in lines
+        assert [line for line in lines if line.startswith("authorization")] == ["authorization: bearer t"]
 
     @pytest.mark.parametrize(
         "headers", [{"Host": "x"}, {"a b": "c"}, {"X": "a\nb"}, {"Sec-WebSocket-Key": ""}]
@@ -383,6 +406,8 @@ class TestTransport:
             for trust in (False, unchecked, trusting, authority, str(authority)):
                 async with polyfn.connect_to_server(url, ssl=trust) as server:
                     assert await server.echo(1) == 1
+            async with polyfn.connect_to_server_http(url, ssl=authority) as server:
+                assert await server.echo(1) == 1
 
     async def test_trust_that_makes_no_sense(self, server_url, tmp_path):
         (tmp_path / "empty.pem").write_text("")

@@ -15,8 +15,16 @@ asyncio.run(main())
 """
 
 from ._native import RemoteFunction, RemoteStream
+from ._native import version as __version__
 from .accounts import login, logout
-from .client import Connecting, Server, connect_to_server, get_remote_service
+from .client import (
+    Connecting,
+    Server,
+    connect_to_server,
+    connect_to_server_http,
+    get_remote_service,
+    get_remote_service_http,
+)
 from .errors import (
     CallCancelledError,
     ConflictError,
@@ -60,10 +68,13 @@ __all__ = [
     "RpcTimeoutError",
     "Server",
     "TooLargeError",
+    "__version__",
     "api",
     "connect_to_server",
+    "connect_to_server_http",
     "connect_to_server_sync",
     "get_remote_service",
+    "get_remote_service_http",
     "get_remote_service_sync",
     "login",
     "login_sync",

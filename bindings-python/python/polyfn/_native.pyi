@@ -17,7 +17,10 @@ __all__ = [
     "at_exit",
     "connect",
     "error_codes",
+    "version",
 ]
+
+version: str
 
 @final
 class Client:

@@ -485,6 +485,11 @@ def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any
     return Connecting(options.read(config, more), _itself)
 
 
+def connect_to_server_http(config: Mapping[str, Any] | str | None = None, **more: Any) -> Connecting[Server]:
+    """The same with `transport="http"`, for networks that let no websocket through."""
+    return Connecting(options.read(config, {**more, "transport": "http"}), _itself)
+
+
 async def _itself(server: Server) -> Server:
     return server
 
@@ -510,3 +515,10 @@ def get_remote_service(
         return await server.get_service(address, selection)
 
     return Connecting(options.read(settings, {}), get)
+
+
+def get_remote_service_http(
+    service_uri: str, config: Mapping[str, Any] | None = None, **more: Any
+) -> Connecting[Any]:
+    """The same as `get_remote_service` with `transport="http"`."""
+    return get_remote_service(service_uri, config, **{**more, "transport": "http"})

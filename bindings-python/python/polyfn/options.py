@@ -58,8 +58,8 @@ def read(config: Mapping[str, Any] | str | None, more: Mapping[str, Any]) -> dic
     """
     given: dict[str, Any] = {"server_url": config} if isinstance(config, str) else dict(config or {})
     given.update(more)
-    if not given:
-        given = dict[str, Any](environment.settings())
+    if not given.keys() - {"transport"}:
+        given |= dict[str, Any](environment.settings())
     transport = _transport(given.pop("ssl", None), given.pop("additional_headers", None))
     options = {name: value for name, value in given.items() if _is_used(name, value)}
     options.update(transport)

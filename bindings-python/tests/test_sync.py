@@ -394,6 +394,11 @@ def declarations():
     return found
 
 
+def complaints(done):
+    """What a program said on stderr, but for asyncio's notes that the machine was busy."""
+    return [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+
+
 def test_ctrl_c_breaks_off_a_wait(program):
     done = program("""
         import os, signal, threading, time
@@ -425,7 +430,7 @@ def test_ctrl_c_breaks_off_a_wait(program):
                 time.sleep(0.01)
             print("calls", server.statistics()["calls"])
     """)
-    assert (done.stdout, done.stderr, done.returncode) == ("interrupted and goes on\ncalls 0\n", "", 0)
+    assert (done.stdout, complaints(done), done.returncode) == ("interrupted and goes on\ncalls 0\n", [], 0)
 
 
 def test_the_end_of_the_interpreter(program):
@@ -453,7 +458,7 @@ def test_the_end_of_the_interpreter(program):
 
         threading.Thread(target=after_main).start()
     """)
-    assert (done.stdout, done.stderr, done.returncode) == ("3\nafter main 7\n", "", 0)
+    assert (done.stdout, complaints(done), done.returncode) == ("3\nafter main 7\n", [], 0)
 
 
 def test_fork(program):
@@ -476,7 +481,7 @@ def test_fork(program):
         print("parent:", server.echo("still there"))
     """)
     lines = done.stdout.splitlines()
-    assert (done.stderr, done.returncode) == ("", 0)
+    assert (complaints(done), done.returncode) == ([], 0)
     assert lines[0].endswith("connect again after fork")
     assert lines[1:] == ["child: its own", "parent: still there"]
 

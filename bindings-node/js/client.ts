@@ -1,32 +1,25 @@
 // A connection to a server.
+import { type CaseConversion, convertCase } from "./case.js";
 import type { Codec } from "./codecs.js";
 import { errorOf, InvalidError, type RpcError, toldError } from "./errors.js";
 import { type EventListener, Events } from "./events.js";
-import { checkService } from "./functions.js";
 import type { Manager } from "./manager.js";
 import { addOtherNames, type SnakeNames, toSnake } from "./names.js";
+import type { OpenOptions } from "./native.cjs";
 import { type ConnectOptions, openOptions } from "./options.js";
 import { type Listener, pump } from "./pump.js";
-import type { RemoteFunction, Stub } from "./remote.js";
-
-/** A service of a peer: its functions, in folders if it has any, and its values. */
-// biome-ignore lint/suspicious/noExplicitAny: only the peer knows what its service holds
-export type RemoteService = Record<string, any>;
-
-/** A service to be registered: `id`, optionally `type`, `name`, `description`, `config`, and its members. */
-export type Service = object;
-
-/** What the server was told of a service. */
-export interface ServiceInfo {
-  /** The full id, `workspace/client:service@app`. */
-  id: string;
-  name?: string;
-  type?: string;
-  description?: string | null;
-  config: Record<string, unknown>;
-  service_schema: Record<string, unknown>;
-  [key: string]: unknown;
-}
+import { type RemoteFunction, type Stub, stubOf } from "./remote.js";
+import { Rpc, type RpcObject } from "./rpc.js";
+import {
+  offered,
+  type RemoteService,
+  type Service,
+  type ServiceInfo,
+  schemaTree,
+  shortId,
+  typedService,
+  withFields,
+} from "./service.js";
 
 /** What the server says of the connection. */
 export interface ConnectionConfig {
@@ -39,6 +32,43 @@ export interface ConnectionConfig {
   [key: string]: unknown;
 }
 
+/**
+ * How a connection stands. While it is `disconnected` it is being made again, and calls wait for that; `closed` is
+ * for good.
+ */
+export type ConnectionState = "connecting" | "connected" | "disconnected" | "closed";
+
+/** Settings of {@link Connection.registerService}. */
+export interface RegisterConfig {
+  /** Takes the place of a service of the same id. */
+  overwrite?: boolean;
+  /** `false`: the server is not told, and only who knows this client can call the service. */
+  notify?: boolean;
+  /** The service must have what its `type` asks for, as the manager's `getServiceType` describes it. */
+  checkType?: boolean;
+  check_type?: boolean;
+}
+
+/** Settings of {@link Connection.getService}. */
+export interface GetServiceConfig {
+  /** Which of several services of this id: `random`, `first`, `last`, `exact`, ... */
+  mode?: string | null;
+  /** How long the owner may take, in seconds. */
+  timeout?: number;
+  /** How the members are named. Default: as the owner names them, and in the other case beside that. */
+  caseConversion?: CaseConversion | null;
+  case_conversion?: CaseConversion | null;
+  /** The owner's public key in hexadecimal digits: calls of the service are encrypted to it from end to end. */
+  encryptionPublicKey?: string;
+  encryption_public_key?: string;
+  [key: string]: unknown;
+}
+
+interface Registered {
+  service: Service;
+  info: ServiceInfo | undefined;
+}
+
 const STAR = 1;
 
 /** The handle of a connection. {@link Client} adds the manager's methods, and the same names in snake_case. */
@@ -47,13 +77,15 @@ export class Connection implements Listener, AsyncDisposable {
   config: ConnectionConfig = { workspace: "", client_id: "" };
   /** All that the server's manager offers, also what has no method of its own here. */
   manager: RemoteService = {};
+  /** The same connection by the names of hypha-rpc's `rpc` object. */
+  declare readonly rpc: RpcObject;
   readonly #events = new Events();
   readonly #client: number;
-  readonly #services = new Set<string>();
+  readonly #services = new Map<string, Registered>();
   readonly #closed: Promise<void>;
   #settleClosed: () => void = () => undefined;
   #connecting: { resolve: () => void; reject: (error: unknown) => void } | undefined;
-  #isOver = false;
+  #state: ConnectionState = "connecting";
 
   /** @internal */
   constructor() {
@@ -61,16 +93,25 @@ export class Connection implements Listener, AsyncDisposable {
     this.#closed = new Promise((resolve) => {
       this.#settleClosed = resolve;
     });
+    const rpc = new Rpc(this, {
+      call: (target, method, args, seconds) => this.#call(target, method, args, seconds),
+      rename: (call, name) => this.#rename(call, name),
+      register: (service, settings) => this.#register(service, settings),
+      local: () => this.#services,
+      statistics: () => pump().native.statistics(this.#client),
+      close: () => pump().native.close(this.#client),
+    });
+    Object.defineProperty(this, "rpc", { value: rpc, enumerable: false });
   }
 
   /** @internal */
-  async open(options: ConnectOptions): Promise<void> {
+  async open(options: OpenOptions): Promise<void> {
     const core = pump();
     core.hold();
     try {
       await new Promise<void>((resolve, reject) => {
         this.#connecting = { resolve, reject };
-        const told = core.native.open(this.#client, openOptions(options));
+        const told = core.native.open(this.#client, options);
         if (told === null) return;
         core.detach(this.#client);
         reject(toldError(told));
@@ -100,32 +141,71 @@ export class Connection implements Listener, AsyncDisposable {
     return this.config.client_id;
   }
 
+  /** How the connection stands. */
+  get connectionState(): ConnectionState {
+    return this.#state;
+  }
+
+  /** The same as {@link connectionState}. */
+  get connection_state(): ConnectionState {
+    return this.#state;
+  }
+
   /**
-   * Offers a service: an object or an instance of a class, whose functions others may call.
+   * Offers a service: an object or an instance of a class, whose functions others may call. Gives what the server was
+   * told of it. `true` in the place of settings is `{ overwrite: true }`.
    *
    * @example
    * await api.registerService({ id: "calculator", config: { visibility: "public" }, add: (a, b) => a + b });
    */
-  async registerService(service: Service, options: { overwrite?: boolean } = {}): Promise<ServiceInfo> {
-    checkService(service);
-    const described = typeof service.id === "string" ? service : named(service);
-    const info = await pump().begin(this.#client, (id, encoder) => {
-      encoder.service(described);
-      const overwrite = options?.overwrite ?? false;
-      return pump().native.register(this.#client, id, encoder.bytes, encoder.beside, overwrite);
-    });
-    this.#offers((info as ServiceInfo).id);
-    return info as ServiceInfo;
+  async registerService(service: Service, config: RegisterConfig | boolean = {}): Promise<ServiceInfo> {
+    const settings = typeof config === "boolean" ? { overwrite: config } : (config ?? {});
+    const { overwrite = false, notify = true, checkType, check_type = checkType ?? false } = settings;
+    let given: Service = offered(service);
+    const { type } = given as { type?: unknown };
+    if (check_type && type) {
+      const kind = (await this.#manager("get_service_type", [type])) as object;
+      given = typedService(given, kind);
+    }
+    return this.#register(given, { overwrite, notify });
   }
 
-  /** Takes a service back. */
-  async unregisterService(service: string | { id: string }): Promise<void> {
-    const id = typeof service === "string" ? service : service.id;
-    await pump().begin(this.#client, (call) => pump().native.unregister(this.#client, call, shortId(id)));
-    if (this.#services.delete(shortId(id))) pump().release();
+  async #register(
+    given: Service,
+    { overwrite, notify }: { overwrite: boolean; notify: boolean },
+  ): Promise<ServiceInfo> {
+    const service = offered(given);
+    const info = (await pump().begin(this.#client, (id, encoder) => {
+      encoder.service(service);
+      const { bytes, beside } = encoder;
+      return pump().native.register(this.#client, id, bytes, beside, overwrite, !notify);
+    })) as ServiceInfo;
+    if (this.#state !== "closed") {
+      const name = shortId(info.id);
+      if (!this.#services.has(name)) pump().hold();
+      this.#services.set(name, { service: given, info: notify ? info : undefined });
+    }
+    return info;
   }
 
-  /** Registers an object as the service `default`, in the place of an earlier one. */
+  /** Takes a service back, named by its id or by what `registerService` gave; without `notify` the server is not told. */
+  async unregisterService(service: string | { id: string }, notify = true): Promise<void> {
+    const id = shortId(typeof service === "string" ? service : service.id);
+    if (notify) {
+      await pump().begin(this.#client, (call) => pump().native.unregister(this.#client, call, id));
+    } else {
+      const told = pump().native.remove(this.#client, id);
+      if (told !== null) throw toldError(told);
+    }
+    if (this.#services.delete(id)) pump().release();
+  }
+
+  /** The schema of each function of a service, one's own or one that was got from somebody. */
+  getServiceSchema(service: Service): Promise<Record<string, unknown>> {
+    return Promise.resolve().then(() => schemaTree(service));
+  }
+
+  /** Registers an object as the service `default`, where {@link getApp} finds it, in the place of an earlier one. */
   async export(service: Service, config?: Record<string, unknown>): Promise<ServiceInfo> {
     const settings = config === undefined ? {} : { config };
     return this.registerService(withFields(service, { id: "default", ...settings }), { overwrite: true });
@@ -134,6 +214,30 @@ export class Connection implements Listener, AsyncDisposable {
   /** The own public key in hexadecimal digits, for others to encrypt to; `null` without encryption. */
   getPublicKey(): string | null {
     return pump().native.publicKey(this.#client);
+  }
+
+  /** Gets what a client, `client` or `workspace/client`, has exported. */
+  async getApp(clientId = "*"): Promise<RemoteService> {
+    if (clientId.includes(":")) throw new InvalidError(`\`${clientId}\` names a service, expected a client`);
+    const full = clientId.includes("/") ? clientId : `${this.workspace}/${clientId}`;
+    return this.getService(`${full}:default`);
+  }
+
+  /** Lists what the clients of a workspace have exported. */
+  async listApps(workspace = this.workspace): Promise<ServiceInfo[]> {
+    if (/[:/]/.test(workspace)) throw new InvalidError(`\`${workspace}\` is no workspace`);
+    return this.#manager("list_services", [{ workspace, service_id: "default" }]) as Promise<ServiceInfo[]>;
+  }
+
+  /**
+   * Offers functions that tell how this program is, under the service id `probes`.
+   *
+   * @example
+   * await api.registerProbes({ readiness: () => ({ status: "ok" }), liveness: () => true });
+   */
+  async registerProbes(probes: Record<string, (...args: never[]) => unknown>): Promise<ServiceInfo> {
+    const about = { id: "probes", name: "Probes", type: "probes", config: { visibility: "public" } };
+    return this.registerService({ ...about, ...probes }, { overwrite: true });
   }
 
   /**
@@ -146,17 +250,17 @@ export class Connection implements Listener, AsyncDisposable {
    * const calculator = await api.getService("calculator");
    * console.log(await calculator.add(1, 2));
    */
-  async getService(
-    service: string | { id: string },
-    config: Record<string, unknown> = {},
-  ): Promise<RemoteService> {
+  async getService(service: string | { id: string }, config: GetServiceConfig = {}): Promise<RemoteService> {
     const id = typeof service === "string" ? service : service.id;
-    const { encryption_public_key, encryptionPublicKey, ...asked } = config;
-    const key = (encryption_public_key ?? encryptionPublicKey) as string | undefined;
-    const { timeout } = asked as { timeout?: number };
-    const found = await this.#manager("get_service", [id, { config: asked, _rkwargs: true }], timeout, key);
-    addOtherNames(found as RemoteService);
-    return found as RemoteService;
+    const { caseConversion, case_conversion = caseConversion ?? null, ...rest } = config ?? {};
+    const { encryption_public_key, encryptionPublicKey, ...selection } = rest;
+    const key = encryption_public_key ?? encryptionPublicKey;
+    const keywords = { config: selection, _rkwargs: true };
+    const found = await this.#manager("get_service", [id, keywords], selection.timeout, key);
+    const rename = (call: RemoteFunction, name: string) => this.#rename(call, name);
+    const made = convertCase(found, case_conversion, rename) as RemoteService;
+    if (case_conversion === null) addOtherNames(made);
+    return made;
   }
 
   /**
@@ -174,12 +278,29 @@ export class Connection implements Listener, AsyncDisposable {
     pump().ownCodecs(this.#client).add(codec);
   }
 
+  /** Asks another client whether it is there; fails when it does not answer within `timeout` seconds. */
+  ping(clientId: string, timeout = 5): Promise<string> {
+    return this.rpc.ping(clientId, timeout);
+  }
+
+  /** Asks for events of a type, or of several, also after a reconnect. */
+  async subscribe(eventType: string | string[]): Promise<unknown> {
+    const types = [eventType].flat();
+    return pump().begin(this.#client, (call) => pump().native.subscribe(this.#client, call, types));
+  }
+
+  /** Asks for no more of them. */
+  async unsubscribe(eventType: string | string[]): Promise<unknown> {
+    const types = [eventType].flat();
+    return pump().begin(this.#client, (call) => pump().native.unsubscribe(this.#client, call, types));
+  }
+
   /** Sends an event `{type, to, ...}`: to all subscribers with `to: "*"`, to one client with its id, else to the own listeners. */
-  emit(message: { type: string; to?: string; [key: string]: unknown }): void;
+  emit(message: { type: string; to?: string; [key: string]: unknown }, data?: Record<string, unknown>): void;
   emit(type: string, data?: Record<string, unknown>): void;
   emit(message: string | { type: string; to?: string }, data: Record<string, unknown> = {}): void {
     const event: { type: string; to?: string } =
-      typeof message === "string" ? { ...data, type: message } : message;
+      typeof message === "string" ? { ...data, type: message } : { ...message, ...data };
     if (event.to === undefined) return this.#events.fire(event.type, event);
     const core = pump();
     const encoder = core.borrow(this.#client);
@@ -193,7 +314,10 @@ export class Connection implements Listener, AsyncDisposable {
     }
   }
 
-  /** Has `listener` told of every event of a type; of `connected` and `disconnected` too. */
+  /**
+   * Has `listener` told of every event of a type. Besides what others send there are `connected` and `reconnected`
+   * (after a reconnect), `disconnected`, `services_registered` and `services_registration_failed`.
+   */
   on(type: string, listener: EventListener): this {
     this.#events.add(type, listener, false);
     return this;
@@ -211,6 +335,12 @@ export class Connection implements Listener, AsyncDisposable {
     return this;
   }
 
+  /** Waits for the next event of a type, and gives its data; fails with `timeout` after so many seconds. */
+  // biome-ignore lint/suspicious/noExplicitAny: each kind of event has data of its own
+  waitFor(type: string, timeout?: number): Promise<any> {
+    return this.#events.wait(type, timeout);
+  }
+
   /** Keeps the process serving; resolves when the connection is over. */
   async serve(): Promise<void> {
     pump().hold();
@@ -219,7 +349,7 @@ export class Connection implements Listener, AsyncDisposable {
 
   /** Says goodbye and ends the connection. What is under way fails with `peer_gone`. */
   async disconnect(): Promise<void> {
-    if (this.#isOver) return;
+    if (this.#state === "closed") return;
     pump().outbox.flush();
     pump().native.close(this.#client);
     await this.serve();
@@ -232,23 +362,36 @@ export class Connection implements Listener, AsyncDisposable {
 
   /** @internal */
   ready(info: Record<string, unknown>, isFirst: boolean, refused: [string, RpcError][]): void {
+    this.#state = "connected";
     this.config = { ...this.config, ...info } as ConnectionConfig;
-    for (const [service, error] of refused) {
-      if (this.#services.delete(service)) pump().release();
-      this.#events.fire("services_registration_failed", { service, error });
-    }
-    if (isFirst) this.#connecting?.resolve();
+    for (const [service] of refused) if (this.#services.delete(service)) pump().release();
+    if (isFirst) return this.#connecting?.resolve();
+    this.#events.fire("manager_refreshed", {});
+    this.#tellRegistered(refused);
+    this.#events.fire("reconnected", info);
     this.#events.fire("connected", info);
+  }
+
+  #tellRegistered(refused: [string, RpcError][]): void {
+    const known = [...this.#services.values()].filter(({ info }) => info !== undefined).length;
+    // The built-in service is one of them.
+    const [registered, failed] = [known + 1, refused.map(([name]) => name)];
+    const total = registered + failed.length;
+    this.#events.fire("services_registered", { total, registered, failed });
+    if (failed.length === 0) return;
+    const error = refused.map(([name, reason]) => `${name}: ${reason.message}`).join("; ");
+    this.#events.fire("services_registration_failed", { error, total_services: total });
   }
 
   /** @internal */
   disconnected(reason: string): void {
+    this.#state = "disconnected";
     this.#events.fire("disconnected", { reason });
   }
 
   /** @internal */
   closed(error: RpcError): void {
-    this.#isOver = true;
+    this.#state = "closed";
     for (const _ of this.#services) pump().release();
     this.#services.clear();
     this.#connecting?.reject(error);
@@ -259,30 +402,45 @@ export class Connection implements Listener, AsyncDisposable {
   /** @internal */
   signal(kind: string, message: Record<string, unknown>): void {
     this.#events.fire(kind, message);
+    const { data } = message as { data?: { id?: string } };
+    if (kind === "client_disconnected")
+      this.#events.fire("remote_client_disconnected", { client_id: data?.id });
   }
 
-  #offers(fullId: string): void {
-    const id = shortId(fullId);
-    if (this.#isOver || this.#services.has(id)) return;
-    this.#services.add(id);
-    pump().hold();
+  #rename(call: RemoteFunction, name: string): RemoteFunction {
+    const stub = stubOf(call);
+    if (stub === undefined) return call;
+    const schema = stub.schema ? { ...stub.schema, name } : stub.schema;
+    return pump().remote(this.#client, { ...stub, name, schema });
   }
 
   #manager(name: string, args: unknown[], seconds?: number, answerKey?: string): Promise<unknown> {
     // Core knows the manager's address, which may change with a restart of the server.
-    const path = name === "built-in" ? "services.built-in.get_service" : `services.default.${name}`;
-    const stub = { target: "*/manager", method: path, promise: STAR, parent: null, answerKey } as Stub;
-    return pump().call(this.#client, stub, args, seconds === undefined ? 0 : seconds + 1);
+    const limit = seconds === undefined ? undefined : seconds + 1;
+    return this.#call("*/manager", `services.default.${name}`, args, limit, answerKey);
+  }
+
+  #call(
+    target: string,
+    method: string,
+    args: unknown[],
+    seconds = 0,
+    answerKey?: string,
+  ): Promise<unknown> {
+    const stub = { target, method, promise: STAR, parent: null, answerKey } as Stub;
+    return pump().call(this.#client, stub, args, seconds);
   }
 
   async #attachManager(): Promise<void> {
-    const manager = (await this.#manager("built-in", ["default"])) as RemoteService;
+    const manager = (await this.#call("*/manager", "services.built-in.get_service", [
+      "default",
+    ])) as RemoteService;
     const { config } = manager as { config?: Record<string, unknown> };
     addOtherNames(manager);
     Object.defineProperty(this, "manager", { value: manager, enumerable: false });
     this.config = { ...config, ...this.config };
     for (const [name, member] of Object.entries(manager)) {
-      if (typeof member !== "function" || name.startsWith("_") || isOwn(name)) continue;
+      if (typeof member !== "function" || name.startsWith("_") || name in Connection.prototype) continue;
       Object.defineProperty(this, name, {
         value: member,
         enumerable: true,
@@ -294,71 +452,44 @@ export class Connection implements Listener, AsyncDisposable {
   }
 }
 
+/** What the connection does itself, though the manager has methods of these names too. */
+type OwnNames =
+  | "getApp"
+  | "getService"
+  | "getServiceSchema"
+  | "listApps"
+  | "registerCodec"
+  | "registerProbes"
+  | "registerService"
+  | "unregisterService"
+  | "waitFor";
+
 /** A connection with the manager's methods; every name in camelCase and in snake_case. */
 export type Client = Connection & SnakeNames<Pick<Connection, OwnNames>> & Manager & SnakeNames<Manager>;
 
-type OwnNames = (typeof OWN_NAMES)[number];
-
-const OWN_NAMES = [
-  "registerService",
-  "unregisterService",
-  "getService",
-  "registerCodec",
-  "getPublicKey",
-] as const;
-
-/** The manager's own methods of these names are for the inside: they do not know the service's functions. */
-function isOwn(name: string): boolean {
-  return (
-    ["register_service", "unregister_service", "get_service"].includes(name) || name in Connection.prototype
-  );
-}
-
-for (const name of OWN_NAMES) {
-  Object.defineProperty(Connection.prototype, toSnake(name), {
-    value: Connection.prototype[name],
-    writable: true,
-    configurable: true,
-  });
-}
-
-function shortId(id: string): string {
-  return id.slice(id.lastIndexOf(":") + 1).replace(/@.*$/, "");
-}
-
-/** An instance of a class may do without an id: it is the client's default service. */
-function named(service: Record<string, unknown>): Service {
-  const prototype = Object.getPrototypeOf(service);
-  if (prototype === Object.prototype || prototype === null) {
-    throw new InvalidError("Service id not found: give the service an `id`");
-  }
-  return withFields(service, { id: "default" });
-}
-
-/** The service with other fields; methods keep their `this`. */
-function withFields(service: Service, fields: Record<string, unknown>): Service {
-  return new Proxy(service, {
-    get: (target, key, receiver) =>
-      Object.hasOwn(fields, key) ? fields[key as string] : Reflect.get(target, key, receiver),
-    ownKeys: (target) => [...new Set([...Reflect.ownKeys(target), ...Object.keys(fields)])],
-    getOwnPropertyDescriptor: (target, key) =>
-      Object.hasOwn(fields, key)
-        ? { value: fields[key as string], enumerable: true, configurable: true, writable: true }
-        : Reflect.getOwnPropertyDescriptor(target, key),
-  });
+for (const name of Object.getOwnPropertyNames(Connection.prototype)) {
+  const { value } = Object.getOwnPropertyDescriptor(Connection.prototype, name) ?? {};
+  if (typeof value !== "function" || toSnake(name) in Connection.prototype) continue;
+  Object.defineProperty(Connection.prototype, toSnake(name), { value, writable: true, configurable: true });
 }
 
 /**
- * Connects to a server.
+ * Connects to a server, given by its URL or by options under the names of hypha-rpc or in camelCase. Without any it
+ * reads `HYPHA_SERVER_URL`, `HYPHA_TOKEN`, `HYPHA_WORKSPACE` and `HYPHA_CLIENT_ID` (or the same with `POLYFN_`) from
+ * the environment, or else from the nearest file `.env`.
  *
  * @example
  * const api = await connectToServer({ serverUrl: "http://localhost:9527" });
  * await api.registerService({ id: "hello", hello: (name) => `Hello ${name}` });
  */
-export async function connectToServer(options: ConnectOptions): Promise<Client> {
+export async function connectToServer(
+  options?: string | ConnectOptions,
+  more?: Partial<ConnectOptions>,
+): Promise<Client> {
+  const settings = openOptions(options, more);
   const connection = new Connection();
   try {
-    await connection.open(options);
+    await connection.open(settings);
   } catch (error) {
     if (error instanceof Error) throw error;
     throw errorOf("internal", String(error));

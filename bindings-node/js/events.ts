@@ -1,4 +1,5 @@
 // Listeners of a connection's events.
+import { InvalidError, RpcTimeoutError } from "./errors.js";
 
 /** Is told of an event. */
 // biome-ignore lint/suspicious/noExplicitAny: each kind of event has data of its own
@@ -10,6 +11,8 @@ export class Events {
 
   /** Has `listener` told of every event of this kind. */
   add(kind: string, listener: EventListener, isOnce: boolean): void {
+    if (typeof listener !== "function")
+      throw new InvalidError(`the listener of \`${kind}\` must be a function`);
     const list = this.#listeners.get(kind) ?? [];
     list.push({ listener, isOnce });
     this.#listeners.set(kind, list);
@@ -23,6 +26,23 @@ export class Events {
       : [];
     if (kept.length > 0) this.#listeners.set(kind, kept);
     else this.#listeners.delete(kind);
+  }
+
+  /** The next event of a kind; fails after so many seconds without one. */
+  wait(kind: string, seconds?: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      const listener = (data: unknown) => {
+        clearTimeout(timer);
+        resolve(data);
+      };
+      this.add(kind, listener, true);
+      if (seconds === undefined) return;
+      timer = setTimeout(() => {
+        this.remove(kind, listener);
+        reject(new RpcTimeoutError(`no event \`${kind}\` within ${seconds} s`));
+      }, seconds * 1000);
+    });
   }
 
   /** Tells everybody. What a listener throws is an uncaught exception, and the others are told all the same. */

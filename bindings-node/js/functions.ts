@@ -1,6 +1,5 @@
 // Functions that are offered: their parameters, and the members of the objects that hold them.
 import type { Declared } from "./declared.js";
-import { InvalidError } from "./errors.js";
 
 /** A function with what polyfn shows of it to callers. */
 export interface Described {
@@ -168,11 +167,4 @@ export function withoutContext(served: Served, keywords: Record<string, unknown>
   const own = contextPlace(served.parameters);
   const name = own === undefined ? undefined : served.parameters.names[own];
   return Object.fromEntries(Object.entries(keywords).filter(([key]) => key !== "context" && key !== name));
-}
-
-/** What was registered as a service must be an object with an id. */
-export function checkService(service: unknown): asserts service is Record<string, unknown> {
-  if (typeof service !== "object" || service === null || Array.isArray(service)) {
-    throw new InvalidError("a service must be an object or an instance of a class");
-  }
 }

@@ -14,13 +14,14 @@
  *
  * @module
  */
+export type { CaseConversion } from "./case.js";
 export {
   type Client,
   type ConnectionConfig,
+  type ConnectionState,
   connectToServer,
-  type RemoteService,
-  type Service,
-  type ServiceInfo,
+  type GetServiceConfig,
+  type RegisterConfig,
 } from "./client.js";
 export type { Codec } from "./codecs.js";
 export { Extension } from "./decode.js";
@@ -42,10 +43,23 @@ export {
 export type { EventListener } from "./events.js";
 export { RemoteFile } from "./file.js";
 export type { Context, FunctionEvent, FunctionResponse } from "./http.js";
+export {
+  type LoginContext,
+  type LoginOptions,
+  type LogoutOptions,
+  login,
+  logout,
+  type UserProfile,
+} from "./login.js";
 export type { Manager, TokenConfig } from "./manager.js";
+export { hyphaWebsocketClient } from "./namespace.js";
 export { NdArray, type NdItem, type TypedArray } from "./ndarray.js";
 export type { ConnectOptions } from "./options.js";
 export type { RemoteFunction } from "./remote.js";
+export { getRemoteService, type ReachedService, type RemoteServiceOptions } from "./remote-service.js";
+export type { RpcObject } from "./rpc.js";
 export { type FunctionSchema, type JsonSchema, schemaFunction, schemaMethod, z } from "./schema.js";
+export type { RemoteService, Service, ServiceInfo } from "./service.js";
 export type { StandardSchema } from "./standard.js";
 export { RemoteStream } from "./streams.js";
+export { parseServiceUrl, type ServiceUrl } from "./urls.js";

@@ -1,6 +1,6 @@
 // The manager's methods, as they are attached to a connection; a server may offer more.
 
-import type { RemoteService, ServiceInfo } from "./client.js";
+import type { RemoteService, ServiceInfo } from "./service.js";
 
 /** Settings of a token. */
 export interface TokenConfig {
@@ -31,10 +31,6 @@ export interface Manager {
   generateToken(config?: TokenConfig): Promise<string>;
   /** Reads a token. */
   parseToken(token: string): Promise<Record<string, unknown>>;
-  /** Asks for events of a type, or of several. */
-  subscribe(eventType: string | string[]): Promise<unknown>;
-  /** Asks for no more of them. */
-  unsubscribe(eventType: string | string[]): Promise<unknown>;
   /** Makes a workspace. */
   createWorkspace(config: Record<string, unknown>, overwrite?: boolean): Promise<RemoteService>;
 }

@@ -20,6 +20,9 @@ export interface OpenOptions {
   encryption?: boolean;
   encryptionPrivateKey?: Uint8Array;
   encryptionPublicKey?: Uint8Array;
+  headers?: [string, string][];
+  tlsUnverified?: boolean;
+  tlsAuthorities?: string;
 }
 
 /** `code` and `message` with a line break between them, where something failed. */
@@ -38,8 +41,13 @@ export class Core {
     tape: Uint8Array,
     beside: Uint8Array[] | undefined,
     overwrite: boolean,
+    isLocal: boolean,
   ): Told;
   unregister(client: number, call: number, service: string): Told;
+  remove(client: number, service: string): Told;
+  subscribe(client: number, call: number, types: string[]): Told;
+  unsubscribe(client: number, call: number, types: string[]): Told;
+  statistics(client: number): Record<string, number>;
   emit(client: number, tape: Uint8Array, beside: Uint8Array[] | undefined): Told;
   forget(client: number, call: number): void;
   openStream(client: number, stream: number, tape: Uint8Array): Told;

@@ -1,4 +1,6 @@
 // Options of a connection, under the names of hypha-rpc and in camelCase.
+import { readFileSync } from "node:fs";
+import { environmentSettings } from "./environment.js";
 import { InvalidError } from "./errors.js";
 import { toCamel } from "./names.js";
 import type { OpenOptions } from "./native.cjs";
@@ -46,6 +48,10 @@ export interface CamelOptions {
   encryptionPrivateKey?: string | Uint8Array | null;
   /** Its public twin. Default: computed. */
   encryptionPublicKey?: string | Uint8Array | null;
+  /** Headers of the requests that reach the server. */
+  additionalHeaders?: Record<string, string> | null;
+  /** `false` to believe any server, or the path of a file with certificates of authorities (PEM). */
+  ssl?: boolean | string | null;
 }
 
 /** The same under the names of hypha-rpc. */
@@ -69,12 +75,23 @@ export interface SnakeOptions {
   encryption?: boolean | null;
   encryption_private_key?: string | Uint8Array | null;
   encryption_public_key?: string | Uint8Array | null;
+  additional_headers?: Record<string, string> | null;
+  ssl?: boolean | string | null;
+}
+
+/** Of hypha-rpc and without a meaning here: taken, so that moving over is changing one import. */
+export interface InertOptions {
+  kwargs_expansion?: unknown;
+  logger?: unknown;
+  silent?: unknown;
+  WebSocketClass?: unknown;
 }
 
 /** Options of {@link connectToServer}; either way of writing names will do, mixed as well. */
-export type ConnectOptions = (CamelOptions & Partial<SnakeOptions>) | (SnakeOptions & Partial<CamelOptions>);
+export type ConnectOptions = InertOptions &
+  ((CamelOptions & Partial<SnakeOptions>) | (SnakeOptions & Partial<CamelOptions>));
 
-const NAMES = new Set<keyof OpenOptions>([
+const NAMES = new Set([
   "serverUrl",
   "workspace",
   "clientId",
@@ -94,21 +111,83 @@ const NAMES = new Set<keyof OpenOptions>([
   "encryption",
   "encryptionPrivateKey",
   "encryptionPublicKey",
+  "additionalHeaders",
+  "ssl",
 ]);
+const INERT = new Set(["kwargsExpansion", "logger", "maxMessageBufferSize", "silent"]);
+/** Of hypha-rpc and not offered yet, with the values that ask for nothing. */
+const MISSING: Record<string, unknown[]> = {
+  webrtc: [false],
+  webrtcConfig: [],
+};
 
-/** Options as the native side takes them: what is absent has core's default. */
-export function openOptions(given: ConnectOptions): OpenOptions {
-  const options: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(given ?? {})) {
-    const known = name === "long_message_chunk_size" ? "chunkSize" : toCamel(name);
-    if (value != null && NAMES.has(known as keyof OpenOptions)) options[known] = value;
+/**
+ * Options as the native side takes them: what is absent has core's default. Without any they come from the environment.
+ */
+export function openOptions(given: string | Partial<ConnectOptions> = {}, more: object = {}): OpenOptions {
+  const all = { ...(typeof given === "string" ? { serverUrl: given } : given), ...more };
+  const isEmpty = Object.keys(all).length === 0;
+  const options = known(isEmpty ? environmentSettings() : all);
+  if (typeof options.serverUrl !== "string") {
+    throw new InvalidError(
+      "server_url is required, for example http://localhost:9527; without any option it is HYPHA_SERVER_URL of the " +
+        "environment or of a file .env",
+    );
   }
   for (const name of ["encryptionPrivateKey", "encryptionPublicKey"]) {
-    const key = options[name] as string | Uint8Array | undefined;
+    const key = options[name];
     if (typeof key === "string") options[name] = Buffer.from(key);
   }
-  if (typeof options.serverUrl !== "string") {
-    throw new InvalidError("server_url is required, for example http://localhost:9527");
+  const { additionalHeaders, ssl, ...rest } = options;
+  return { ...rest, ...headers(additionalHeaders), ...tls(ssl) } as unknown as OpenOptions;
+}
+
+/** What was given, under the names of the native side. */
+function known(given: object): Record<string, unknown> {
+  const options: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(given)) {
+    const camel = toCamel(name).replace(/^longMessageChunkSize$/, "chunkSize");
+    if (NAMES.has(camel)) {
+      if (value != null) options[camel] = value;
+    } else if (name === "server") {
+      options.serverUrl ??= (value as { url?: string } | null)?.url;
+    } else if (camel in MISSING) {
+      if (value == null || MISSING[camel]?.includes(value)) continue;
+      throw new InvalidError(`connectToServer does not offer \`${name}\` yet`);
+    } else if (!INERT.has(camel) && name !== "WebSocketClass") {
+      throw new InvalidError(`connectToServer has no option \`${name}\`${hint(camel)}`);
+    }
   }
-  return options as unknown as OpenOptions;
+  return options;
+}
+
+function headers(given: unknown): object {
+  if (given == null) return {};
+  return { headers: Object.entries(given).map(([name, value]) => [name, String(value)]) };
+}
+
+function tls(ssl: unknown): object {
+  if (ssl == null || ssl === true) return {};
+  if (ssl === false) return { tlsUnverified: true };
+  if (typeof ssl !== "string") throw new InvalidError("ssl must be a boolean or the path of a file");
+  return { tlsAuthorities: readFileSync(ssl, "utf8") };
+}
+
+function hint(name: string): string {
+  const near = [...NAMES, ...INERT, ...Object.keys(MISSING)].find((other) => distance(name, other) <= 2);
+  return near === undefined ? "" : `, did you mean \`${near}\`?`;
+}
+
+/** How many letters have to be changed, added or left out. */
+function distance(a: string, b: string): number {
+  let row = [...Array(b.length + 1).keys()];
+  for (let at = 1; at <= a.length; at += 1) {
+    const next = [at];
+    for (let to = 1; to <= b.length; to += 1) {
+      const changed = (row[to - 1] as number) + (a[at - 1] === b[to - 1] ? 0 : 1);
+      next.push(Math.min(changed, (row[to] as number) + 1, (next[to - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
 }

@@ -66,6 +66,12 @@ pub struct OpenOptions {
     pub encryption_private_key: Option<Uint8Array>,
     /// The own public key.
     pub encryption_public_key: Option<Uint8Array>,
+    /// Headers of the requests that reach the server: pairs of a name and a value.
+    pub headers: Option<Vec<Vec<String>>>,
+    /// Whether to believe any server.
+    pub tls_unverified: Option<bool>,
+    /// Certificates of authorities, as PEM.
+    pub tls_authorities: Option<String>,
 }
 
 /// One connection with its way into the inbox.
@@ -317,10 +323,12 @@ impl Core {
         tape: &[u8],
         beside: Option<Vec<Uint8ArraySlice<'_>>>,
         overwrite: bool,
+        is_local: bool,
     ) -> Option<String> {
         let work = || {
             let connection = self.need(client)?;
             let mut draft = connection.begin_service();
+            draft.is_local = is_local;
             Player::new(tape, &beside.unwrap_or_default()).value(&mut draft.writer)?;
             connection.finish_service(call as u64, draft, overwrite)
         };
@@ -332,6 +340,36 @@ impl Core {
     pub fn unregister(&self, client: u32, call: f64, service: String) -> Option<String> {
         let work = || self.need(client)?.unregister_service(call as u64, &service);
         work().err().map(|error| told(&error))
+    }
+
+    /// Takes a service back here and says nothing to the server.
+    #[napi]
+    pub fn remove(&self, client: u32, service: String) -> Option<String> {
+        let work = || self.need(client)?.remove_service(&service);
+        work().err().map(|error| told(&error))
+    }
+
+    /// Asks for events of these types. Its end comes as an event with this number.
+    #[napi]
+    pub fn subscribe(&self, client: u32, call: f64, types: Vec<String>) -> Option<String> {
+        let asked = self.need(client).map(|connection| connection.subscribe(call as u64, &types));
+        asked.err().map(|error| told(&error))
+    }
+
+    /// Asks for no more of them. Its end comes as an event with this number.
+    #[napi]
+    pub fn unsubscribe(&self, client: u32, call: f64, types: Vec<String>) -> Option<String> {
+        let asked = self.need(client).map(|connection| connection.unsubscribe(call as u64, &types));
+        asked.err().map(|error| told(&error))
+    }
+
+    /// How much the connection holds, by name; nothing once it is closed.
+    #[napi]
+    pub fn statistics(&self, client: u32) -> HashMap<String, u32> {
+        let held = self.connection(client).map(|connection| connection.statistics().entries());
+        let entry =
+            |(name, count): (&str, usize)| (name.to_owned(), u32::try_from(count).unwrap_or(u32::MAX));
+        held.into_iter().flatten().map(entry).collect()
     }
 
     /// Sends the event on the tape.
@@ -420,7 +458,17 @@ fn settings(given: OpenOptions) -> Result<ClientOptions> {
     options.encryption = given.encryption.unwrap_or(options.encryption);
     options.encryption_private_key = given.encryption_private_key.map(|key| key.to_vec());
     options.encryption_public_key = given.encryption_public_key.map(|key| key.to_vec());
+    options.headers = pairs(given.headers.unwrap_or_default());
+    options.tls.is_unverified = given.tls_unverified.unwrap_or_default();
+    options.tls.authorities = given.tls_authorities;
     Ok(options)
+}
+
+fn pairs(given: Vec<Vec<String>>) -> Vec<(String, String)> {
+    given
+        .into_iter()
+        .filter_map(|pair| <[String; 2]>::try_from(pair).ok().map(|[name, value]| (name, value)))
+        .collect()
 }
 
 fn duration(seconds: f64) -> Result<Duration> {

@@ -115,7 +115,7 @@ test("names in both cases", () => {
 
 test("options in both cases", () => {
   const camel = openOptions({ serverUrl: "http://a", clientId: "c", methodTimeout: 3, token: null });
-  const snake = openOptions({ server_url: "http://a", client_id: "c", method_timeout: 3, something_else: 1 });
+  const snake = openOptions({ server_url: "http://a", client_id: "c", method_timeout: 3, logger: null });
   assert.deepEqual(camel, { serverUrl: "http://a", clientId: "c", methodTimeout: 3 });
   assert.deepEqual(snake, camel);
 });

@@ -1,4 +1,5 @@
 // What TypeScript must accept, refuse and infer. tsc checks this file; nothing runs it.
+import * as zod from "zod";
 import {
   type Client,
   type Context,
@@ -6,6 +7,10 @@ import {
   type ErrorCode,
   type FunctionEvent,
   type FunctionResponse,
+  getRemoteService,
+  hyphaWebsocketClient,
+  login,
+  logout,
   NdArray,
   NotFoundError,
   type RemoteFile,
@@ -13,6 +18,9 @@ import {
   type RemoteStream,
   RpcError,
   type ServiceInfo,
+  schemaFunction,
+  schemaMethod,
+  z,
 } from "../js/index.js";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -24,6 +32,9 @@ export async function connecting(): Promise<void> {
   expectType<Client>()(await connectToServer({ server_url: "http://localhost:9527" }));
   await connectToServer({ serverUrl: "http://localhost:9527", methodTimeout: 3, token: null });
   await connectToServer({ server_url: "http://localhost:9527", clientId: "mixed", method_timeout: 3 });
+  await connectToServer();
+  await connectToServer("http://localhost:9527", { token: "t" });
+  await connectToServer({ server_url: "http://localhost:9527", logger: null, transport: "http", ssl: false });
   // @ts-expect-error: a server is needed
   await connectToServer({ token: "t" });
   // @ts-expect-error: no such option
@@ -49,6 +60,18 @@ export async function using(api: Client): Promise<void> {
   await service.add(1, 2);
   await (await api.get_service("s")).nested.deep.hello("you", { greeting: "hi", _rkwargs: true });
   await api.manager.get_env("key");
+  await api.registerService({ id: "s" }, true);
+  await api.register_service({ id: "s" }, { notify: false, checkType: true });
+  await api.getService("s", { mode: "random", caseConversion: "camel+snake" });
+  // @ts-expect-error: no such case
+  await api.getService("s", { caseConversion: "kebab" });
+  expectType<ServiceInfo[]>()(await api.list_apps());
+  expectType<"connecting" | "connected" | "disconnected" | "closed">()(api.connectionState);
+  expectType<string>()(await api.rpc.ping("client", 1));
+  expectType<string>()(api.rpc.get_client_info().id);
+  await api.rpc.register_service({ id: "s" });
+  await api.wait_for("news", 3);
+  await api.subscribe(["news"]);
   api.on("connected", (info) => info).off("connected");
   api.emit({ type: "news", to: "*", data: 1 });
   await api.disconnect();
@@ -117,4 +140,35 @@ export async function streams(stream: RemoteStream<number>): Promise<void> {
   expectType<ReadableStream<number>>()(stream.toReadableStream());
   await stream.return();
   await stream[Symbol.asyncDispose]();
+}
+
+export async function reaching(url: string): Promise<void> {
+  await using service = await getRemoteService(url, { clientId: "me", caseConversion: "camel" });
+  await service.add(1, 2);
+  expectType<string>()(
+    await login({ serverUrl: "http://localhost:9527", loginCallback: (context) => context.key }),
+  );
+  const profile = await login({ server_url: "http://localhost:9527", profile: true });
+  expectType<string | undefined>()(profile.email);
+  expectType<string>()((await logout({ serverUrl: "http://localhost:9527" })).logout_url);
+  expectType<Client>()(await hyphaWebsocketClient.connectToServer({ server_url: "http://localhost:9527" }));
+}
+
+export function describing(): void {
+  const add = (a: number, b: number) => a + b;
+  const parameters = { type: "object", properties: { a: { type: "number" }, b: { type: "number" } } };
+  expectType<typeof add>()(schemaFunction(add, { name: "add", parameters }));
+  schemaFunction(add, {
+    parameters: z.object({ a: z.number().describe("the first"), b: z.optional(z.number()) }),
+  });
+  schemaFunction(add, { parameters: zod.object({ a: zod.number(), b: zod.number() }) });
+  // @ts-expect-error: a schema has parameters
+  schemaFunction(add, { name: "add" });
+  class Calculator {
+    @schemaMethod({ parameters })
+    add(a: number, b: number) {
+      return add(a, b);
+    }
+  }
+  new Calculator().add(1, 2);
 }

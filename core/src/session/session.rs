@@ -61,6 +61,22 @@ pub struct Statistics {
     pub outgoing_bytes: usize,
 }
 
+impl Statistics {
+    /// Each count with its name.
+    pub const fn entries(&self) -> [(&'static str, usize); 8] {
+        [
+            ("calls", self.calls),
+            ("runs", self.runs),
+            ("kept", self.kept),
+            ("chunks", self.chunks),
+            ("transfers", self.transfers),
+            ("streams", self.streams),
+            ("sources", self.sources),
+            ("outgoing_bytes", self.outgoing_bytes),
+        ]
+    }
+}
+
 /// One end of a connection, as a state machine.
 #[derive(Debug)]
 pub struct Session {

@@ -1,0 +1,269 @@
+// Ways to a connection: options, the environment, the URL of a service, logging in.
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { PACKAGE, runProgram, serverForFile } from "./server.mjs";
+
+const polyfn = await import(PACKAGE);
+const { connectToServer, getRemoteService, InvalidError, login, logout, parseServiceUrl } = polyfn;
+const server = await serverForFile();
+
+let api;
+
+before(async () => {
+  api = await connectToServer(server.url);
+});
+after(async () => {
+  await api?.disconnect();
+});
+
+describe("options", () => {
+  const reached = async (...given) => {
+    const client = await connectToServer(...given);
+    await client.disconnect();
+    return client.clientId;
+  };
+
+  test("may be a URL, and written in either way", async () => {
+    assert.equal(await reached(server.url, { clientId: "one" }), "one");
+    assert.equal(await reached({ server_url: server.url, client_id: "two" }), "two");
+    assert.equal(await reached({ serverUrl: server.url, client_id: "three", method_timeout: 5 }), "three");
+    assert.equal(
+      await reached({ server: { url: server.url, WebSocketClass: class {} }, clientId: "four" }),
+      "four",
+    );
+  });
+
+  test("of hypha-rpc without a meaning here are taken", async () => {
+    const inert = { logger: null, silent: false, kwargs_expansion: false, WebSocketClass: class {} };
+    const nothing = { webrtc: false, transport: "websocket", encryption: false, webrtc_config: null };
+    assert.equal(await reached({ serverUrl: server.url, clientId: "inert", ...inert, ...nothing }), "inert");
+  });
+
+  test("that do not exist are refused", async () => {
+    for (const [options, message] of [
+      [
+        { serverUrl: server.url, workspaces: "lab" },
+        /has no option `workspaces`, did you mean `workspace`\?/,
+      ],
+      [{ server_url: server.url, colour: "red" }, /has no option `colour`$/],
+      [{ serverUrl: server.url, webrtc: true }, /does not offer `webrtc` yet/],
+      [{ token: "t" }, /server_url is required/],
+      [{ serverUrl: server.url, ssl: 5 }, /ssl must be/],
+      [{ serverUrl: server.url, additionalHeaders: { host: "elsewhere" } }, /header `host` belongs/],
+      [
+        { serverUrl: server.url, additionalHeaders: { "no name": "x" } },
+        /`no name` is not the name of a header/,
+      ],
+      [{ serverUrl: server.url, methodTimeout: -1 }, /not a time in seconds/],
+    ]) {
+      await assert.rejects(connectToServer(options), { code: "invalid", message });
+    }
+  });
+
+  test("may add headers", async () => {
+    assert.equal(
+      await reached({ serverUrl: server.url, clientId: "h", additionalHeaders: { "x-lab": 1 } }),
+      "h",
+    );
+  });
+});
+
+describe("the environment", () => {
+  const program = `
+    const { connectToServer } = await import(process.argv[1]);
+    process.chdir(process.argv[2]);
+    const api = await connectToServer();
+    console.log(JSON.stringify([api.clientId, api.workspace]));
+    await api.disconnect();
+  `;
+  const variables = (values) =>
+    Object.entries(values).map(([name, value]) => `process.env.${name} = ${JSON.stringify(value)};`);
+  const run = async (folder, values) => {
+    const source = [...variables(values), program].join("\n");
+    const { output, errors, code } = await runProgram(source, [PACKAGE, folder]);
+    return code === 0 ? JSON.parse(output) : errors;
+  };
+  let folder;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "polyfn-env-"));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  test("says where to connect when no option does", async () => {
+    const token = await api.generateToken();
+    const values = { HYPHA_SERVER_URL: server.url, HYPHA_TOKEN: token, HYPHA_CLIENT_ID: "by-environment" };
+    const expected = ["by-environment", api.workspace];
+    assert.deepEqual(await run(folder, { ...values, HYPHA_WORKSPACE: api.workspace }), expected);
+    const ours = { POLYFN_CLIENT_ID: "by-ours", ...values };
+    assert.deepEqual(await run(folder, ours), ["by-ours", api.workspace]);
+  });
+
+  test("may be a file .env in this folder or above", async () => {
+    const inner = join(folder, "a", "b");
+    mkdirSync(inner, { recursive: true });
+    writeFileSync(
+      join(folder, ".env"),
+      `# settings\nHYPHA_SERVER_URL=${server.url}\nHYPHA_CLIENT_ID="by-file"\n`,
+    );
+    assert.equal((await run(inner, {}))[0], "by-file");
+    assert.equal((await run(inner, { HYPHA_CLIENT_ID: "by-variable" }))[0], "by-variable");
+    const elsewhere = { HYPHA_SERVER_URL: server.url };
+    assert.notEqual(
+      (await run(inner, elsewhere))[0],
+      "by-file",
+      "a server that is named leaves the file unread",
+    );
+  });
+
+  test("that says nothing is no server", async () => {
+    assert.match(await run(tmpdir(), {}), /server_url is required.*HYPHA_SERVER_URL/);
+  });
+});
+
+describe("the URL of a service", () => {
+  test("is taken apart", () => {
+    const parts = (url) => Object.values(parseServiceUrl(url));
+    assert.deepEqual(parts("https://lab.example/my-lab/services/calc"), [
+      "https://lab.example",
+      "my-lab",
+      "*",
+      "calc",
+      "*",
+    ]);
+    assert.deepEqual(parts("http://localhost:1/base/my-lab/services/robot:calc@app/"), [
+      "http://localhost:1/base",
+      "my-lab",
+      "robot",
+      "calc",
+      "app",
+    ]);
+    for (const bad of [
+      "https://lab.example/calc",
+      "lab/services/x",
+      "https://h/w/services/a:b:c",
+      "",
+      undefined,
+    ]) {
+      assert.throws(() => parseServiceUrl(bad), InvalidError);
+    }
+  });
+
+  test("is all that it takes to call it", async () => {
+    const config = { visibility: "public" };
+    const service = { id: "calc", config, add_up: (a, b) => a + b };
+    const { id } = await api.registerService(service);
+    const url = `${server.url}/${api.workspace}/services/calc`;
+    const calc = await getRemoteService(url);
+    assert.equal(await calc.add_up(1, 2), 3);
+    await calc[Symbol.asyncDispose]();
+    await assert.rejects(calc.add_up(1, 2), { code: "peer_gone" });
+    const exact = await getRemoteService(`${server.url}/${api.workspace}/services/${id.split("/")[1]}`, {
+      server_url: `${server.url}/`,
+      clientId: "guest",
+      caseConversion: "camel",
+    });
+    assert.equal(await exact.addUp(3, 4), 7);
+    await exact[Symbol.asyncDispose]();
+    const elsewhere = { serverUrl: "http://elsewhere" };
+    await assert.rejects(getRemoteService(url, elsewhere), {
+      code: "invalid",
+      message: /is not that of the service/,
+    });
+    await assert.rejects(getRemoteService(`${url}-none`), { code: "not_found" });
+  });
+
+  test("does not keep the process once nothing is called", async () => {
+    const source = `
+      const { getRemoteService } = await import(process.argv[1]);
+      const calc = await getRemoteService(process.argv[2]);
+      console.log(await calc.add_up(20, 3));
+    `;
+    await api.registerService(
+      { id: "calc", config: { visibility: "public" }, add_up: (a, b) => a + b },
+      true,
+    );
+    const { code, output } = await runProgram(source, [
+      PACKAGE,
+      `${server.url}/${api.workspace}/services/calc`,
+    ]);
+    assert.deepEqual([code, output], [0, "23"]);
+  });
+});
+
+describe("logging in", () => {
+  const asked = [];
+  const found = { token: "the-token", email: "ann@lab.example" };
+  let loginServiceId;
+  before(async () => {
+    const { id } = await api.registerService({
+      id: "a-login",
+      type: "functions",
+      config: { visibility: "public" },
+      start: (workspace, expires_in) => {
+        asked.push(["start", workspace, expires_in]);
+        return { key: "k", login_url: "https://lab.example/login?key=k" };
+      },
+      check: (key, timeout, profile) => {
+        asked.push(["check", key, timeout, profile]);
+        return profile ? found : found.token;
+      },
+    });
+    loginServiceId = id;
+  });
+
+  test("shows where to go and gives the token", async () => {
+    const shown = [];
+    const options = {
+      serverUrl: server.url,
+      loginServiceId,
+      loginCallback: ({ login_url }) => shown.push(login_url),
+    };
+    assert.equal(await login(options), "the-token");
+    assert.deepEqual(shown, ["https://lab.example/login?key=k"]);
+    const more = {
+      server_url: server.url,
+      login_service_id: loginServiceId,
+      login_callback: () => undefined,
+    };
+    const settings = { workspace: "lab", expires_in: 60, login_timeout: 5, profile: true };
+    assert.deepEqual(await login({ ...more, ...settings }), found);
+    const started = asked
+      .filter(([kind]) => kind === "start")
+      .map(([, ...rest]) => rest.map((value) => value ?? null));
+    assert.deepEqual(started, [
+      [null, null],
+      ["lab", 60],
+    ]);
+    const checked = asked.filter(([kind]) => kind === "check");
+    assert.deepEqual(checked, [
+      ["check", "k", 60, false],
+      ["check", "k", 5, true],
+    ]);
+  });
+
+  test("out is what the service says, if it can", async () => {
+    const options = { serverUrl: server.url, loginServiceId };
+    await assert.rejects(logout(options), { code: "not_found", message: /has no logout/ });
+    const { id } = await api.registerService({
+      id: "b-login",
+      config: { visibility: "public" },
+      logout: () => ({ logout_url: "https://lab.example/logout" }),
+    });
+    const shown = [];
+    const logoutCallback = ({ logout_url }) => shown.push(logout_url);
+    const left = await logout({ ...options, loginServiceId: id, logoutCallback });
+    assert.deepEqual(
+      [left.logout_url, ...shown],
+      ["https://lab.example/logout", "https://lab.example/logout"],
+    );
+  });
+
+  test("fails as connecting does", async () => {
+    await assert.rejects(login({ serverUrl: "http://127.0.0.1:1" }), { code: "peer_gone" });
+    await assert.rejects(login({ serverUrl: server.url, loginServiceId: "no-such" }), { code: "not_found" });
+    await assert.rejects(login({}), { code: "invalid" });
+  });
+});

@@ -1,0 +1,115 @@
+// The examples in the comments of the package and in its document run as they stand, but for the server's address.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import * as zod from "zod";
+import { PACKAGE, serverForFile } from "./server.mjs";
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const SOURCES = join(ROOT, "bindings-node/js");
+const AsyncFunction = (async () => undefined).constructor;
+const polyfn = await import(PACKAGE);
+const server = await serverForFile();
+
+/** The examples in the comments of a file. */
+function inComments(file) {
+  const text = readFileSync(join(SOURCES, file), "utf8");
+  const comments = text.match(/\/\*\*[\s\S]*?\*\//g) ?? [];
+  return comments.flatMap((comment) => {
+    const lines = comment.split("\n").map((line) => line.replace(/^\s*\*?\s?(?:\/$)?/, ""));
+    const [, ...examples] = lines.join("\n").split("@example\n");
+    return examples.map((example) => example.split(/\n@/)[0]);
+  });
+}
+
+function inDocument(file) {
+  const text = readFileSync(join(ROOT, file), "utf8");
+  return [...text.matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, code]) => code);
+}
+
+/** What the examples speak of. */
+async function scope() {
+  const owner = await polyfn.connectToServer(server.url);
+  const api = await polyfn.connectToServer(server.url, { token: await owner.generateToken() });
+  class Point {
+    constructor(x, y) {
+      Object.assign(this, { x, y });
+    }
+  }
+  const config = { visibility: "public" };
+  const add = (a, b) => a + b;
+  await owner.registerService({ id: "calculator", config, add });
+  const { id } = await owner.registerService({
+    id: "login",
+    config,
+    start: () => ({ key: "k", login_url: "https://lab.example/login" }),
+    check: (key, timeout, profile) => [key, timeout, profile] && owner.generateToken(),
+  });
+  await owner.registerService({
+    id: "examples",
+    async *tail() {
+      yield "ERROR";
+    },
+    fail: () => {
+      throw new Error("as it should");
+    },
+    openLog: () => new File(["line 1\nline 2"], "app.log"),
+    double: (matrix) => matrix,
+  });
+  const calculator = await api.getService("calculator");
+  const service = await api.getService("examples");
+  const printed = [];
+  const names = { ...polyfn, zod, Point, calculator, service, owner, server: api, api };
+  // Nobody is there to log in.
+  names.login = (options) =>
+    polyfn.login({
+      ...options,
+      loginServiceId: id,
+      loginCallback: ({ login_url }) => printed.push(login_url),
+    });
+  names.console = { log: (...values) => printed.push(values.join(" ")) };
+  return names;
+}
+
+/** The example as the body of a function: what it imports is given to it. */
+function body(code) {
+  const urls = /http:\/\/localhost:9527(?:\/my-lab)?|https:\/\/lab\.example/g;
+  return code
+    .replace(/^import .*$/gm, "")
+    .replace(urls, (url) => (url.endsWith("my-lab") ? `${server.url}/LAB` : server.url));
+}
+
+describe("the examples", () => {
+  let names;
+  beforeEach(async () => {
+    names = await scope();
+  });
+  afterEach(async () => {
+    await names.api.disconnect();
+    await names.owner.disconnect();
+  });
+
+  const found = readdirSync(SOURCES)
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => [file, inComments(file)])
+    .concat([["docs/javascript.md", inDocument("docs/javascript.md")]]);
+  for (const [file, examples] of found) {
+    examples.forEach((code, at) => {
+      test(`${file} ${at + 1}: ${code.trim().split("\n")[0]}`, async () => {
+        const own = [...code.matchAll(/^(?:const|let|class) (\w+)/gm)].map(([, name]) => name);
+        const given = Object.keys(names).filter((name) => !own.includes(name));
+        const source = body(code).replace("LAB", names.api.workspace);
+        const run = new AsyncFunction(
+          ...given,
+          `${source}\nreturn typeof api === "object" ? api : undefined;`,
+        );
+        const used = await run(...given.map((name) => names[name]));
+        if (own.includes("api")) await used.disconnect();
+      });
+    });
+  }
+
+  test("are there", () => assert.ok(found.flatMap(([, examples]) => examples).length > 15));
+});

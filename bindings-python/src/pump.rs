@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use polyfn_core::codec::{Handle, Reader};
@@ -29,6 +30,8 @@ use crate::{event_loop, runtime};
 
 /// Items worked off before other callbacks of the loop get their turn.
 const TURN: usize = 256;
+/// Time after which they do in any case: functions and generators may take their time.
+const LONGEST_TURN: Duration = Duration::from_millis(5);
 
 /// Ids are numbers in a row: they spread by themselves.
 #[derive(Default)]
@@ -231,7 +234,8 @@ impl Pump {
         self.inbox.take(&mut self.backlog.lock());
         let (mut items, mut bytes) = (0, 0);
         let mut end = Ok(());
-        while items < TURN {
+        let until = Instant::now() + LONGEST_TURN;
+        while items < TURN && (items == 0 || Instant::now() < until) {
             let next = self.backlog.lock().pop_front();
             let Some(item) = next else { break };
             items += 1;

@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 
 use crate::callback::{self, Job, Waiter};
 use crate::convert::Outbound;
-use crate::error::{from_exception, is_ordinary, raised};
+use crate::error::{from_exception, internal, is_ordinary, raised};
 use crate::interpreter::{Interpreter, method0, method1};
 use crate::link::Link;
 use crate::pump::{Owner, Pump, settle};
@@ -150,10 +150,8 @@ impl Source {
     /// Takes an item of an asynchronous generator; gives what to wait for before the next one.
     fn put<'py>(self: &Arc<Self>, item: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = item.py();
-        let Some(pump) = self.state.lock().pump.clone() else { return Ok(None) };
-        let event_loop = pump.event_loop(py)?;
         let open = self.state.lock().draft.take();
-        let Some(mut draft) = open.or_else(|| self.begin()) else { return self.wait(&event_loop).map(Some) };
+        let Some(mut draft) = open.or_else(|| self.begin()) else { return self.wait(py).map(Some) };
         let outbound = Outbound::new(py, &self.link).within(self.context.bind(py));
         let written = draft.item(|out| outbound.put(out, item));
         let (is_full, is_first) = (draft.is_full(), draft.len() == 1);
@@ -164,7 +162,7 @@ impl Source {
         if !is_full {
             self.state.lock().draft = Some(draft);
             if is_first {
-                self.flush_soon(&event_loop)?;
+                self.flush_soon(py)?;
             }
             return self.pause(py);
         }
@@ -174,22 +172,26 @@ impl Source {
                 self.state.lock().draft = Some(draft);
                 self.pause(py)
             }
-            None => self.wait(&event_loop).map(Some),
+            None => self.wait(py).map(Some),
         }
     }
 
-    fn wait<'py>(&self, event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let future = method0(event_loop, intern!(event_loop.py(), "create_future"))?;
+    fn event_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let pump = self.state.lock().pump.clone();
+        pump.ok_or_else(|| internal(py, "a generator without a loop"))?.event_loop(py)
+    }
+
+    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let future = method0(&self.event_loop(py)?, intern!(py, "create_future"))?;
         let former = self.state.lock().waiter.replace(future.clone().unbind());
         drop(former);
         Ok(future)
     }
 
     /// What is at hand leaves as soon as the generator waits for something.
-    fn flush_soon(self: &Arc<Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = event_loop.py();
+    fn flush_soon(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
         let flush = Bound::new(py, Flush { source: self.clone() })?;
-        method1(event_loop, intern!(py, "call_soon"), flush.as_any()).map(drop)
+        method1(&self.event_loop(py)?, intern!(py, "call_soon"), flush.as_any()).map(drop)
     }
 
     fn flush(&self) {

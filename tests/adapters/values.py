@@ -5,7 +5,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime
+import decimal
+import enum
 import math
+import pathlib
+import uuid
 from typing import Any
 
 import numpy as np
@@ -18,6 +22,10 @@ GRID = np.arange(6, dtype="float32").reshape(2, 3)
 class Point:
     x: int
     y: float
+
+
+class Shade(enum.Enum):
+    DARK = "dark"
 
 
 # Name in types.yaml -> the value, made anew each time.
@@ -66,6 +74,11 @@ MAKE: dict[str, Any] = {
     "numpy scalar": lambda: np.int16(5),
     "numpy float": lambda: np.float64(1.5),
     "dataclass": lambda: Point(1, 2.0),
+    "enum": lambda: Shade.DARK,
+    "date": lambda: MIDDAY.date(),
+    "uuid": lambda: uuid.UUID(int=5),
+    "decimal": lambda: decimal.Decimal("1.10"),
+    "path": lambda: pathlib.PurePosixPath("/a/b"),
 }
 
 

@@ -16,6 +16,7 @@ use crate::error::{from_exception, is_ordinary};
 use crate::interpreter::{Interpreter, call0, method1};
 use crate::link::Link;
 use crate::pump::{Owner, Pump, TaskKey};
+use crate::scope::Scope;
 use crate::source::Source;
 use crate::step::{self, Outcome, Step};
 
@@ -100,6 +101,8 @@ pub(crate) fn invoke(
         pump: pump.clone(),
         context: call0(interpreter.copy_context.bind(py))?.unbind(),
     };
+    let left = invocation.deadline.and_then(|at| Some(link.connection().ok()?.time_until(at)));
+    Scope::new(left, invocation.trace.as_deref()).enter(py, job.context.bind(py))?;
     let Some(handler) = link.handler(py, invocation.handler) else {
         job.reject(&Error::new(ErrorKind::NotFound, "Method not found: the function was taken back"));
         return Ok(());

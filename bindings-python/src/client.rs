@@ -13,10 +13,11 @@ use pyo3::{Py, intern};
 
 use crate::convert::{Outbound, build_value, value_of};
 use crate::error::raised;
-use crate::function;
+use crate::function::{self, Callee};
 use crate::inbox::Mailbox;
 use crate::interpreter::Interpreter;
 use crate::link::{self, Link};
+use crate::scope::Scope;
 use crate::{event_loop, runtime};
 
 /// A connection that has joined a workspace.
@@ -117,7 +118,7 @@ impl<'py> FromPyObject<'_, 'py> for Key {
 }
 
 /// A number of seconds that can be waited for.
-struct Seconds(Duration);
+pub(crate) struct Seconds(pub(crate) Duration);
 
 impl<'py> FromPyObject<'_, 'py> for Seconds {
     type Error = PyErr;
@@ -172,7 +173,8 @@ impl Client {
         let answer_key = answer_key.map(|key| PublicKey::read(&key.0)).transpose();
         let answer_key = answer_key.map_err(|error| raised(py, &error))?;
         let stub = Stub { target, method, promise: Promise::Star, answer_key, ..Stub::default() };
-        function::call(py, &self.link, &Arc::new(stub), args, kwargs)
+        let callee = Callee { link: self.link.clone(), stub: Arc::new(stub), scope: Scope::default() };
+        function::call(py, callee, args, kwargs)
     }
 
     /// Registers a service that stands ready as one dict; the future ends with its info. Without `notify` the

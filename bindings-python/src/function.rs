@@ -1,6 +1,7 @@
 //! Functions of peers, as Python calls them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use polyfn_core::Result;
 use polyfn_core::codec::Stub;
@@ -8,10 +9,12 @@ use polyfn_core::session::{CallDraft, CallSpec};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::client::Seconds;
 use crate::convert::{Outbound, build_value};
 use crate::error::raised;
 use crate::interpreter::Interpreter;
 use crate::link::Link;
+use crate::scope::Scope;
 use crate::{event_loop, held};
 
 // A function of a peer. Not a doc comment: the class would have it as `__doc__`, in front of each function's own.
@@ -19,6 +22,17 @@ use crate::{event_loop, held};
 pub(crate) struct RemoteFunction {
     link: Arc<Link>,
     stub: Arc<Stub>,
+    /// How long calls of it may take in all.
+    timeout: Option<Duration>,
+    trace: Option<String>,
+}
+
+/// A function that is to be called, and what limits the call.
+#[derive(Clone)]
+pub(crate) struct Callee {
+    pub(crate) link: Arc<Link>,
+    pub(crate) stub: Arc<Stub>,
+    pub(crate) scope: Scope,
 }
 
 /// A function of a service, with what is said of it; made by the Python half at registration.
@@ -41,7 +55,7 @@ impl Member {
 
 impl RemoteFunction {
     pub(crate) fn new(link: Arc<Link>, stub: Arc<Stub>) -> Self {
-        Self { link, stub }
+        Self { link, stub, timeout: None, trace: None }
     }
 
     pub(crate) fn stub(&self) -> &Stub {
@@ -64,7 +78,22 @@ impl RemoteFunction {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        call(py, &self.link, &self.stub, args, kwargs)
+        let scope = Scope::new(self.timeout, self.trace.as_deref());
+        call(py, Callee { link: self.link.clone(), stub: self.stub.clone(), scope }, args, kwargs)
+    }
+
+    /// The same function, whose calls may take `timeout` seconds in all.
+    ///
+    /// Past it the call fails with `RpcTimeoutError`, and the function is cancelled where it runs. `trace` is a
+    /// W3C `traceparent` that goes with the calls.
+    #[pyo3(signature = (*, timeout = None, trace = None))]
+    fn with_options(&self, timeout: Option<Seconds>, trace: Option<String>) -> Self {
+        Self {
+            link: self.link.clone(),
+            stub: self.stub.clone(),
+            timeout: timeout.map(|seconds| seconds.0).or(self.timeout),
+            trace: trace.or_else(|| self.trace.clone()),
+        }
     }
 
     #[getter]
@@ -102,19 +131,19 @@ impl RemoteFunction {
 /// Sends a call; its future is done in the pump of the loop that runs here.
 pub(crate) fn call<'py>(
     py: Python<'py>,
-    link: &Arc<Link>,
-    stub: &Arc<Stub>,
+    mut callee: Callee,
     args: &Bound<'py, PyTuple>,
     keywords: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    callee.scope = callee.scope.inherit(py)?;
+    let link = &callee.link;
     let connection = link.connection().map_err(|error| raised(py, &error))?;
-    let interpreter = Interpreter::get(py)?;
-    let (pump, event_loop) = event_loop::current(py, interpreter)?;
+    let (pump, event_loop) = event_loop::current(py, Interpreter::get(py)?)?;
     pump.visit(link);
     if held::must_wait(&pump, link) {
-        return held::hold(&pump, &event_loop, link, stub, args, keywords);
+        return held::hold(&pump, &event_loop, callee, args, keywords);
     }
-    let draft = encode(py, link, stub, args, keywords).map_err(|error| raised(py, &error))?;
+    let draft = encode(py, &callee, args, keywords).map_err(|error| raised(py, &error))?;
     let (id, future) = match pump.expect(&event_loop, link) {
         Ok(expected) => expected,
         Err(error) => {
@@ -132,14 +161,15 @@ pub(crate) fn call<'py>(
 /// Writes a call; the functions of one that fails are let go.
 pub(crate) fn encode<'py>(
     py: Python<'py>,
-    link: &Arc<Link>,
-    stub: &Stub,
+    callee: &Callee,
     args: &Bound<'py, PyTuple>,
     keywords: Option<&Bound<'py, PyDict>>,
 ) -> Result<CallDraft> {
+    let Callee { link, stub, scope } = callee;
     let keywords = keywords.filter(|keywords| !keywords.is_empty());
     let count = args.len() + usize::from(keywords.is_some());
-    let mut draft = link.connection()?.begin_call(&CallSpec::of(stub, count, keywords.is_some()))?;
+    let spec = scope.limit(CallSpec::of(stub, count, keywords.is_some()));
+    let mut draft = link.connection()?.begin_call(&spec)?;
     match Outbound::new(py, link).arguments(&mut draft.writer, args, keywords) {
         Ok(()) => Ok(draft),
         Err(error) => {

@@ -4,14 +4,13 @@
 
 use std::sync::Arc;
 
-use polyfn_core::codec::Stub;
 use polyfn_core::session::CallId;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::error::raised;
-use crate::function;
+use crate::function::{self, Callee};
 use crate::link::Link;
 use crate::pump::Pump;
 
@@ -22,15 +21,14 @@ const PAUSE: f64 = 0.002;
 pub(crate) struct Held {
     pub(crate) id: CallId,
     future: Py<PyAny>,
-    link: Arc<Link>,
-    stub: Arc<Stub>,
+    callee: Callee,
     args: Py<PyTuple>,
     keywords: Option<Py<PyDict>>,
 }
 
 /// Whether a call must queue up.
 pub(crate) fn must_wait(pump: &Pump, link: &Link) -> bool {
-    let waits_already = pump.held.lock().iter().any(|held| held.link.number == link.number);
+    let waits_already = pump.held.lock().iter().any(|held| held.callee.link.number == link.number);
     waits_already || link.connection().is_ok_and(polyfn_core::net::Connection::is_congested)
 }
 
@@ -38,18 +36,16 @@ pub(crate) fn must_wait(pump: &Pump, link: &Link) -> bool {
 pub(crate) fn hold<'py>(
     pump: &Arc<Pump>,
     event_loop: &Bound<'py, PyAny>,
-    link: &Arc<Link>,
-    stub: &Arc<Stub>,
+    callee: Callee,
     args: &Bound<'py, PyTuple>,
     keywords: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (id, future) = pump.expect(event_loop, link)?;
+    let (id, future) = pump.expect(event_loop, &callee.link)?;
     let mut held = pump.held.lock();
     held.push_back(Held {
         id,
         future: future.clone().unbind(),
-        link: link.clone(),
-        stub: stub.clone(),
+        callee,
         args: args.clone().unbind(),
         keywords: keywords.map(|keywords| keywords.clone().unbind()),
     });
@@ -93,7 +89,7 @@ impl Retry {
 }
 
 fn is_congested(held: &Held) -> bool {
-    held.link.connection().is_ok_and(polyfn_core::net::Connection::is_congested)
+    held.callee.link.connection().is_ok_and(polyfn_core::net::Connection::is_congested)
 }
 
 impl Held {
@@ -102,8 +98,8 @@ impl Held {
             return Ok(());
         }
         let keywords = self.keywords.as_ref().map(|keywords| keywords.bind(py));
-        let sent = function::encode(py, &self.link, &self.stub, self.args.bind(py), keywords)
-            .and_then(|draft| self.link.connection()?.finish_call(self.id, draft));
+        let sent = function::encode(py, &self.callee, self.args.bind(py), keywords)
+            .and_then(|draft| self.callee.link.connection()?.finish_call(self.id, draft));
         if let Err(error) = sent {
             pump.unexpect(py, self.id);
             let error = raised(py, &error).into_value(py);

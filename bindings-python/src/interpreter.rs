@@ -24,6 +24,8 @@ pub(crate) struct Interpreter {
     /// `polyfn.streams.produce`: takes the items of an asynchronous generator.
     pub(crate) produce: Py<PyAny>,
     pub(crate) sleep: Py<PyAny>,
+    /// The context variable that holds what a function inherits from the call it serves.
+    pub(crate) scope: Py<PyAny>,
     /// `types.CoroutineType`, to compare with, as the next two.
     coroutine: Py<PyType>,
     generator: Py<PyType>,
@@ -62,6 +64,7 @@ impl Interpreter {
             coroutine_of: attribute("polyfn.functions", "wait_for")?,
             produce: attribute("polyfn.streams", "produce")?,
             sleep: attribute("asyncio", "sleep")?,
+            scope: attribute("contextvars", "ContextVar")?.call1(py, ("polyfn call",))?,
             coroutine: class("types", "CoroutineType")?,
             generator: class("types", "GeneratorType")?,
             async_generator: class("types", "AsyncGeneratorType")?,

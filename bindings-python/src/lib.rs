@@ -14,6 +14,7 @@ mod link;
 mod pump;
 mod resume;
 mod runtime;
+mod scope;
 mod source;
 mod step;
 mod stream;
@@ -34,6 +35,8 @@ mod _native {
     use crate::function::{Member, RemoteFunction};
     #[pymodule_export]
     use crate::runtime::{after_fork, at_exit};
+    #[pymodule_export]
+    use crate::scope::{current_deadline, current_trace};
     #[pymodule_export]
     use crate::stream::RemoteStream;
 

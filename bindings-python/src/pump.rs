@@ -289,6 +289,10 @@ impl Pump {
     fn deliver_to(self: &Arc<Self>, py: Python<'_>, link: &Arc<Link>, event: Event) -> PyResult<()> {
         match event {
             Event::Invoke(invocation) => callback::invoke(py, link, self, &invocation),
+            Event::Cancelled { run } => {
+                self.cancel_task(py, (link.number, Owner::Run(run)));
+                Ok(())
+            }
             Event::Pull { source, .. } => match link.source(source) {
                 Some(source) => source.pull(py, self),
                 None => Ok(()),

@@ -14,7 +14,7 @@ asyncio.run(main())
 ```
 """
 
-from ._native import RemoteFunction, RemoteStream
+from ._native import RemoteFunction, RemoteStream, current_deadline, current_trace
 from ._native import version as __version__
 from .accounts import login, logout
 from .client import (
@@ -73,6 +73,8 @@ __all__ = [
     "connect_to_server",
     "connect_to_server_http",
     "connect_to_server_sync",
+    "current_deadline",
+    "current_trace",
     "get_remote_service",
     "get_remote_service_http",
     "get_remote_service_sync",

@@ -16,6 +16,8 @@ __all__ = [
     "after_fork",
     "at_exit",
     "connect",
+    "current_deadline",
+    "current_trace",
     "error_codes",
     "version",
 ]
@@ -57,6 +59,12 @@ class RemoteFunction:
     """A function of a peer."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> asyncio.Future[Any]: ...
+    def with_options(self, *, timeout: float | None = None, trace: str | None = None) -> RemoteFunction:
+        """The same function, whose calls may take `timeout` seconds in all.
+
+        Past it the call fails with `RpcTimeoutError`, and the function is cancelled where it runs. `trace` is
+        a W3C `traceparent` that goes with the calls.
+        """
     @property
     def __name__(self) -> str: ...
     @property
@@ -107,6 +115,15 @@ class CurrentTask:
 def connect(
     options: dict[str, Any], on_event: Callable[[str, Any], object], hooks: object | None = None
 ) -> asyncio.Future[Client]: ...
+def current_deadline() -> float | None:
+    """How many seconds are left until the caller of the function that runs here gives up.
+
+    None where it named no end, and outside of functions.
+    """
+
+def current_trace() -> str | None:
+    """The trace that the call served here belongs to, a W3C `traceparent`; None where there is none."""
+
 def error_codes() -> list[str]: ...
 def after_fork() -> None: ...
 def at_exit() -> None: ...

@@ -16,7 +16,7 @@ use super::forms::Forms;
 use super::{arrays, memory, moments};
 use crate::error::{from_exception, from_walking, overflow, unsendable};
 use crate::function::{Member, RemoteFunction};
-use crate::interpreter::{Interpreter, call0};
+use crate::interpreter::{Interpreter, call0, method0};
 use crate::link::Link;
 use crate::source::Source;
 
@@ -376,7 +376,7 @@ impl<'a, 'py> Outbound<'a, 'py> {
             return Err(unsendable("a generator cannot be sent here: only arguments and results carry them"));
         };
         let context = match self.context {
-            Some(context) => context.clone(),
+            Some(context) => self.ask(method0(context, intern!(self.py, "copy")))?,
             None => {
                 self.ask(Interpreter::get(self.py).and_then(|known| call0(known.copy_context.bind(self.py))))?
             }

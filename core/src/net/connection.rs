@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -157,6 +158,11 @@ impl Connection {
         // Encrypting takes its time: nobody else should wait for it. The session tells of what fails.
         let _ = draft.complete();
         self.shared.with(|session, now| session.finish_call(id, draft, now))
+    }
+
+    /// How long it is until a moment that an event names; nothing once it has passed.
+    pub fn time_until(&self, moment: Time) -> Duration {
+        moment.saturating_sub(self.shared.now())
     }
 
     /// Gives up waiting for a call.

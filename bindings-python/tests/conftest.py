@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -55,6 +56,22 @@ def offer(owner: polyfn.Server, caller: polyfn.Server):
         return await caller.get_service(info.id)
 
     return offered
+
+
+@pytest.fixture
+def at_rest():
+    """Waits until clients run nothing and hold nothing that is given or read item by item."""
+    names = ("runs", "tasks", "generators", "streams")
+
+    async def rest(*clients: polyfn.Server) -> None:
+        while any(client.statistics()[name] for client in clients for name in names):
+            # a round trip: what was given up before it is given up behind it
+            await clients[0].echo(None)
+
+    async def rest_soon(*clients: polyfn.Server) -> None:
+        await asyncio.wait_for(rest(*clients), 10)
+
+    return rest_soon
 
 
 @pytest.fixture

@@ -36,33 +36,26 @@ def slow():
     return Slow()
 
 
-async def none_run(client):
-    """Until no function of this client runs."""
-    async with asyncio.timeout(10):
-        while client.statistics()["runs"] or client.statistics()["tasks"]:
-            await client.echo(None)
-
-
-async def test_a_cancelled_task_cancels_the_function(offer, owner, slow):
+async def test_a_cancelled_task_cancels_the_function(offer, owner, slow, at_rest):
     service = await offer(wait=slow.wait)
     waiting = asyncio.ensure_future(service.wait())
     await slow.begun.wait()
     waiting.cancel()
     await slow.ended()
-    await none_run(owner)
+    await at_rest(owner)
     with pytest.raises(asyncio.CancelledError):
         await waiting
 
 
-async def test_a_timeout_of_asyncio_cancels_the_function(offer, owner, slow):
+async def test_a_timeout_of_asyncio_cancels_the_function(offer, owner, slow, at_rest):
     service = await offer(wait=slow.wait)
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(service.wait(), 0.05)
     await slow.ended()
-    await none_run(owner)
+    await at_rest(owner)
 
 
-async def test_a_function_may_take_its_time_to_end(offer, owner, slow):
+async def test_a_function_may_take_its_time_to_end(offer, owner, slow, at_rest):
     async def wait():
         try:
             await slow.wait()
@@ -75,10 +68,10 @@ async def test_a_function_may_take_its_time_to_end(offer, owner, slow):
     await slow.begun.wait()
     waiting.cancel()
     await slow.ended()
-    await none_run(owner)
+    await at_rest(owner)
 
 
-async def test_a_function_in_a_thread_goes_on_and_its_result_is_dropped(offer, owner):
+async def test_a_function_in_a_thread_goes_on_and_its_result_is_dropped(offer, owner, at_rest):
     begun, go_on = threading.Event(), threading.Event()
 
     def block():
@@ -89,11 +82,11 @@ async def test_a_function_in_a_thread_goes_on_and_its_result_is_dropped(offer, o
     waiting = asyncio.ensure_future(service.block())
     assert await asyncio.to_thread(begun.wait, 10)
     waiting.cancel()
-    await none_run(owner)
+    await at_rest(owner)
     go_on.set()
 
 
-async def test_a_timeout_of_a_call(offer, owner, slow):
+async def test_a_timeout_of_a_call(offer, owner, slow, at_rest):
     service = await offer(wait=slow.wait, quick=lambda: polyfn.current_deadline())
     limited = service.wait.with_options(timeout=0.1)
     assert limited.__name__ == service.wait.__name__
@@ -101,7 +94,7 @@ async def test_a_timeout_of_a_call(offer, owner, slow):
         await limited()
     await slow.ended()
     assert 0 < slow.left[0] <= 0.1
-    await none_run(owner)
+    await at_rest(owner)
     assert 0 < await service.quick.with_options(timeout=5)() <= 5
     assert await service.quick() is None
     for wrong in (-1, float("nan")):
@@ -109,7 +102,7 @@ async def test_a_timeout_of_a_call(offer, owner, slow):
             service.wait.with_options(timeout=wrong)
 
 
-async def test_deadlines_are_inherited(offer, owner, slow):
+async def test_deadlines_are_inherited(offer, owner, slow, at_rest):
     inner = await offer({"id": "inner", "wait": slow.wait})
 
     async def outer():
@@ -121,7 +114,7 @@ async def test_deadlines_are_inherited(offer, owner, slow):
         await service.outer.with_options(timeout=0.2)()
     await slow.ended()
     assert 0 < slow.left[0] <= 0.2
-    await none_run(owner)
+    await at_rest(owner)
 
 
 async def test_deadlines_reach_threads_and_generators(offer):

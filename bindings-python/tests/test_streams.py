@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import sys
 
 import numpy as np
 import polyfn
@@ -59,18 +60,9 @@ def watched():
     return Watched()
 
 
-async def idle(*clients):
-    """Until nothing is held for streams any longer."""
-    names = ("generators", "streams", "tasks")
-    async with asyncio.timeout(10):
-        while any(client.statistics()[name] for client in clients for name in names):
-            # a round trip: what was closed before it is closed behind it
-            await clients[0].echo(None)
-
-
 @pytest.mark.parametrize("kind", ["plain", "later", "iterator", "async_iterator", "async_iterable"])
 @pytest.mark.parametrize("count", [0, 1, 5, 3_000])
-async def test_results(offer, owner, caller, watched, kind, count):
+async def test_results(offer, owner, caller, watched, kind, count, at_rest):
     class Iterator:
         def __init__(self):
             self.items = watched.later(count)
@@ -97,7 +89,7 @@ async def test_results(offer, owner, caller, watched, kind, count):
     assert isinstance(stream, polyfn.RemoteStream)
     assert [item async for item in stream] == list(range(count))
     assert [item async for item in stream] == []
-    await idle(owner, caller)
+    await at_rest(owner, caller)
 
 
 async def test_a_generator_does_nothing_before_it_is_read(offer, watched):
@@ -109,14 +101,14 @@ async def test_a_generator_does_nothing_before_it_is_read(offer, watched):
     await stream.aclose()
 
 
-async def test_arguments(offer, owner, caller, watched):
+async def test_arguments(offer, owner, caller, watched, at_rest):
     async def total(*streams, more):
         return sum([item for stream in (*streams, more["stream"]) async for item in stream])
 
     service = await offer(total=total)
     answer = await service.total(watched.plain(10), watched.later(10, pause=True), more={"stream": iter([5])})
     assert answer == 95
-    await idle(owner, caller)
+    await at_rest(owner, caller)
 
 
 async def test_items_of_all_kinds(offer):
@@ -132,12 +124,12 @@ async def test_items_of_all_kinds(offer):
 
 @pytest.mark.parametrize("kind", ["plain", "later"])
 @pytest.mark.parametrize("how", ["aclose", "async with", "aclosing", "collected", "never read"])
-async def test_early_exit_closes_the_generator(offer, owner, caller, watched, kind, how):
+async def test_early_exit_closes_the_generator(offer, owner, caller, watched, kind, how, at_rest):
     service = await offer(make=lambda: getattr(watched, kind)(1_000_000))
     stream = await service.make()
     if how == "never read":
         del stream
-        await idle(owner, caller)
+        await at_rest(owner, caller)
         assert watched.made == 0
         return
     if how == "async with":
@@ -162,10 +154,10 @@ async def test_early_exit_closes_the_generator(offer, owner, caller, watched, ki
         assert [item async for item in stream] == []
     await asyncio.wait_for(watched.closed.wait(), 10)
     assert watched.made < 1_000_000
-    await idle(owner, caller)
+    await at_rest(owner, caller)
 
 
-async def test_a_generator_that_waits_is_cancelled(offer, owner, caller, watched):
+async def test_a_generator_that_waits_is_cancelled(offer, owner, caller, watched, at_rest):
     service = await offer(make=lambda: watched.waits(2))
     stream = await service.make()
     assert [await anext(stream), await anext(stream)] == [0, 1]
@@ -176,7 +168,7 @@ async def test_a_generator_that_waits_is_cancelled(offer, owner, caller, watched
         await waiting
     await asyncio.wait_for(watched.closed.wait(), 10)
     assert watched.seen == ["cancelled", "cleaned up"]
-    await idle(owner, caller)
+    await at_rest(owner, caller)
 
 
 async def test_what_is_at_hand_comes_before_the_generator_waits(offer):
@@ -197,7 +189,7 @@ async def test_what_is_at_hand_comes_before_the_generator_waits(offer):
 
 @pytest.mark.parametrize("kind", ["plain", "later"])
 @pytest.mark.parametrize("before", [0, 1, 100])
-async def test_errors_in_mid_stream(offer, owner, caller, kind, before):
+async def test_errors_in_mid_stream(offer, owner, caller, kind, before, at_rest):
     def plain():
         yield from range(before)
         raise ValueError("in the middle")
@@ -214,11 +206,11 @@ async def test_errors_in_mid_stream(offer, owner, caller, kind, before):
     assert isinstance(caught.value, polyfn.RemoteError)
     assert "in plain\n" in caught.value.remote_traceback
     assert [item async for item in stream] == []
-    await idle(owner, caller)
+    await at_rest(owner, caller)
 
 
 @pytest.mark.parametrize("kind", ["plain", "later"])
-async def test_items_that_cannot_be_sent(offer, owner, caller, kind):
+async def test_items_that_cannot_be_sent(offer, owner, caller, kind, at_rest):
     closed = asyncio.Event()
 
     def plain():
@@ -239,7 +231,7 @@ async def test_items_that_cannot_be_sent(offer, owner, caller, kind):
     with pytest.raises(polyfn.RpcError, match=r"at item\.lock: cannot send an object of type object"):
         await anext(stream)
     await asyncio.wait_for(closed.wait(), 10)
-    await idle(owner, caller)
+    await at_rest(owner, caller)
 
 
 async def test_a_consumer_that_is_cancelled_can_go_on(offer):
@@ -299,6 +291,7 @@ async def test_the_loop_runs_while_items_are_made(offer):
     await counting
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout came with Python 3.11")
 async def test_generators_keep_their_context_and_task(offer):
     number = contextvars.ContextVar("number", default=0)
     tasks = set()
@@ -323,7 +316,7 @@ async def test_generators_keep_their_context_and_task(offer):
     assert len(tasks) == 1
 
 
-async def test_many_at_once_beside_calls(offer, owner, caller, watched):
+async def test_many_at_once_beside_calls(offer, owner, caller, watched, at_rest):
     service = await offer(make=lambda count: watched.later(count, pause=True), echo=lambda value: value)
 
     async def read(count):
@@ -332,10 +325,10 @@ async def test_many_at_once_beside_calls(offer, owner, caller, watched):
     streams = [read(count) for count in range(50)]
     answers = await asyncio.gather(*streams, *(service.echo(number) for number in range(50)))
     assert answers == [list(range(count)) for count in range(50)] + list(range(50))
-    await idle(owner, caller)
+    await at_rest(owner, caller)
 
 
-async def test_streams_end_with_the_connection(server_url, owner, watched):
+async def test_streams_end_with_the_connection(server_url, owner, watched, at_rest):
     await owner.register_service({"id": "streams", "make": lambda: watched.waits(1)})
     token = await owner.generate_token()
     caller = await polyfn.connect_to_server(server_url, workspace=owner.workspace, token=token)
@@ -347,10 +340,10 @@ async def test_streams_end_with_the_connection(server_url, owner, watched):
     with pytest.raises(polyfn.PeerGoneError):
         await waiting
     await asyncio.wait_for(watched.closed.wait(), 10)
-    await idle(owner)
+    await at_rest(owner)
 
 
-async def test_streams_end_with_their_owner(server_url, caller, owner, watched):
+async def test_streams_end_with_their_owner(server_url, caller, owner, watched, at_rest):
     token = await owner.generate_token()
     other = await polyfn.connect_to_server(server_url, workspace=owner.workspace, token=token)
     await other.register_service({"id": "streams", "make": lambda: watched.waits(1)})
@@ -362,10 +355,10 @@ async def test_streams_end_with_their_owner(server_url, caller, owner, watched):
     with pytest.raises(polyfn.PeerGoneError):
         await waiting
     await asyncio.wait_for(watched.closed.wait(), 10)
-    await idle(caller)
+    await at_rest(caller)
 
 
-async def test_a_stream_is_sent_on(offer, owner, caller):
+async def test_a_stream_is_sent_on(offer, owner, caller, at_rest):
     service = await offer(make=lambda: iter(range(5)))
     inner = await service.make()
     assert isinstance(inner, polyfn.RemoteStream)
@@ -375,7 +368,7 @@ async def test_a_stream_is_sent_on(offer, owner, caller):
 
     through = await offer({"id": "through", "read": read})
     assert await through.read(inner) == list(range(5))
-    await idle(owner, caller)
+    await at_rest(owner, caller)
 
 
 @pytest.mark.parametrize("end", ["return", "raise SystemExit(3)", "os._exit(0)"])

@@ -2,12 +2,11 @@
 import { type Declared, declaredArguments } from "./declared.js";
 import { addContext, bindKeywords, type Served, withoutContext } from "./functions.js";
 import type { Outbox } from "./outbox.js";
+import { type Running, runAs } from "./running.js";
 
-/** A call of one of our functions. */
+/** A call of one of our functions, with what it was called with. */
 export interface Invocation {
-  client: number;
-  /** Names the run in the answer; 0 when nobody wants one. */
-  run: number;
+  running: Running;
   args: unknown[];
   keywords: Record<string, unknown> | undefined;
   context: unknown;
@@ -18,43 +17,51 @@ export interface Invocation {
 export interface Ends {
   readonly outbox: Outbox;
   fail(client: number, run: number, thrown: unknown): void;
+  /** A run that was watched is over. */
+  unwatch(running: Running): void;
 }
 
 /** Runs a handler and sees to it that its caller hears how it ended. */
 export function runHandler(ends: Ends, served: Served, invocation: Invocation): void {
+  const { running, context, hasContext } = invocation;
   let result: unknown;
   try {
+    if (hasContext) addSignal(context, running);
     const { declared } = served;
     result =
       declared === undefined ? callPlain(served, invocation) : callDeclared(served, declared, invocation);
   } catch (error) {
-    return fail(ends, invocation, error);
+    return fail(ends, running, error);
   }
-  if (isThenable(result)) {
-    result.then(
-      (value) => answer(ends, invocation, value),
-      (error) => fail(ends, invocation, error),
-    );
-  } else {
-    answer(ends, invocation, result);
-  }
+  if (!isThenable(result)) return answer(ends, running, result);
+  // Those that may ask for their signal later are told of what happens until then.
+  if (hasContext || running.isLimited) running.watch();
+  result.then(
+    (value) => answer(ends, running, value),
+    (error) => fail(ends, running, error),
+  );
 }
 
-function callPlain(served: Served, { args, keywords, hasContext, context }: Invocation): unknown {
+function addSignal(context: unknown, running: Running): void {
+  Object.defineProperty(context, "signal", { get: () => running.signal, configurable: true });
+}
+
+function callPlain(served: Served, invocation: Invocation): unknown {
+  const { running, args, keywords, hasContext, context } = invocation;
   if (keywords !== undefined)
     bindKeywords(served, args, hasContext ? withoutContext(served, keywords) : keywords);
   if (hasContext) addContext(served, args, context);
-  return Reflect.apply(served.call, served.self, args);
+  return runAs(running, served, args);
 }
 
-function callDeclared({ call, self }: Served, declared: Declared, invocation: Invocation): unknown {
-  const { args, keywords, hasContext, context } = invocation;
+function callDeclared(served: Served, declared: Declared, invocation: Invocation): unknown {
+  const { running, args, keywords, hasContext, context } = invocation;
   const isDeclared = hasContext && declared.names.includes("context");
   // What a caller says the context is is no context.
   if (hasContext) delete keywords?.context;
   const found = declaredArguments(declared, args, isDeclared ? { ...keywords, context } : keywords);
   const isLast = hasContext && !isDeclared;
-  const run = (taken: unknown[]) => Reflect.apply(call, self, isLast ? [...taken, context] : taken);
+  const run = (taken: unknown[]) => runAs(running, served, isLast ? [...taken, context] : taken);
   return found instanceof Promise ? found.then(run) : run(found);
 }
 
@@ -64,16 +71,18 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-function answer(ends: Ends, invocation: Invocation, value: unknown): void {
-  if (invocation.run === 0) return;
+function answer(ends: Ends, running: Running, value: unknown): void {
+  if (running.isWatched) ends.unwatch(running);
+  if (running.run === 0) return;
   try {
-    ends.outbox.add(invocation.client, invocation.run, value);
+    ends.outbox.add(running.client, running.run, value);
   } catch (error) {
-    fail(ends, invocation, error);
+    fail(ends, running, error);
   }
 }
 
 /** Ends a run with what its function threw, whatever that is. */
-export function fail(ends: Ends, { client, run }: Invocation, thrown: unknown): void {
-  if (run !== 0) ends.fail(client, run, thrown);
+export function fail(ends: Ends, running: Running, thrown: unknown): void {
+  if (running.isWatched) ends.unwatch(running);
+  if (running.run !== 0) ends.fail(running.client, running.run, thrown);
 }

@@ -94,7 +94,8 @@ export class Connection implements Listener, AsyncDisposable {
       this.#settleClosed = resolve;
     });
     const rpc = new Rpc(this, {
-      call: (target, method, args, seconds) => this.#call(target, method, args, seconds),
+      call: (target, method, args, seconds) =>
+        this.#call(target, method, args, seconds === undefined ? undefined : { patience: seconds }),
       rename: (call, name) => this.#rename(call, name),
       register: (service, settings) => this.#register(service, settings),
       local: () => this.#services,
@@ -416,19 +417,19 @@ export class Connection implements Listener, AsyncDisposable {
 
   #manager(name: string, args: unknown[], seconds?: number, answerKey?: string): Promise<unknown> {
     // Core knows the manager's address, which may change with a restart of the server.
-    const limit = seconds === undefined ? undefined : seconds + 1;
-    return this.#call("*/manager", `services.default.${name}`, args, limit, answerKey);
+    const options = seconds === undefined ? undefined : { patience: seconds + 1 };
+    return this.#call("*/manager", `services.default.${name}`, args, options, answerKey);
   }
 
   #call(
     target: string,
     method: string,
     args: unknown[],
-    seconds = 0,
+    options?: { patience: number },
     answerKey?: string,
   ): Promise<unknown> {
     const stub = { target, method, promise: STAR, parent: null, answerKey } as Stub;
-    return pump().call(this.#client, stub, args, seconds);
+    return pump().call(this.#client, stub, args, options);
   }
 
   async #attachManager(): Promise<void> {

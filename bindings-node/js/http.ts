@@ -31,6 +31,8 @@ export interface Context {
   to: string;
   /** The caller's user. */
   user: { id: string; [key: string]: unknown };
+  /** Is aborted when the caller gives up, is gone, or its deadline has passed. */
+  readonly signal: AbortSignal;
   [key: string]: unknown;
 }
 

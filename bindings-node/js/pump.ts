@@ -1,14 +1,15 @@
 // Events from Rust, a batch at a time, and calls to it. One pump per environment: a worker thread has its own.
-import { type Invocation, runHandler } from "./callback.js";
+import { type Ends, type Invocation, runHandler } from "./callback.js";
 import { Codecs } from "./codecs.js";
 import { Decoder, idAt } from "./decode.js";
 import { Encoder, type Keeper } from "./encode.js";
-import { errorOf, type RpcError, toldError } from "./errors.js";
+import { errorOf, type RpcError, RpcTimeoutError, toldError } from "./errors.js";
 import type { Served } from "./functions.js";
 import { Streams } from "./inlet.js";
 import native from "./native.cjs";
 import { Outbox } from "./outbox.js";
-import { makeRemote, type RemoteFunction, type Stub } from "./remote.js";
+import { type CallOptions, makeRemote, type RemoteFunction, type Stub } from "./remote.js";
+import { currentRun, Running, reasonOf, type Watch } from "./running.js";
 import { type Outlet, type Source, sourceOf } from "./sources.js";
 import { writeThrown } from "./special.js";
 import type { StreamStub } from "./streams.js";
@@ -26,17 +27,30 @@ interface Call {
   client: number;
   resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
+  /** Takes the call's listener from its signal. */
+  unlisten: (() => void) | undefined;
+}
+
+/** What a call is made with beside its arguments; times in seconds. */
+interface Terms extends CallOptions {
+  /** How long to wait without a sign of life, in the place of the connection's own time. */
+  patience?: number | undefined;
+  trace?: string | undefined;
 }
 
 const TAPE = 64 * 1024;
 const HEAD = 3;
 const WITH_KWARGS = 1;
 const WITH_CONTEXT = 2;
+const WITH_DEADLINE = 4;
+const WITH_TRACE = 8;
+/** Beside the keywords of a call: it has times or a trace of its own. */
+const WITH_TERMS = 2;
 /** Every so many calls, and after every large one, it is looked whether the connection keeps up. */
 const CONGESTION_CHECK = 64;
 const LARGE = 32 * 1024;
 
-class Pump implements Keeper, Outlet {
+class Pump implements Keeper, Outlet, Watch, Ends {
   readonly native = new native.Core(() => this.#drain());
   /** Answers that leave at the end of the turn. */
   readonly outbox = new Outbox(this);
@@ -45,6 +59,8 @@ class Pump implements Keeper, Outlet {
   readonly #listeners = new Map<number, Listener>();
   readonly #congested = new Set<number>();
   readonly #spare: Encoder[] = [];
+  /** Runs that are told when their caller gives up, by connection. */
+  readonly #watched = new Map<number, Map<number, Running>>();
   readonly #sources = new Map<number, Source>();
   readonly #codecs = new Map<number, Codecs>();
   readonly #decoder = new Decoder(this);
@@ -86,6 +102,7 @@ class Pump implements Keeper, Outlet {
   detach(client: number): void {
     this.#listeners.delete(client);
     this.#codecs.delete(client);
+    this.#watched.delete(client);
   }
 
   /** The connection's own kinds of values, if it has any. */
@@ -102,7 +119,7 @@ class Pump implements Keeper, Outlet {
 
   /** A function of a peer that is called through `client`. */
   remote(client: number, stub: Stub): RemoteFunction {
-    return makeRemote(stub, (to, args) => this.call(client, to, args));
+    return makeRemote(stub, (to, args, options) => this.call(client, to, args, options));
   }
 
   /** A generator of a peer that `client` was told of. */
@@ -130,21 +147,36 @@ class Pump implements Keeper, Outlet {
     return this.native.produce(client, source, count, encoder.bytes, encoder.beside, end);
   }
 
-  /** Calls a function of a peer; `seconds` overrides the connection's own timeout. */
-  call(client: number, stub: Stub, args: unknown[], seconds = 0): Promise<unknown> {
+  /** Calls a function of a peer. */
+  call(client: number, stub: Stub, args: unknown[], options?: Terms): Promise<unknown> {
     if (this.#congested.size > 0 && this.#congested.has(client))
-      return this.#callLater(client, stub, args, seconds);
-    return this.begin(client, (id, encoder) => {
-      writeCall(encoder, stub, args, seconds);
-      const told = this.native.call(client, id, encoder.bytes, encoder.beside);
-      const isLarge = encoder.beside !== undefined || encoder.at > LARGE;
-      if (isLarge || id % CONGESTION_CHECK === 0) this.#checkCongestion(client);
-      return told;
-    });
+      return this.#callLater(client, stub, args, options);
+    const run = currentRun();
+    let terms = options;
+    if (run?.isLimited) {
+      terms = inherited(run, options);
+      if ((terms.timeout ?? 1) <= 0) return Promise.reject(new RpcTimeoutError("the deadline has passed"));
+    }
+    return this.begin(
+      client,
+      (id, encoder) => {
+        writeCall(encoder, stub, args, terms);
+        const told = this.native.call(client, id, encoder.bytes, encoder.beside);
+        const isLarge = encoder.beside !== undefined || encoder.at > LARGE;
+        if (isLarge || id % CONGESTION_CHECK === 0) this.#checkCongestion(client);
+        return told;
+      },
+      terms?.signal,
+    );
   }
 
   /** Begins something that ends with an event: `work` writes and sends it. */
-  begin(client: number, work: (id: number, encoder: Encoder) => string | null): Promise<unknown> {
+  begin(
+    client: number,
+    work: (id: number, encoder: Encoder) => string | null,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
     this.#last += 1;
     const id = this.#last;
     const encoder = this.borrow(client);
@@ -158,7 +190,43 @@ class Pump implements Keeper, Outlet {
       this.giveBack(encoder);
     }
     this.hold();
-    return new Promise((resolve, reject) => this.#calls.set(id, { client, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      const unlisten = signal && this.#listen(client, id, signal);
+      this.#calls.set(id, { client, resolve, reject, unlisten });
+    });
+  }
+
+  /** Gives the call up when the signal is aborted. */
+  #listen(client: number, id: number, signal: AbortSignal): () => void {
+    const giveUp = (): void => {
+      const call = this.#calls.get(id);
+      if (call === undefined) return;
+      this.#calls.delete(id);
+      this.release();
+      this.native.forget(client, id);
+      call.reject(signal.reason);
+    };
+    signal.addEventListener("abort", giveUp, { once: true });
+    return () => signal.removeEventListener("abort", giveUp);
+  }
+
+  watch(running: Running): void {
+    const watched = this.#watched.get(running.client) ?? new Map<number, Running>();
+    this.#watched.set(running.client, watched.set(running.run, running));
+  }
+
+  unwatch({ client, run }: Running): void {
+    const watched = this.#watched.get(client);
+    watched?.delete(run);
+    if (watched?.size === 0) this.#watched.delete(client);
+  }
+
+  #cancelled(client: number, run: number): void {
+    const running = this.#watched.get(client)?.get(run);
+    const reason = reasonOf(running);
+    // It is over for the connection, whatever the function makes of it.
+    this.fail(client, run, reason);
+    running?.cancel(reason);
   }
 
   /** An encoder for one message; getters of the user may need another one meanwhile. */
@@ -191,10 +259,10 @@ class Pump implements Keeper, Outlet {
     if (this.native.isCongested(client)) this.#congested.add(client);
   }
 
-  async #callLater(client: number, stub: Stub, args: unknown[], seconds: number): Promise<unknown> {
+  async #callLater(client: number, stub: Stub, args: unknown[], options?: Terms): Promise<unknown> {
     while (this.native.isCongested(client)) await new Promise((resolve) => setTimeout(resolve, 1));
     this.#congested.delete(client);
-    return this.call(client, stub, args, seconds);
+    return this.call(client, stub, args, options);
   }
 
   #drain(): void {
@@ -244,6 +312,7 @@ class Pump implements Keeper, Outlet {
         if (call === undefined) return;
         this.#calls.delete(id);
         this.release();
+        call.unlisten?.();
         return this.#end(call, kind === Kind.Resolved, tape, at + 2, text, beside, first);
       }
       case Kind.Invoke:
@@ -252,6 +321,8 @@ class Pump implements Keeper, Outlet {
         return this.#let(idAt(tape, at));
       case Kind.Pull:
         return this.#pull(tape[at] as number, idAt(tape, at + 1));
+      case Kind.Cancelled:
+        return this.#cancelled(tape[at] as number, idAt(tape, at + 1));
       case Kind.Items:
         return this.streams.arrived(idAt(tape, at));
       default:
@@ -299,10 +370,13 @@ class Pump implements Keeper, Outlet {
       if (run !== 0) this.fail(client, run, error);
       return;
     }
+    const trace = flags & WITH_TRACE ? (args.pop() as string) : undefined;
+    const deadline = flags & WITH_DEADLINE ? performance.now() + (args.pop() as number) : 0;
     const hasContext = (flags & WITH_CONTEXT) !== 0;
     const context = hasContext ? args.pop() : undefined;
     const keywords = flags & WITH_KWARGS ? (args.pop() as Record<string, unknown>) : undefined;
-    const invocation: Invocation = { client, run, args, keywords, context, hasContext };
+    const running = new Running(this, client, run, deadline, trace);
+    const invocation: Invocation = { running, args, keywords, context, hasContext };
     const served = this.#served.get(idAt(tape, at + 3));
     if (served !== undefined) return runHandler(this, served, invocation);
     if (run !== 0)
@@ -353,14 +427,25 @@ function refusals(values: unknown[]): [string, RpcError][] {
   return refused;
 }
 
+/** What a call takes over from the run in which it is made. */
+function inherited(run: Running, options: Terms | undefined): Terms {
+  const left = run.deadline === 0 ? Number.POSITIVE_INFINITY : (run.deadline - performance.now()) / 1000;
+  const timeout = Math.min(options?.timeout ?? Number.POSITIVE_INFINITY, left);
+  return { ...options, trace: run.trace, timeout: Number.isFinite(timeout) ? timeout : undefined };
+}
+
 /** A call with its arguments, keywords among them as the last one. */
-function writeCall(encoder: Encoder, stub: Stub, args: unknown[], seconds: number): void {
+function writeCall(encoder: Encoder, stub: Stub, args: unknown[], terms: Terms | undefined): void {
   const last = args[args.length - 1];
   const hasKeywords =
     typeof last === "object" && last !== null && Boolean((last as { _rkwargs?: unknown })._rkwargs);
   encoder.byte(stub.promise);
-  encoder.byte(hasKeywords ? 1 : 0);
-  encoder.double(seconds);
+  encoder.byte((hasKeywords ? WITH_KWARGS : 0) | (terms === undefined ? 0 : WITH_TERMS));
+  if (terms !== undefined) {
+    encoder.double(terms.patience ?? 0);
+    encoder.double(terms.timeout ?? 0);
+    encoder.optional(terms.trace);
+  }
   encoder.text(stub.target);
   encoder.text(stub.method);
   encoder.optional(stub.parent);

@@ -18,6 +18,14 @@ export interface Stub {
   schema: unknown;
 }
 
+/** What one call may be given beside its arguments. */
+export interface CallOptions {
+  /** Gives the call up when it is aborted: the promise fails with the signal's reason, and the peer breaks off. */
+  signal?: AbortSignal | undefined;
+  /** How long to wait for the answer in all, in seconds; signs of life do not make it longer. */
+  timeout?: number | undefined;
+}
+
 /**
  * A function of a peer. Calls return a promise. Keywords are given in a last argument with `_rkwargs: true`.
  *
@@ -34,6 +42,14 @@ export interface RemoteFunction {
   readonly __doc__: string | null;
   /** Its JSON schema: `{name, description, parameters}`. */
   readonly __schema__: unknown;
+  /**
+   * The same function, called with options.
+   *
+   * @example
+   * const signal = AbortSignal.timeout(500);
+   * await calculator.add.withOptions({ signal })(1, 2);
+   */
+  withOptions(options: CallOptions): RemoteFunction;
 }
 
 const STUB: unique symbol = Symbol("polyfn.stub");
@@ -41,9 +57,10 @@ const STUB: unique symbol = Symbol("polyfn.stub");
 /** Makes the function that calls what `stub` describes. */
 export function makeRemote(
   stub: Stub,
-  call: (stub: Stub, args: unknown[]) => Promise<unknown>,
+  call: (stub: Stub, args: unknown[], options?: CallOptions) => Promise<unknown>,
+  options?: CallOptions,
 ): RemoteFunction {
-  const remote = (...args: unknown[]) => call(stub, args);
+  const remote = (...args: unknown[]) => call(stub, args, options);
   const name = stub.name ?? stub.method.slice(stub.method.lastIndexOf(".") + 1);
   Object.defineProperties(remote, {
     [STUB]: { value: stub },
@@ -51,6 +68,7 @@ export function makeRemote(
     __name__: { value: name, enumerable: true },
     __doc__: { value: stub.doc, enumerable: true },
     __schema__: { value: stub.schema, enumerable: true },
+    withOptions: { value: (more: CallOptions) => makeRemote(stub, call, { ...options, ...more }) },
   });
   return remote as RemoteFunction;
 }

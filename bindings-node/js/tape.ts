@@ -16,6 +16,7 @@ export const enum Kind {
   Pull = 10,
   Items = 11,
   Taken = 12,
+  Cancelled = 13,
 }
 
 /** Steps of a tape from Rust (`src/convert/incoming.rs`). */

@@ -21,6 +21,7 @@ mod kind {
     pub(super) const PULL: i32 = 10;
     pub(super) const ITEMS: i32 = 11;
     pub(super) const TAKEN: i32 = 12;
+    pub(super) const CANCELLED: i32 = 13;
     /// Beside a kind: the record has texts, the first of what lies beside it.
     pub(super) const HAS_TEXT: i32 = 1 << 8;
     /// Above that: how much lies beside the record.
@@ -33,6 +34,8 @@ const LENGTH: i32 = 0;
 const STATE: usize = 2;
 const WITH_KWARGS: i32 = 1;
 const WITH_CONTEXT: i32 = 2;
+const WITH_DEADLINE: i32 = 4;
+const WITH_TRACE: i32 = 8;
 
 /// The records of one event.
 #[derive(Debug, Default, PartialEq)]
@@ -120,7 +123,7 @@ fn record(tape: &mut Recorder, client: u32, event: &Event, connection: Option<&C
         }
         Event::Rejected { call, error } => rejected(tape, *call, error),
         Event::Invoke(invocation) => {
-            if let Err(error) = invoke(tape, client, invocation) {
+            if let Err(error) = invoke(tape, client, invocation, connection) {
                 if let (Some(connection), Some(run)) = (connection, invocation.run) {
                     connection.reject(run, &error.at("the arguments"));
                 }
@@ -130,6 +133,10 @@ fn record(tape: &mut Recorder, client: u32, event: &Event, connection: Option<&C
         Event::Released(handle) => {
             tape.steps.extend([kind::RELEASED, LENGTH]);
             tape.id(*handle);
+        }
+        Event::Cancelled { run } => {
+            tape.steps.extend([kind::CANCELLED, LENGTH, client as i32]);
+            tape.id(*run);
         }
         Event::Pull { source, .. } => {
             tape.steps.extend([kind::PULL, LENGTH, client as i32]);
@@ -161,21 +168,37 @@ fn rejected(tape: &mut Recorder, call: u64, error: &Error) {
     tape.error(error);
 }
 
-fn invoke(tape: &mut Recorder, client: u32, invocation: &Invocation) -> Result<()> {
+fn invoke(
+    tape: &mut Recorder,
+    client: u32,
+    invocation: &Invocation,
+    connection: Option<&Connection>,
+) -> Result<()> {
+    let left = invocation.deadline.zip(connection).map(|(deadline, it)| it.time_left(deadline));
     tape.steps.extend([kind::INVOKE, LENGTH, client as i32]);
     tape.id(invocation.run.unwrap_or_default());
     tape.id(invocation.handler);
-    let with_kwargs = if invocation.payload.with_kwargs { WITH_KWARGS } else { 0 };
-    let with_context = if invocation.context.is_some() { WITH_CONTEXT } else { 0 };
-    tape.steps.push(with_kwargs | with_context);
+    let flag = |is_set: bool, flag: i32| if is_set { flag } else { 0 };
+    tape.steps.push(
+        flag(invocation.payload.with_kwargs, WITH_KWARGS)
+            | flag(invocation.context.is_some(), WITH_CONTEXT)
+            | flag(left.is_some(), WITH_DEADLINE)
+            | flag(invocation.trace.is_some(), WITH_TRACE),
+    );
     let mut reader = invocation.payload.reader();
     for _ in 0..reader.list()? {
         tape.value(&mut reader)?;
     }
-    match &invocation.context {
-        Some(context) => tape.value(&mut Reader::new(context)),
-        None => Ok(()),
+    if let Some(context) = &invocation.context {
+        tape.value(&mut Reader::new(context))?;
     }
+    if let Some(left) = left {
+        tape.number(left.as_secs_f64() * 1e3);
+    }
+    if let Some(trace) = &invocation.trace {
+        tape.string(trace);
+    }
+    Ok(())
 }
 
 fn state_changed(tape: &mut Recorder, client: u32, state: &State, connection: Option<&Connection>) {

@@ -105,6 +105,30 @@ const TURN: usize = 256;
 /// Where `take` says how many places of the tape it filled, how many it needs, and whether more waits.
 pub(crate) const HEAD: usize = 3;
 
+/// The call on the tape has keywords.
+const WITH_KWARGS: u8 = 1;
+/// The call on the tape has times or a trace of its own.
+const WITH_TERMS: u8 = 2;
+
+/// What a call is made with beside its arguments.
+#[derive(Default)]
+struct Terms<'a> {
+    patience: Option<Duration>,
+    deadline: Option<Duration>,
+    trace: Option<&'a str>,
+}
+
+impl<'a> Terms<'a> {
+    fn read<B: AsRef<[u8]>>(tape: &mut Player<'a, B>) -> Result<Self> {
+        let mut time = || {
+            let seconds = tape.number()?;
+            (seconds != 0.0).then(|| duration(seconds)).transpose()
+        };
+        let (patience, deadline) = (time()?, time()?);
+        Ok(Self { patience, deadline, trace: tape.optional()? })
+    }
+}
+
 /// The native side of one JavaScript environment.
 #[napi]
 pub struct Core {
@@ -263,9 +287,8 @@ impl Core {
             1 => Promise::Star,
             _ => Promise::Full,
         };
-        let with_kwargs = tape.byte()? != 0;
-        let seconds = tape.number()?;
-        let timeout = (seconds > 0.0).then(|| duration(seconds)).transpose()?;
+        let flags = tape.byte()?;
+        let terms = if flags & WITH_TERMS == 0 { Terms::default() } else { Terms::read(&mut tape)? };
         let (target, method, parent) = (tape.text()?, tape.text()?, tape.optional()?);
         let (seal_to, seal_answer, args) = (tape.public_key()?, tape.public_key()?, tape.count()?);
         let spec = CallSpec {
@@ -274,8 +297,10 @@ impl Core {
             promise,
             parent,
             args: args as usize,
-            with_kwargs,
-            timeout,
+            with_kwargs: flags & WITH_KWARGS != 0,
+            timeout: terms.patience,
+            deadline: terms.deadline,
+            trace: terms.trace,
             seal_to,
             seal_answer,
             ..CallSpec::default()

@@ -4,6 +4,8 @@ import {
   type Client,
   type Context,
   connectToServer,
+  currentSignal,
+  currentTrace,
   type ErrorCode,
   type FunctionEvent,
   type FunctionResponse,
@@ -171,4 +173,14 @@ export function describing(): void {
     }
   }
   new Calculator().add(1, 2);
+}
+
+export async function givingUp(call: RemoteFunction): Promise<void> {
+  expectType<RemoteFunction>()(call.withOptions({ signal: AbortSignal.timeout(5), timeout: 3 }));
+  expectType<AbortSignal | undefined>()(currentSignal());
+  expectType<string | undefined>()(currentTrace());
+  // @ts-expect-error: seconds are a number
+  call.withOptions({ timeout: "3" });
+  // @ts-expect-error: no such option
+  call.withOptions({ patience: 3 });
 }

@@ -61,3 +61,35 @@ test("a worker that disconnects ends by itself", async () => {
   assert.equal((await message(worker)).done, true);
   assert.deepEqual(await exited, [0]);
 });
+
+const NUMBERS = `
+  await api.registerService({
+    id: "numbers",
+    config: { visibility: "public" },
+    numbers: async function* () { for (let number = 0; ; number += 1) yield number; },
+  });
+  const id = api.workspace + "/" + api.clientId + ":numbers";`;
+
+test("a worker that is ended ends the streams that others read of it", async () => {
+  const api = await connectToServer({ server_url: server.url });
+  const worker = startWorker(`${NUMBERS} parentPort.postMessage({ id });`);
+  const { id } = await message(worker);
+  const stream = await (await api.getService(id)).numbers();
+  const read = async () => {
+    for await (const number of stream) if (number === 1000) await worker.terminate();
+  };
+  await assert.rejects(read(), { code: "peer_gone" });
+  await api.disconnect();
+});
+
+test("a worker is ended in the middle of streams", async () => {
+  for (let round = 0; round < 3; round += 1) {
+    const worker = startWorker(`${NUMBERS}
+      const { numbers } = await api.getService(id);
+      for (let n = 0; n < 8; n += 1) (async () => {
+        for await (const number of await numbers()) if (number === 2000 && n === 7) parentPort.postMessage({});
+      })();`);
+    await message(worker);
+    assert.equal(await worker.terminate(), 1);
+  }
+});

@@ -174,7 +174,7 @@ fn invoke(
     invocation: &Invocation,
     connection: Option<&Connection>,
 ) -> Result<()> {
-    let left = invocation.deadline.zip(connection).map(|(deadline, it)| it.time_left(deadline));
+    let left = invocation.deadline.zip(connection).map(|(deadline, it)| it.time_until(deadline));
     tape.steps.extend([kind::INVOKE, LENGTH, client as i32]);
     tape.id(invocation.run.unwrap_or_default());
     tape.id(invocation.handler);

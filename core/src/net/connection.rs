@@ -162,7 +162,7 @@ impl Connection {
 
     /// How long it is until a moment that an event names; nothing once it has passed.
     pub fn time_until(&self, moment: Time) -> Duration {
-        moment.saturating_sub(self.shared.now())
+        moment.saturating_sub(clock::now())
     }
 
     /// Gives up waiting for a call.

@@ -306,13 +306,17 @@ async fn read(
                 None => break,
             }
         }
-        shared.with(|session, now| {
+        let is_lost = shared.with(|session, now| {
             for frame in batch.drain(..) {
                 if let Err(error) = session.receive(&frame, now) {
                     tracing::debug!(%error, bytes = frame.len(), "a frame was dropped");
                 }
             }
+            session.is_lost()
         });
+        if is_lost {
+            return Error::new(ErrorKind::PeerGone, "the server has lost this connection");
+        }
         if let Some(end) = end {
             return end;
         }
@@ -434,3 +438,6 @@ async fn watch(
         control.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

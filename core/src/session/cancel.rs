@@ -6,6 +6,7 @@ use super::Extensions;
 use super::calls::{Call, CallKey, Owner};
 use super::event::{CallId, Event, Time};
 use super::session::Session;
+use super::transfer::Waiter;
 use crate::codec::Writer;
 use crate::wire::{CANCEL, Header};
 use crate::{Error, ErrorKind, Result};
@@ -25,7 +26,8 @@ impl Session {
         if !matches!(call.owner, Owner::Language(_)) {
             return;
         }
-        self.stop_transfer(key.as_str(), now);
+        let is_request = |waiter: &Waiter| matches!(waiter, Waiter::Call(session) if session == key.as_str());
+        self.stop_transfer(is_request, now);
         if self.extensions.has(Extensions::CANCEL)
             && let Ok(frame) = cancel_frame(call.from.as_deref().unwrap_or(&self.address), call, key)
         {
@@ -34,10 +36,15 @@ impl Session {
     }
 
     /// A caller has given up. Only its own runs are found, and one that has ended is not.
-    pub(super) fn receive_cancel(&mut self, header: &Header<'_>) {
-        let run = header.session.and_then(|session| self.runs.find(header.from, session));
-        if let Some(run) = run.filter(|run| self.runs.cancel(*run).is_some()) {
-            self.emit(Event::Cancelled { run });
+    pub(super) fn receive_cancel(&mut self, header: &Header<'_>, now: Time) {
+        let Some(session) = header.session else { return };
+        match self.runs.find(header.from, session) {
+            Some(run) if self.runs.cancel(run).is_some() => self.emit(Event::Cancelled { run }),
+            Some(_) => {}
+            None => {
+                let is_reply = |waiter: &Waiter| matches!(waiter, Waiter::Caller(run) if run.is_of(header.from, session));
+                self.stop_transfer(is_reply, now);
+            }
         }
     }
 

@@ -46,7 +46,7 @@ impl Session {
             "method" => self.receive_call(frame, header, now),
             "" => Err(Error::invalid("a frame needs a `type`")),
             CANCEL if self.extensions.has(Extensions::CANCEL) => {
-                self.receive_cancel(header);
+                self.receive_cancel(header, now);
                 Ok(())
             }
             _ => self.receive_signal(frame, header, now),
@@ -112,7 +112,7 @@ impl Session {
         let Some(call) = self.calls.take(session) else { return Ok(()) };
         let outcome = match outcome.map(|said| self.payload(header, said.body, call.seal_answer)) {
             Ok(value) if end == "resolve" => Ok(value),
-            Ok(value) => Err(rejection(&value)),
+            Ok(value) => Err(self.check_lost(header, rejection(&value))),
             Err(error) => Err(error),
         };
         self.end_call(call, outcome, now);
@@ -333,6 +333,26 @@ impl Session {
 
 fn is_cache_method(method: &str) -> bool {
     method.starts_with("services.built-in.message_cache.")
+}
+
+impl Session {
+    /// Whether the server has said that it lost this connection, though its socket is open: only a new one helps. The
+    /// driver asks after each [`Session::receive`].
+    pub const fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// A Hypha server says so in the reject of whatever is sent to it (protocol section 5.4).
+    fn check_lost(&mut self, header: &Header<'_>, error: Error) -> Error {
+        // what another client sends has its user, whom the server adds
+        let is_from_server = header.user.is_none() && header.ws.is_empty();
+        let text = format!("Connection has already been closed (client: {})", self.address);
+        if !is_from_server || error.message() != text {
+            return error;
+        }
+        self.is_lost = true;
+        Error::new(ErrorKind::PeerGone, text)
+    }
 }
 
 /// The error in a reject. Old JavaScript peers may reject with any value.

@@ -59,6 +59,7 @@ impl Session {
         self.set_identity(info);
         self.add_built_in();
         self.phase = Phase::Joining { pending: 1, failed: Vec::new() };
+        self.is_lost = false;
         self.register_step(BUILT_IN, now);
     }
 

@@ -129,7 +129,7 @@ impl Runs {
     pub(super) fn find(&self, caller: &str, session: &str) -> Option<RunId> {
         let id = *self.by_call.get(&self.hash(caller, session))?;
         // a hash of strangers may be the same
-        self.by_id.get(&id).filter(|run| run.caller == caller && run.session == session).map(|_| id)
+        self.by_id.get(&id).filter(|run| run.is_of(caller, session)).map(|_| id)
     }
 
     /// Marks a run as one that nobody waits for; gives it unless it is marked already. It counts until the language
@@ -172,6 +172,11 @@ impl Run {
         self.extensions = self.extensions.without(Extensions::CANCEL);
         self.deadline = None;
         self
+    }
+
+    /// Whether `caller` asked for it in its `session`.
+    pub(super) fn is_of(&self, caller: &str, session: &str) -> bool {
+        self.caller == caller && self.session == session
     }
 
     /// When something is due next.

@@ -87,6 +87,8 @@ pub struct Session {
     /// What the server knows as well.
     pub(super) extensions: Extensions,
     pub(super) phase: Phase,
+    /// The server has said that it lost this connection.
+    pub(super) is_lost: bool,
     pub(super) calls: Calls,
     pub(super) runs: Runs,
     pub(super) services: Services,
@@ -119,6 +121,7 @@ impl Session {
             manager: String::new(),
             extensions: Extensions::NONE,
             phase: Phase::default(),
+            is_lost: false,
             calls: Calls::default(),
             runs: Runs::default(),
             services: Services::default(),

@@ -168,9 +168,9 @@ impl Session {
     }
 
     /// Nobody waits for the answer to a message that is leaving in parts: the rest of it stays here.
-    pub(super) fn stop_transfer(&mut self, session: &str, now: Time) {
-        let waits = |transfer: &Transfer| matches!(&transfer.waiter, Waiter::Call(call) if call == session);
-        let found = self.transfers.by_id.iter().find(|(_, transfer)| waits(transfer)).map(|(id, _)| *id);
+    pub(super) fn stop_transfer(&mut self, is_in_vain: impl Fn(&Waiter) -> bool, now: Time) {
+        let found = self.transfers.by_id.iter().find(|(_, transfer)| is_in_vain(&transfer.waiter));
+        let found = found.map(|(id, _)| *id);
         let Some(transfer) = found.and_then(|id| self.transfers.by_id.remove(&id)) else { return };
         if transfer.stage == Stage::Processing {
             return;

@@ -316,6 +316,24 @@ fn what_is_leaving_in_parts_stays_when_nobody_waits() {
 }
 
 #[test]
+fn a_result_that_is_leaving_in_parts_stays_when_nobody_waits() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    call(&mut ann, &spec(None), &1.into());
+    carry(&mut ann, &mut bob, NOW);
+    let run = invoked(&mut bob).run.unwrap();
+    finish(&mut bob, run, &Value::from(Bytes::from(vec![5; 600_000])), NOW);
+    carry(&mut bob, &mut ann, NOW);
+    carry(&mut ann, &mut bob, NOW);
+    carry(&mut bob, &mut ann, NOW);
+    assert_eq!((bob.statistics().transfers, ann.statistics().chunks), (1, 1));
+    ann.forget_call(1, NOW);
+    while carry(&mut ann, &mut bob, NOW) + carry(&mut bob, &mut ann, NOW) > 0 {}
+    assert_eq!(ann.statistics(), Default::default());
+    assert_eq!(bob.statistics(), Default::default());
+    assert_eq!((events(&mut ann), events(&mut bob)), (vec![], vec![]));
+}
+
+#[test]
 fn the_runs_of_a_caller_that_is_gone_are_broken_off() {
     let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
     let mut old = peer("lab/old", Options::default(), Extensions::NONE);

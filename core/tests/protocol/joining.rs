@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use polyfn_core::codec::{Promise, Tagged, Walk};
-use polyfn_core::session::{CallSpec, Event, Options, Session, State};
+use polyfn_core::session::{CallSpec, Event, Options, Outgoing, Session, State};
 use polyfn_core::wire::Route;
 use polyfn_core::{Error, ErrorKind, Function, Map, Value};
 
@@ -335,4 +336,39 @@ fn subscriptions_that_were_granted_are_made_again() {
         asked.iter().filter(|(method, _)| method.ends_with("subscribe")).map(|(_, types)| types).collect();
     assert_eq!(types, [&Value::from(vec!["client_disconnected".into()]), &Value::from(vec!["news".into()])]);
     assert!(matches!(&events(&mut session)[..], [Event::State(_), Event::State(State::Ready { .. })]));
+}
+
+/// A reject as the server makes it (without `user` and `ws`), or as another client sends it.
+fn already_closed(sent: &Outgoing, address: &str, is_from_server: bool) -> Bytes {
+    let text = format!("Connection has already been closed (client: {address})");
+    let reject = reply(sent, "reject", error(&text));
+    if !is_from_server {
+        return reject;
+    }
+    let mut head = header(&reject);
+    let _ = (head.remove("user"), head.remove("ws"), head.remove("parent"));
+    let end = polyfn_core::wire::Header::parse(&reject).unwrap().end;
+    let mut frame = Value::Map(head).to_msgpack().unwrap();
+    frame.extend_from_slice(&reject[end..]);
+    frame.into()
+}
+
+#[test]
+fn a_connection_that_the_server_has_lost_is_known() {
+    for (address, is_from_server, is_lost) in
+        [(ME, false, false), ("lab/other", true, false), (ME, true, true)]
+    {
+        let mut session = joined(Session::new(Options::default()), ME, NOW);
+        events(&mut session);
+        call(&mut session, 1, "other", "services.calc.add", &[]).unwrap();
+        let sent = session.poll_send().unwrap();
+        session.receive(&already_closed(&sent, address, is_from_server), NOW).unwrap();
+        assert_eq!(session.is_lost(), is_lost, "{address}, from the server: {is_from_server}");
+        let ends = events(&mut session);
+        let [Event::Rejected { call: 1, error }] = &ends[..] else { panic!("{ends:?}") };
+        assert_eq!(error.kind() == ErrorKind::PeerGone, is_lost);
+        session.disconnected("lost");
+        session.connected(info(ME), NOW);
+        assert!(!session.is_lost(), "a new connection");
+    }
 }

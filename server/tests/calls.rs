@@ -138,6 +138,25 @@ async fn a_client_that_leaves_breaks_its_functions_off() {
 }
 
 #[tokio::test]
+async fn calls_end_with_the_client_that_they_were_made_to() {
+    let mut scene = scene(Extensions::ALL).await;
+    let stranger =
+        ClientOptions { client_id: Some("stranger".into()), ..ClientOptions::new(scene.running.url()) };
+    let stranger = Client::connect(stranger).await.unwrap();
+    let near = scene.function().await;
+    let far = stranger.get_service("lab-one/owner:svc").await.unwrap().function("wait").unwrap();
+    let calls = [near, far].map(|function| tokio::spawn(async move { function.call([]).await }));
+    for _ in 0..calls.len() {
+        next(&mut scene.begun).await;
+    }
+    scene.owner.disconnect().await;
+    for call in calls {
+        let error = timeout(PATIENCE, call).await.unwrap().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PeerGone);
+    }
+}
+
+#[tokio::test]
 async fn an_http_request_that_is_dropped_breaks_its_function_off() {
     let mut scene = scene(Extensions::ALL).await;
     for path in ["apps/owner:svc/wait", "services/owner:svc/wait"] {

@@ -4,7 +4,7 @@
 //! was called may answer, and call functions that came along; functions in an answer may be called back. All else
 //! is refused, and with the same words whether the other side exists or not. The owner checks once more for itself.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,25 +21,44 @@ use crate::hub::queue::Item;
 /// Clients of other workspaces that one client may be acquainted with.
 const ACQUAINTED_MAX: usize = 16_384;
 
-/// Addresses of clients in other workspaces that may send to what this client gave away.
+/// Clients of other workspaces that talked with this one.
 #[derive(Debug, Default)]
-pub(super) struct Acquainted(Mutex<HashSet<Box<str>>>);
+pub(super) struct Acquainted(Mutex<HashMap<Box<str>, Standing>>);
+
+/// What such a client may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It asked something, and hears of the end.
+    Asked,
+    /// It may send to what this client gave away, and hears of the end.
+    Talks,
+}
 
 impl Acquainted {
     fn knows(&self, address: &str) -> bool {
-        self.0.lock().contains(address)
+        self.0.lock().get(address) == Some(&Standing::Talks)
     }
 
     fn meet(&self, address: &str) -> Result<(), Error> {
         let mut known = self.0.lock();
-        if !known.contains(address) {
-            if known.len() >= ACQUAINTED_MAX {
-                let text = format!("a client may talk with {ACQUAINTED_MAX} clients of other workspaces");
-                return Err(Error::new(ErrorKind::Overloaded, text));
-            }
-            known.insert(address.into());
+        if let Some(standing) = known.get_mut(address) {
+            *standing = Standing::Talks;
+            return Ok(());
         }
+        if known.len() >= ACQUAINTED_MAX {
+            let text = format!("a client may talk with {ACQUAINTED_MAX} clients of other workspaces");
+            return Err(Error::new(ErrorKind::Overloaded, text));
+        }
+        known.insert(address.into(), Standing::Talks);
         Ok(())
+    }
+
+    /// Notes who asks. Everybody may, so that they must not take the places of those who talk.
+    fn note(&self, address: &str) {
+        let mut known = self.0.lock();
+        if known.len() < ACQUAINTED_MAX / 2 && !known.contains_key(address) {
+            known.insert(address.into(), Standing::Asked);
+        }
     }
 
     fn forget(&self, address: &str) {
@@ -51,7 +70,7 @@ impl Acquainted {
         self.0.lock().extend(earlier.take());
     }
 
-    fn take(&self) -> HashSet<Box<str>> {
+    fn take(&self) -> HashMap<Box<str>, Standing> {
         std::mem::take(&mut *self.0.lock())
     }
 }
@@ -87,7 +106,11 @@ impl Hub {
         peer.acquainted.meet(target.address())?;
         // to ask whether somebody is there, or for a description, is no reason to be called back
         let asks_only = service == "built-in" && !path.starts_with("built-in.message_cache.");
-        if asks_only { Ok(()) } else { target.acquainted.meet(peer.address()) }
+        if asks_only {
+            target.acquainted.note(peer.address());
+            return Ok(());
+        }
+        target.acquainted.meet(peer.address())
     }
 
     fn is_open(&self, peer: &Peer, target: &Peer, service: &str) -> bool {
@@ -107,7 +130,7 @@ impl Hub {
 
     /// Tells those in other workspaces who talked with `peer` that it is gone, as their calls would wait in vain.
     pub(super) fn part(&self, peer: &Peer, event: &Bytes) {
-        for address in peer.acquainted.take() {
+        for (address, _) in peer.acquainted.take() {
             let other = address
                 .split_once('/')
                 .and_then(|(workspace, client)| self.registry.client(workspace, client));

@@ -1,7 +1,9 @@
 //! The manager as a peer of the hub: takes calls, runs the methods of the table, answers.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -12,6 +14,7 @@ use polyfn_core::session::{
 };
 use polyfn_core::wire::ChunkLimits;
 use polyfn_core::{Error, ErrorKind, Function, Map, Result, Value};
+use tokio::task::AbortHandle;
 
 use crate::auth::{Permission, Tokens};
 use crate::config::ConfigError;
@@ -31,6 +34,8 @@ const UNDIVIDED: usize = 1 << 31;
 /// The workspace manager of one server.
 pub struct Manager {
     session: Mutex<Session>,
+    /// Methods that wait for other clients, until they are answered.
+    running: Mutex<HashMap<RunId, AbortHandle>>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) limits: Limits,
     pub(super) public_base_url: String,
@@ -114,6 +119,7 @@ impl Manager {
         add_service(&mut session).map_err(|error| ConfigError(format!("the manager's service: {error}")))?;
         Ok(Self {
             session: Mutex::new(session),
+            running: Mutex::default(),
             tokens,
             limits: limits.clone(),
             public_base_url: public_base_url.to_owned(),
@@ -123,16 +129,19 @@ impl Manager {
 
     /// Runs the session with what came, then does what it wants done.
     fn drive(self: &Arc<Self>, hub: &Arc<Hub>, from: Option<&Arc<Peer>>, step: impl FnOnce(&mut Session)) {
-        let (frames, invocations) = {
+        let mut invocations = Vec::new();
+        let frames = {
             let mut session = self.session.lock();
             step(&mut session);
             let frames: Vec<Outgoing> = std::iter::from_fn(|| session.poll_send()).collect();
-            let events = std::iter::from_fn(|| session.poll_event());
-            let invocations = events.filter_map(|event| match event {
-                Event::Invoke(invocation) => Some(invocation),
-                _ => None,
-            });
-            (frames, invocations.collect::<Vec<_>>())
+            while let Some(event) = session.poll_event() {
+                match event {
+                    Event::Invoke(invocation) => invocations.push(invocation),
+                    Event::Cancelled { run } => self.break_off(&mut session, run, hub.elapsed()),
+                    _ => {}
+                }
+            }
+            frames
         };
         for frame in &frames {
             hub.send_own(frame);
@@ -166,15 +175,26 @@ impl Manager {
             (Ok(_), None) => {}
             (Err((future, place)), run) => {
                 let (manager, hub, peer) = (Arc::clone(self), Arc::clone(hub), Arc::clone(peer));
-                tokio::spawn(async move {
+                // held until the task is listed, so that it cannot end before
+                let mut running = self.running.lock();
+                let task = tokio::spawn(async move {
                     let result = future.await;
                     drop(place);
-                    if let Some(run) = run {
+                    if let Some(run) = run.filter(|run| manager.running.lock().remove(run).is_some()) {
                         manager.answer(&hub, &peer, run, result);
                     }
                 });
+                running.extend(run.map(|run| (run, task.abort_handle())));
             }
         }
+    }
+
+    /// Nobody waits for a method any longer.
+    fn break_off(&self, session: &mut Session, run: RunId, now: Duration) {
+        if let Some(task) = self.running.lock().remove(&run) {
+            task.abort();
+        }
+        session.reject(run, &Error::new(ErrorKind::Cancelled, "the caller gave up"), now);
     }
 
     fn start(
@@ -254,10 +274,15 @@ impl Management for Manager {
     }
 
     fn notice(&self, event: &Bytes, hub: &Hub) {
-        let mut session = self.session.lock();
-        _ = session.receive(event, hub.elapsed());
+        let (mut session, now) = (self.session.lock(), hub.elapsed());
+        _ = session.receive(event, now);
+        while let Some(event) = session.poll_event() {
+            if let Event::Cancelled { run } = event {
+                self.break_off(&mut session, run, now);
+            }
+        }
         // what is left to say would go to a client that has left
-        while session.poll_event().is_some() || session.poll_send().is_some() {}
+        while session.poll_send().is_some() {}
     }
 
     fn tick(self: Arc<Self>, hub: &Arc<Hub>) {

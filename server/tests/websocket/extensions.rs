@@ -153,6 +153,25 @@ async fn the_wall_lets_through_what_belongs_to_a_call() {
     assert_eq!(guest.frame().await.kind, "x-push");
 }
 
+#[tokio::test]
+async fn who_gives_up_asking_the_manager_cancels_what_it_asked_of_others() {
+    let running = start(Config::default()).await;
+    let (mut ann, mut bob) = (polyfn(&running, "ann").await, polyfn(&running, "bob").await);
+    let ask = head(
+        "method",
+        "*/manager",
+        &[("method", "services.default.get_service".into()), ("session", "s1".into()), ("x", x())],
+    );
+    let body = Map::from_iter([("args", vec![Value::from("bob:svc")].into()), ("promise", Value::from("*"))]);
+    ann.send(&ask, Some(&Value::Map(body))).await;
+    let asked = bob.frame().await;
+    assert_eq!(asked.method, "services.built-in.get_service");
+    ann.send(&cancel("*/manager"), None).await;
+    assert!(is_cancel(&bob.frame().await, &asked.from, asked.session.as_deref().unwrap()));
+    bob.answer(&asked, Value::Nil).await;
+    assert!(bob.is_quiet().await && ann.is_quiet().await);
+}
+
 /// Asks for the function over HTTP, without waiting for the answer.
 async fn ask(running: &Running, client: &str, lines: &str) -> TcpStream {
     let mut socket = TcpStream::connect(running.address()).await.unwrap();

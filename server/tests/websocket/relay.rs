@@ -169,13 +169,22 @@ async fn who_talked_across_the_wall_hears_of_the_end() {
     owner.manager("register_service", vec![service]).await.unwrap();
     let mut guest = Peer::join(&running, &json!({"client_id": "guest"})).await;
     guest.manager("subscribe", vec!["client_disconnected".into()]).await.unwrap();
+    let mut curious = Peer::join(&running, &json!({"client_id": "curious"})).await;
+    curious.manager("subscribe", vec!["client_disconnected".into()]).await.unwrap();
     guest.call(&owner.address(), "services.open.run", vec![]).await;
-    owner.frame().await;
+    curious.call(&owner.address(), "services.built-in.get_service", vec!["open".into()]).await;
+    for _ in 0..2 {
+        owner.frame().await;
+    }
+    let guess = curious.call(&owner.address(), "some-session.resolve", vec![]).await;
+    assert!(curious.end(&guess).await.is_err(), "to ask is no reason to be talked to");
     owner.leave().await;
-    let event = guest.frame().await;
-    assert_eq!(event.kind, "client_disconnected");
-    let data = event.argument.as_map().unwrap().clone();
-    assert_eq!((data.text("id"), data.text("workspace")), (Some("owner"), Some("lab-one")));
+    for peer in [&mut guest, &mut curious] {
+        let event = peer.frame().await;
+        assert_eq!(event.kind, "client_disconnected");
+        let data = event.argument.as_map().unwrap().clone();
+        assert_eq!((data.text("id"), data.text("workspace")), (Some("owner"), Some("lab-one")));
+    }
 }
 
 #[tokio::test]

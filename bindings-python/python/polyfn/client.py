@@ -198,8 +198,8 @@ class Server:
 
         `config` takes `mode` (which of several services of this id: `random`, `first`, `last`, `exact`),
         `timeout`, `case_conversion` (`camel`, `snake`, or both by `camel+snake`: how functions are named) and
-        `encryption_public_key`: the owner's public key, to which what its functions are told is encrypted from
-        end to end. It must come from elsewhere, not by way of the server.
+        `encryption_public_key`: the owner's public key, to which what its functions are told is encrypted
+        from end to end. It must come from elsewhere, not by way of the server.
         """
         name = service_id if isinstance(service_id, str) else cast("str", service_id["id"])
         settings = {**(config or {}), **more}
@@ -470,11 +470,11 @@ def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any
     `reconnection_token`, `method_timeout` (seconds that a call may take without a sign of life, 30),
     `connect_timeout`, `ping_interval`, `ping_timeout`, `token_refresh_interval`, `long_message_chunk_size`,
     `send_buffer`, `reconnect`, `transport` (`websocket`, `http` for networks that let no websocket through,
-    or `auto`, the default: the websocket, and HTTP where it cannot be had), `additional_headers` (a dict),
-    `ssl` (False to believe any server, the path of a file with certificates of authorities, or an
-    `ssl.SSLContext`, of which these are taken), `rintf_timeout`, `encryption` (end to end, with peers whose key
-    is known), `encryption_private_key` and `encryption_public_key` (bytes or hexadecimal digits; made when left
-    out).
+    or `auto`, the default: the websocket, and HTTP where it cannot be had), `rintf_timeout`, `encryption`
+    (end to end, with peers whose key is known), `encryption_private_key` and `encryption_public_key` (bytes
+    or hexadecimal digits; made when left out), `additional_headers` (a dict), `ssl` (False to believe any
+    server, the path of a file with certificates of authorities, or an `ssl.SSLContext`, of which these are
+    taken).
 
     Called without any, it reads `HYPHA_SERVER_URL`, `HYPHA_TOKEN`, `HYPHA_WORKSPACE` and `HYPHA_CLIENT_ID`
     (or the same with `POLYFN_`) from the environment, or else from the nearest file `.env`.

@@ -20,6 +20,7 @@ _SHARED = frozenset(
         "connection_state",
         "disconnect",
         "emit",
+        "get_public_key",
         "get_service",
         "get_service_schema",
         "off",
@@ -62,8 +63,8 @@ class Rpc:
     ) -> ObjectProxy:
         """Get a service from the client that has it, without asking the manager: `client:service`.
 
-        Without a client it is one's own; without anything it is the manager. `config` takes `timeout` and
-        `case_conversion`.
+        Without a client it is one's own; without anything it is the manager. `config` takes `timeout`,
+        `case_conversion` and `encryption_public_key`, as in `Server.get_service`.
         """
         settings = {**(config or {}), **more}
         if service_uri is None:
@@ -113,11 +114,21 @@ class Rpc:
         self._server._leave()
 
     async def _fetch(self, client: str, service: str, settings: Mapping[str, Any]) -> ObjectProxy:
-        found = await self._call(client, "services.built-in.get_service", (service,), settings.get("timeout"))
+        key = settings.get("encryption_public_key")
+        method, timeout = "services.built-in.get_service", settings.get("timeout")
+        found = await self._call(client, method, (service,), timeout, key)
         return convert_case(found, settings.get("case_conversion"))
 
-    async def _call(self, client: str, method: str, args: tuple[Any, ...], timeout: float | None) -> Any:
-        return await asyncio.wait_for(self._server._native_client.call(client, method, args), timeout)
+    async def _call(
+        self,
+        client: str,
+        method: str,
+        args: tuple[Any, ...],
+        timeout: float | None,
+        answer_key: str | bytes | None = None,
+    ) -> Any:
+        call = self._server._native_client.call(client, method, args, None, answer_key)
+        return await asyncio.wait_for(call, timeout)
 
     def __getattr__(self, name: str) -> Any:
         if name in _SHARED:

@@ -225,5 +225,5 @@ def test_options_that_are_not_there():
         polyfn.connect_to_server("http://localhost", workspaces="x")
     with pytest.raises(TypeError, match="needs server_url"):
         polyfn.connect_to_server(token="x")
-    with pytest.raises(NotImplementedError, match="transport='http'"):
-        polyfn.connect_to_server("http://localhost", transport="http")
+    with pytest.raises(NotImplementedError, match="webrtc=True"):
+        polyfn.connect_to_server("http://localhost", webrtc=True)

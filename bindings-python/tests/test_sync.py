@@ -168,6 +168,25 @@ def test_so_many_at_a_time(server_url):
     assert most == 3
 
 
+def test_time_and_trace_of_a_call(offer):
+    release = threading.Event()
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    def about(function):
+        return polyfn.current_deadline(), polyfn.current_trace(), function() if function else None
+
+    service = offer(about=about, wait=lambda: release.wait(10))
+    limited = service.about.with_options(timeout=5, trace=trace)
+    assert isinstance(limited, sync.Function)
+    left, heard, inner = limited(lambda: service.about(None))
+    assert 0 < left <= 5
+    assert heard == trace
+    assert 0 < inner[0] <= left, "what is called meanwhile inherits the end"
+    with pytest.raises(polyfn.RpcTimeoutError):
+        service.wait.with_options(timeout=0.05)()
+    release.set()
+
+
 def test_another_thread_goes_on(offer):
     count = 0
     go_on = threading.Event()

@@ -20,7 +20,7 @@ export interface Outlet {
   drop(handles: number[]): void;
   /** How many items are wanted now; as many may be produced until {@link produce}. */
   beginItems(client: number, source: number): number;
-  /** Sends items; how many are wanted then, negative when these were not. */
+  /** Sends items; how many are wanted then. */
   produce(client: number, source: number, count: number, encoder: Encoder, end: StreamEnd): number;
 }
 
@@ -75,11 +75,14 @@ export class Source {
 
   /** A peer wants items. */
   pull(client: number, handle: number): void {
-    if (this.#isOver || this.#room > 0 || this.#count > 0) return;
+    if (this.#room > 0 || this.#count > 0) return;
     this.#client = client;
     this.#handle = handle;
     this.#until = 0;
-    this.#room = this.#outlet.beginItems(client, handle);
+    // After the end too: what was made last may still wait to be wanted.
+    const room = this.#outlet.beginItems(client, handle);
+    if (this.#isOver) return;
+    this.#room = room;
     this.#run();
   }
 
@@ -168,7 +171,7 @@ export class Source {
     this.#count += 1;
     this.#room -= 1;
     const { at, beside } = this.#encoder;
-    if (this.#room === 0 || this.#count >= MAX_COUNT || at > MAX_BYTES || beside !== undefined)
+    if (this.#room <= 0 || this.#count >= MAX_COUNT || at > MAX_BYTES || beside !== undefined)
       this.#flush(StreamEnd.More);
     return true;
   }
@@ -193,10 +196,7 @@ export class Source {
   }
 
   #send(encoder: Encoder, end: StreamEnd): void {
-    const room = this.#outlet.produce(this.#client, this.#handle, this.#count, encoder, end);
-    // Nobody wants them: what is in them was not kept either.
-    if (room < 0) this.#outlet.drop(encoder.handles);
-    this.#room = Math.max(room, 0);
+    this.#room = this.#outlet.produce(this.#client, this.#handle, this.#count, encoder, end);
     this.#count = 0;
   }
 }

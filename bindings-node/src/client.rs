@@ -12,7 +12,7 @@ use napi::threadsafe_function::UnknownReturnValue;
 use napi::{Env, Status};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use polyfn_core::codec::Promise;
+use polyfn_core::codec::{Handle, Promise};
 use polyfn_core::net::{ClientOptions, Connection};
 use polyfn_core::session::{CallSpec, Event, State};
 use polyfn_core::{Error, ErrorKind, Result};
@@ -233,23 +233,25 @@ impl Core {
         let connection = self.connection(client);
         batch.told.record(&mut batch.recorder, client, &event, connection.as_ref());
         batch.is_told = false;
-        self.note(client, &event);
+        let released: Vec<Event> = self.note(client, &event).into_iter().map(Event::Released).collect();
+        self.shared.inbox.put_back(client, released, &mut batch.taken);
         true
     }
 
-    /// What events change on this side.
-    fn note(&self, client: u32, event: &Event) {
+    /// What events change on this side. Gives what JavaScript lets go of with it.
+    fn note(&self, client: u32, event: &Event) -> Vec<Handle> {
         match event {
             Event::Items { stream, items, count, end } => {
                 self.streams.borrow_mut().add(*stream, items, *count, end.as_ref());
             }
-            Event::Released(handle) => self.streams.borrow_mut().forget_draft(*handle),
+            Event::Released(handle) => return self.streams.borrow_mut().forget_source(*handle),
             Event::State(State::Closed { .. }) => {
                 self.shared.clients.lock().remove(&client);
                 self.streams.borrow_mut().forget(client);
             }
             _ => {}
         }
+        Vec::new()
     }
 
     fn resume(&self) {

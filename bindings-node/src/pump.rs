@@ -74,6 +74,15 @@ impl Inbox {
         }
     }
 
+    /// Puts events before what was taken.
+    pub(crate) fn put_back(&self, client: u32, events: Vec<Event>, taken: &mut VecDeque<(u32, Event)>) {
+        for event in events {
+            self.events.fetch_add(1, Ordering::SeqCst);
+            self.bytes.fetch_add(weight(&event), Ordering::SeqCst);
+            taken.push_front((client, event));
+        }
+    }
+
     /// JavaScript has this event.
     pub(crate) fn done(&self, event: &Event) {
         self.events.fetch_sub(1, Ordering::SeqCst);

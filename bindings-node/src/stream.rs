@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use napi::Env;
 use napi::bindgen_prelude::{Array, Int32ArraySlice, Uint8ArraySlice};
 use napi_derive::napi;
-use polyfn_core::codec::{Handle, StreamStub};
+use polyfn_core::codec::{Exports, Handle, StreamStub, Writer};
+use polyfn_core::net::Connection;
 use polyfn_core::session::{ItemsDraft, Payload, StreamEnd, StreamId};
 use polyfn_core::{Error, Result};
 
@@ -39,7 +40,10 @@ mod end {
 #[derive(Default)]
 pub(crate) struct Streams {
     incoming: HashMap<StreamId, Incoming>,
+    /// Generators of ours: where the next items go.
     drafts: HashMap<Handle, ItemsDraft>,
+    /// Items of them that are not wanted yet.
+    rests: HashMap<Handle, Rest>,
     /// Its shapes are its own: what it records is told apart from the batches of events.
     recorder: Recorder,
     /// Recorded, but longer than the tape.
@@ -63,6 +67,23 @@ struct Part {
     left: u32,
 }
 
+/// Items of a generator of ours that were made but are not wanted yet, as they stood on the tape.
+struct Rest {
+    tape: Vec<u8>,
+    beside: Vec<Vec<u8>>,
+    count: u32,
+    end: u8,
+}
+
+impl Rest {
+    /// The functions and generators in it.
+    fn handles(&self) -> Vec<Handle> {
+        let mut out = Writer::exporting(Exports::default());
+        let _ = Player::new(&self.tape, &self.beside).values(self.count, &mut out);
+        out.take_objects().into_iter().map(|(_, export)| export.handle()).collect()
+    }
+}
+
 impl Streams {
     /// Items have come.
     pub(crate) fn add(&mut self, id: StreamId, items: &Payload, count: u32, end: Option<&Result<()>>) {
@@ -75,9 +96,10 @@ impl Streams {
         stream.end = stream.end.take().or_else(|| end.cloned());
     }
 
-    /// A generator of ours is not read any longer.
-    pub(crate) fn forget_draft(&mut self, source: Handle) {
+    /// A generator of ours is not read any longer. Gives what was in its items that were not sent.
+    pub(crate) fn forget_source(&mut self, source: Handle) -> Vec<Handle> {
         self.drafts.remove(&source);
+        self.rests.remove(&source).map(|rest| rest.handles()).unwrap_or_default()
     }
 
     /// A connection is over.
@@ -220,15 +242,20 @@ impl Core {
     /// How many items of a generator of ours are wanted now. So many may be given to `produce`.
     #[napi]
     pub fn begin_items(&self, client: u32, source: f64) -> u32 {
-        let Some(draft) = self.connection(client).and_then(|it| it.begin_items(source as Handle)) else {
-            return 0;
-        };
-        let room = draft.room();
-        self.streams.borrow_mut().drafts.insert(source as Handle, draft);
-        room
+        let source = source as Handle;
+        let Some(connection) = self.connection(client) else { return 0 };
+        let mut streams = self.streams.borrow_mut();
+        match streams.rests.remove(&source) {
+            None => streams.begin(&connection, source),
+            Some(rest) => {
+                let mut tape = Player::new(&rest.tape, &rest.beside);
+                streams.send(&connection, source, &mut tape, rest.count, rest.end)
+            }
+        }
     }
 
-    /// Sends the items on the tape, and how the generator goes on; how many are wanted then, -1 when these were not.
+    /// Sends the items on the tape, and how the generator goes on; how many are wanted then. What is not wanted yet
+    /// waits here.
     #[napi]
     pub fn produce(
         &self,
@@ -238,24 +265,63 @@ impl Core {
         tape: &[u8],
         beside: Option<Vec<Uint8ArraySlice<'_>>>,
         end: u8,
-    ) -> i32 {
-        let handle = source as Handle;
-        let draft = self.streams.borrow_mut().drafts.remove(&handle);
-        let Some(connection) = self.connection(client) else { return -1 };
-        let Some(mut draft) = draft.or_else(|| connection.begin_items(handle)) else { return -1 };
+    ) -> u32 {
+        let Some(connection) = self.connection(client) else { return 0 };
         let beside = beside.unwrap_or_default();
         let mut tape = Player::new(tape, &beside);
-        let written = (0..count).try_for_each(|_| draft.item(|out| tape.value(out)));
-        let end = match (written, end) {
-            (Err(error), _) => StreamEnd::Failed(error.at("an item")),
-            (Ok(()), end::MORE) => StreamEnd::More,
-            (Ok(()), end::DONE) => StreamEnd::Done,
-            (Ok(()), _) => StreamEnd::Failed(tape.error().unwrap_or_else(|error| error)),
-        };
-        let is_over = end != StreamEnd::More;
-        connection.finish_items(draft, end);
-        if is_over { 0 } else { self.begin_items(client, source) as i32 }
+        self.streams.borrow_mut().send(&connection, source as Handle, &mut tape, count, end)
     }
+}
+
+impl Streams {
+    fn begin(&mut self, connection: &Connection, source: Handle) -> u32 {
+        let Some(draft) = connection.begin_items(source) else { return 0 };
+        let room = draft.room();
+        self.drafts.insert(source, draft);
+        room
+    }
+
+    /// Sends items as far as they are wanted.
+    fn send<B: AsRef<[u8]>>(
+        &mut self,
+        connection: &Connection,
+        source: Handle,
+        tape: &mut Player<'_, B>,
+        mut count: u32,
+        end: u8,
+    ) -> u32 {
+        loop {
+            let draft = self.drafts.remove(&source).or_else(|| connection.begin_items(source));
+            let Some(mut draft) = draft else {
+                let (tape, beside) = tape.rest();
+                self.rests.insert(source, Rest { tape, beside, count, end });
+                return 0;
+            };
+            let end = match fill(&mut draft, tape, &mut count) {
+                Err(error) => StreamEnd::Failed(error.at("an item")),
+                Ok(()) if count > 0 || end == end::MORE => StreamEnd::More,
+                Ok(()) if end == end::DONE => StreamEnd::Done,
+                Ok(()) => StreamEnd::Failed(tape.error().unwrap_or_else(|error| error)),
+            };
+            let is_over = end != StreamEnd::More;
+            connection.finish_items(draft, end);
+            if is_over {
+                return 0;
+            }
+            if count == 0 {
+                return self.begin(connection, source);
+            }
+        }
+    }
+}
+
+/// Writes items until the draft is full.
+fn fill<B: AsRef<[u8]>>(draft: &mut ItemsDraft, tape: &mut Player<'_, B>, count: &mut u32) -> Result<()> {
+    while *count > 0 && !draft.is_full() {
+        draft.item(|out| tape.value(out))?;
+        *count -= 1;
+    }
+    Ok(())
 }
 
 fn stub(tape: &[u8]) -> Result<StreamStub> {

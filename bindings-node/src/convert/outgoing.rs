@@ -211,6 +211,11 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
         if self.byte()? == step::NIL { Ok(None) } else { self.text().map(Some) }
     }
 
+    /// What was not played yet.
+    pub(crate) fn rest(&self) -> (Vec<u8>, Vec<Vec<u8>>) {
+        (self.tape.to_vec(), self.beside.iter().map(|bytes| bytes.as_ref().to_vec()).collect())
+    }
+
     /// A part of the tape with its length before it, as a tape of its own.
     pub(crate) fn inner(&mut self) -> Result<Self> {
         Ok(Self { tape: self.block()?, beside: self.beside })

@@ -97,6 +97,9 @@ pub struct Config {
     pub shutdown_timeout: Seconds,
     /// Log one line for each HTTP request.
     pub access_log: bool,
+    /// Take requests of a client with a stream only with a token or the secret of the stream: what strangers who keep
+    /// no cookies cannot show.
+    pub require_stream_proof: bool,
     /// Put remote tracebacks into HTTP answers to strangers.
     pub expose_detailed_errors: bool,
     /// What is accepted from outside.
@@ -118,6 +121,7 @@ impl Default for Config {
             reconnection_token_life_time: Seconds::new(172_800),
             shutdown_timeout: Seconds::new(10),
             access_log: false,
+            require_stream_proof: false,
             expose_detailed_errors: false,
             limits: Limits::default(),
         }

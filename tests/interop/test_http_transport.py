@@ -206,6 +206,25 @@ def test_where_websockets_fail_our_clients_go_by_http(server, program, polyfn_ki
         assert caught.value.code == ("timeout" if upgrades == "mute" else "peer_gone")
 
 
+@pytest.mark.timeout(150)
+def test_where_websockets_work_again_our_clients_take_them(polyfn_server, program, polyfn_kind, fresh_name):
+    user = fresh_name("moving")
+    config = {"workspace": tokens.own_workspace(user), "token": tokens.member(user)}
+    with Proxy(polyfn_server.url, "refuse") as proxy:
+        connection = program(polyfn_kind).connect(fresh_name(), proxy.url, **config)
+        connection.register("context", "context")
+        service = connection.get("context")
+
+        def comes_by(way):
+            assert service.call("came_by", "x", limit=12) == way
+
+        for upgrades, way in (("pass", "websocket"), ("cut", "http_streaming")):
+            proxy.upgrades = upgrades
+            proxy.cut()
+            eventually(lambda way=way: comes_by(way))
+        connection.disconnect()
+
+
 def test_no_way_is_tried_where_nobody_listens(program, polyfn_kind, fresh_name):
     url = f"http://127.0.0.1:{servers.free_port()}"
     with pytest.raises(PeerError) as caught:

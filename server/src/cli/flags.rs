@@ -58,6 +58,9 @@ pub struct ServeFlags {
     /// Threads that serve; 0 for one per two processors.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub workers: usize,
+    /// Refuse requests at `/rpc` that show neither a token nor the secret of their stream, even of strangers.
+    #[arg(long)]
+    pub require_stream_proof: bool,
     /// Show remote tracebacks to strangers.
     #[arg(long)]
     pub expose_detailed_errors: bool,
@@ -117,6 +120,7 @@ impl ServeFlags {
             reconnection_token_life_time: self.reconnection_token_life_time,
             shutdown_timeout: self.shutdown_timeout,
             access_log: self.log.access_log,
+            require_stream_proof: self.require_stream_proof,
             expose_detailed_errors: self.expose_detailed_errors,
             limits: self.limits.clone(),
         }

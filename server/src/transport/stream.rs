@@ -112,7 +112,7 @@ async fn accept(state: &Arc<State>, parts: &Parts) -> Result<Response, Handshake
         secret,
         &parts.headers,
         Source::of(&parts.headers, remote),
-        is_ours,
+        is_ours || state.config.require_stream_proof,
         &state.config.limits,
         state.hub.elapsed(),
     ));

@@ -144,18 +144,18 @@ impl Secret {
 }
 
 impl Stream {
-    /// A stream that was asked for with `headers`; `knows` says that its client knows how to show the secret.
+    /// A stream that was asked for with `headers`; `must` says that its client has to show something from the start.
     pub(super) fn new(
         peer: Arc<Peer>,
         secret: Secret,
         headers: &HeaderMap,
         from: Source,
-        knows: bool,
+        must: bool,
         limits: &Limits,
         now: Duration,
     ) -> Self {
         // who has a cookie of an earlier stream keeps cookies
-        let strict = knows || !peer.user.is_anonymous || secret.shown(headers).is_some();
+        let strict = must || !peer.user.is_anonymous || secret.shown(headers).is_some();
         let room_max = limits.max_queued_bytes.max(limits.max_post_size).div_ceil(PERMIT).max(1);
         let room_max = room_max.min(u32::MAX as usize);
         let rate = Rate::new(limits.ws_msg_rate_limit, limits.ws_msg_burst_limit);

@@ -65,6 +65,14 @@ async fn who_keeps_cookies_must_show_them() {
 }
 
 #[tokio::test]
+async fn the_place_can_be_made_too_little() {
+    let running = start(Config { require_stream_proof: true, ..Config::default() }).await;
+    let peer = Peer::open(&running, "client_id=a", &[]).await.unwrap();
+    assert_eq!(shows(&peer, &[]).await, 401);
+    assert_eq!(shows(&peer, &[&format!("cookie: {}", peer.cookie().unwrap())]).await, 200);
+}
+
+#[tokio::test]
 async fn who_came_back_with_a_cookie_keeps_cookies() {
     let running = start(Config::default()).await;
     let first = Peer::open(&running, "client_id=a", &[]).await.unwrap();

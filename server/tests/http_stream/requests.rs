@@ -40,6 +40,14 @@ async fn a_stream_begins_as_the_protocol_says() {
 }
 
 #[tokio::test]
+async fn extensions_are_named_in_the_query() {
+    let running = start(Config::default()).await;
+    let peer = Peer::open(&running, "client_id=a&extensions=trace%2Ccancel%2Cnew", &[]).await.unwrap();
+    let known = Value::from(vec![Value::from("cancel"), "trace".into()]);
+    assert_eq!(peer.info.get("extensions"), Some(&known));
+}
+
+#[tokio::test]
 async fn a_client_without_a_name_gets_one() {
     let running = start(Config::default()).await;
     let peer = Peer::open(&running, "", &[]).await.unwrap();

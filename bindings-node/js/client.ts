@@ -456,6 +456,7 @@ export class Connection implements Listener, AsyncDisposable {
 /** What the connection does itself, though the manager has methods of these names too. */
 type OwnNames =
   | "getApp"
+  | "getPublicKey"
   | "getService"
   | "getServiceSchema"
   | "listApps"

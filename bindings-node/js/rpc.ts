@@ -27,6 +27,7 @@ export interface RemoteServiceConfig {
 const SHARED = [
   "disconnect",
   "emit",
+  "getPublicKey",
   "getService",
   "getServiceSchema",
   "off",

@@ -200,7 +200,7 @@ describe("the rpc object", () => {
   test("has the names of hypha-rpc in both cases", () => {
     const names = `ping getManagerService getRemoteService getLocalService getAllLocalServices addService
       registerService unregisterService registerCodec emit on once off waitFor getClientInfo getSessionStats
-      getServiceSchema reset close disconnect`;
+      getServiceSchema getPublicKey reset close disconnect`;
     for (const name of names.split(/\s+/)) {
       assert.equal(typeof api.rpc[name], "function", name);
       const snake = name.replace(/[A-Z]/g, "_$&").toLowerCase();

@@ -57,11 +57,12 @@ async function scope() {
     },
     openLog: () => new File(["line 1\nline 2"], "app.log"),
     double: (matrix) => matrix,
+    render: (page) => page,
   });
   const calculator = await api.getService("calculator");
   const service = await api.getService("examples");
   const printed = [];
-  const names = { ...polyfn, zod, Point, calculator, service, owner, server: api, api };
+  const names = { ...polyfn, zod, Point, calculator, service, owner, server: api, api, page: "a page" };
   // Nobody is there to log in.
   names.login = (options) =>
     polyfn.login({

@@ -223,6 +223,7 @@ export class Decoder {
             server,
             parent,
             encPub,
+            pushes: argument !== 0,
           } as StreamStub);
         });
       case In.Extension:

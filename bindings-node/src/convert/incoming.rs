@@ -424,7 +424,7 @@ impl Build for Recorder {
             for text in [&stub.doc, &stub.server, &stub.parent, &key] {
                 tape.optional(text.as_deref());
             }
-            tape.step(step::STREAM, 0);
+            tape.step(step::STREAM, i32::from(stub.pushes));
         }))
     }
 

@@ -42,6 +42,8 @@ struct State {
     draft: Option<ItemsDraft>,
     /// The coroutine waits for it to be told that more items are wanted.
     waiter: Option<Py<PyAny>>,
+    /// An item that came when none was wanted; the coroutine waits until it is written.
+    held: Option<Py<PyAny>>,
     /// Since when it has had the loop for itself.
     since: Option<Instant>,
     /// It ended when nobody had asked for more.
@@ -50,8 +52,8 @@ struct State {
 
 impl Source {
     pub(crate) fn new(link: Arc<Link>, context: Py<PyAny>, items: Py<PyAny>, is_async: bool) -> Arc<Self> {
-        let state =
-            State { items: Some(items), pump: None, draft: None, waiter: None, since: None, end: None };
+        let (pump, draft, waiter, held) = (None, None, None, None);
+        let state = State { items: Some(items), pump, draft, waiter, held, since: None, end: None };
         Arc::new(Self { link, handle: OnceLock::new(), context, is_async, state: Mutex::new(state) })
     }
 
@@ -99,7 +101,16 @@ impl Source {
             return Ok(());
         }
         if let Some(waiter) = waiter {
-            return settle(py, waiter.bind(py), &Ok(py.None().into_bound(py)));
+            let written = match self.write_held(py) {
+                Ok(true) => Ok(py.None().into_bound(py)),
+                // Still not wanted: the next pull tells.
+                Ok(false) => {
+                    self.state.lock().waiter = Some(waiter);
+                    return Ok(());
+                }
+                Err(error) => Err(error.into_value(py).into_bound(py).into_any()),
+            };
+            return settle(py, waiter.bind(py), &written);
         }
         match items {
             Some(items) if is_first => self.start(py, pump, items),
@@ -151,7 +162,10 @@ impl Source {
     fn put<'py>(self: &Arc<Self>, item: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = item.py();
         let open = self.state.lock().draft.take();
-        let Some(mut draft) = open.or_else(|| self.begin()) else { return self.wait(py).map(Some) };
+        let Some(mut draft) = open.or_else(|| self.begin()) else {
+            self.state.lock().held = Some(item.clone().unbind());
+            return self.wait(py).map(Some);
+        };
         let outbound = Outbound::new(py, &self.link).within(self.context.bind(py));
         let written = draft.item(|out| outbound.put(out, item));
         let (is_full, is_first) = (draft.is_full(), draft.len() == 1);
@@ -174,6 +188,21 @@ impl Source {
             }
             None => self.wait(py).map(Some),
         }
+    }
+
+    /// Writes the item that was held back, if there is one; `false` when it is not wanted yet.
+    fn write_held(self: &Arc<Self>, py: Python<'_>) -> PyResult<bool> {
+        let Some(item) = self.state.lock().held.take() else { return Ok(true) };
+        let Some(mut draft) = self.begin() else {
+            self.state.lock().held = Some(item);
+            return Ok(false);
+        };
+        let outbound = Outbound::new(py, &self.link).within(self.context.bind(py));
+        let written = draft.item(|out| outbound.put(out, item.bind(py)));
+        self.state.lock().draft = Some(draft);
+        written.map_err(|error| raised(py, &error.at("item")))?;
+        self.flush_soon(py)?;
+        Ok(true)
     }
 
     fn event_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -1,4 +1,5 @@
 // From JavaScript values to the tape that Rust replays onto the wire (`src/convert/outgoing.rs`).
+import { randomUUID } from "node:crypto";
 import { types } from "node:util";
 import type { Codecs } from "./codecs.js";
 import { declaredOf } from "./declared.js";
@@ -252,14 +253,18 @@ export class Encoder {
     if (keys.length === 0 && Symbol.asyncIterator in object) return this.stream(object);
     const before = this.at;
     const functions = this.handles.length;
+    const laid = this.beside?.length ?? 0;
     this.byte(Out.Map);
     this.count(keys.length);
     for (let number = 0; number < keys.length; number += 1) {
       const key = keys[number] as string;
       if (key === "next" && this.#isIterator(object)) {
-        this.#keeper.drop(this.handles.splice(functions));
-        this.at = before;
+        this.#keeper.drop(this.back({ at: before, beside: laid, handles: functions }));
         return this.stream(object);
+      }
+      if (key === "_rintf" && object[key] === true && !this.#isService) {
+        this.#keeper.drop(this.back({ at: before, beside: laid, handles: functions }));
+        return this.#interface(object);
       }
       this.text(key);
       try {
@@ -268,6 +273,23 @@ export class Encoder {
         throw within(/^[\w$-]+$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`, error);
       }
     }
+  }
+
+  /** An object whose functions outlive the call. Its methods keep their `this`, and it is told its id. */
+  #interface(object: Record<string, unknown>): void {
+    const keys = servedMembers(object);
+    const functions = this.handles.length;
+    const id = `_rintf_${randomUUID().replaceAll("-", "")}`;
+    this.byte(Out.Interface);
+    this.text(id);
+    this.count(keys.length);
+    for (const key of keys) {
+      const value = object[key];
+      this.text(key);
+      if (typeof value === "function") this.#function(value as Served["call"], object);
+      else this.value(value);
+    }
+    if (this.handles.length > functions) Reflect.set(object, "_rintf_service_id", id);
   }
 
   /** Whether it is an iterator written by hand, as a plain object. */

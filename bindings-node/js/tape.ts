@@ -74,6 +74,7 @@ export const enum Out {
   Stub = 21,
   Extension = 22,
   Stream = 23,
+  Interface = 24,
 }
 
 /** How a stream of a peer goes on behind the items that were taken (`src/stream.rs`). */

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use polyfn_core::session::Statistics;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -45,6 +47,11 @@ impl Gauge {
     /// One less.
     pub fn decrement(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The number that was counted elsewhere.
+    pub fn set(&self, number: usize) {
+        self.0.store(number as u64, Ordering::Relaxed);
     }
 
     /// The number now.
@@ -110,6 +117,18 @@ metrics! {
     http_calls: Gauge,
     /// Calls to the workspace manager.
     manager_calls_total: Counter,
+    /// Calls that the server itself makes to clients.
+    session_calls: Gauge,
+    /// Methods of the manager that run.
+    session_runs: Gauge,
+    /// Functions that the server itself has given to clients, in arguments, results and interfaces.
+    session_functions: Gauge,
+    /// Results of the server's own that hold functions.
+    session_kept: Gauge,
+    /// Objects of the server's own whose functions outlive the call that gave them away.
+    session_interfaces: Gauge,
+    /// Long messages to the server itself that arrive in parts.
+    session_chunks: Gauge,
 }
 
 impl Metrics {
@@ -117,6 +136,17 @@ impl Metrics {
     pub fn count_response(&self, status: http::StatusCode) {
         let class = usize::from(status.as_u16() / 100).clamp(1, 5);
         self.http_responses[class - 1].increment();
+    }
+
+    /// Takes over what the server's own sessions hold.
+    pub fn note_sessions(&self, sessions: &[Statistics]) {
+        let sum = |held: fn(&Statistics) -> usize| sessions.iter().map(held).sum();
+        self.session_calls.set(sum(|held| held.calls));
+        self.session_runs.set(sum(|held| held.runs));
+        self.session_functions.set(sum(|held| held.functions));
+        self.session_kept.set(sum(|held| held.kept));
+        self.session_interfaces.set(sum(|held| held.interfaces));
+        self.session_chunks.set(sum(|held| held.chunks));
     }
 
     /// All of it as Prometheus text; the caller says how long the server is up.
@@ -167,6 +197,11 @@ mod tests {
         assert!(text.contains("\npolyfn_frames_relayed_total 3\n"));
         assert!(text.contains("\npolyfn_http_responses_total{status=\"4xx\"} 1\n"));
         assert!(text.contains("\npolyfn_uptime_seconds 1.5\n"));
+        let one = Statistics { functions: 2, calls: 1, ..Statistics::default() };
+        metrics.note_sessions(&[one, one]);
+        let noted = metrics.text(0.0);
+        assert!(noted.contains("\npolyfn_session_functions 4\n"), "{noted}");
+        assert!(noted.contains("\npolyfn_session_calls 2\n"), "{noted}");
         drop(held);
         assert!(metrics.text(0.0).contains("\npolyfn_connections 0\n"));
     }

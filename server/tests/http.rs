@@ -23,6 +23,7 @@ async fn health_and_metrics_tell_the_truth() {
     let metrics = get(address, "/metrics").await;
     assert!(metrics.has("content-type: text/plain; version=0.0.4; charset=utf-8"), "{}", metrics.head);
     assert!(metrics.body.contains("\npolyfn_http_responses_total{status=\"2xx\"} 4\n"), "{}", metrics.body);
+    assert!(metrics.body.contains("\npolyfn_session_functions 0\n"), "{}", metrics.body);
 }
 
 #[tokio::test]

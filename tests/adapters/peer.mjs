@@ -8,6 +8,8 @@ import { fill, multiplier } from "./behaviours.mjs";
 import * as values from "./values.mjs";
 
 const name = process.argv[2];
+// The published hypha-rpc finds its source of randomness only where browsers have it.
+if (name === "hypha-rpc") globalThis.self = globalThis;
 const loaded = await import(name);
 const { connectToServer } = loaded.hyphaWebsocketClient ?? loaded.default?.hyphaWebsocketClient ?? loaded;
 
@@ -74,6 +76,7 @@ function contextService() {
   return {
     whoami: (tag, context) => ({ tag, ws: context.ws, from: context.from, user: context.user.id }),
     came_by: (_tag, context) => context.connection_type,
+    sealed_by: (_tag, context) => (context.encryption ? context.caller_public_key : null),
   };
 }
 
@@ -181,10 +184,15 @@ const operations = {
     const info = { id: service, config: settings };
     await clients.get(name).registerService({ ...info, ...SERVICES[what]() }, { overwrite });
   },
-  async get({ name, service }) {
+  async get({ name, service, key }) {
     const handle = `${name}:${service}:${services.size}`;
-    services.set(handle, await clients.get(name).getService(service));
+    const config = key ? { encryption_public_key: key } : {};
+    services.set(handle, await clients.get(name).getService(service, config));
     return handle;
+  },
+  async public_key({ name }) {
+    const client = clients.get(name);
+    return (client.rpc ?? client).getPublicKey();
   },
   async call({ handle, method, args, kwargs, take = null }) {
     const parts = method.split(".");

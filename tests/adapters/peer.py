@@ -104,7 +104,10 @@ def context_service() -> dict:
     def came_by(tag, context=None):
         return context["connection_type"]
 
-    return {"whoami": whoami, "came_by": came_by}
+    def sealed_by(tag, context=None):
+        return context.get("caller_public_key") if context.get("encryption") else None
+
+    return {"whoami": whoami, "came_by": came_by, "sealed_by": sealed_by}
 
 
 def http_functions(name: str):
@@ -200,10 +203,14 @@ class Program:
             settings["require_context"] = True
         await self.clients[name].register_service({**info, **SERVICES[what]()}, {"overwrite": overwrite})
 
-    async def get(self, name, service):
+    async def get(self, name, service, key=None):
         handle = f"{name}:{service}:{len(self.services)}"
-        self.services[handle] = await self.clients[name].get_service(service)
+        config = {"encryption_public_key": key} if key else {}
+        self.services[handle] = await self.clients[name].get_service(service, **config)
         return handle
+
+    async def public_key(self, name):
+        return self.clients[name].rpc.get_public_key()
 
     async def call(self, handle, method, args, kwargs, take=None):
         function = member(self.services[handle], method)

@@ -68,10 +68,17 @@ impl Program {
             }
             "get" => {
                 let client = self.client(text("name")).await?;
-                let service = client.get_service(text("service")).await?;
+                let service = match request["key"].as_str() {
+                    Some(key) => client.get_sealed_service(text("service"), key.parse()?).await?,
+                    None => client.get_service(text("service")).await?,
+                };
                 let handle = format!("{}:{}", text("service"), self.handles.fetch_add(1, Ordering::Relaxed));
                 self.services.lock().await.insert(handle.clone(), (client, service));
                 Ok(json!(handle))
+            }
+            "public_key" => {
+                let key = self.client(text("name")).await?.public_key();
+                Ok(json!(key.map(|key| key.to_string())))
             }
             "call" => self.call(text("handle"), text("method"), request).await,
             "told" => {
@@ -121,6 +128,10 @@ impl Program {
         if let Some(seconds) = config["connect_timeout"].as_f64() {
             options.connect_timeout = std::time::Duration::from_secs_f64(seconds);
         }
+        let key = |name: &str| config[name].as_str().map(|key| key.as_bytes().to_vec());
+        options.encryption = config["encryption"].as_bool().unwrap_or_default();
+        options.encryption_private_key = key("encryption_private_key");
+        options.encryption_public_key = key("encryption_public_key");
         if let Some(transport) = text("transport") {
             options.transport = transport.parse()?;
         }
@@ -234,6 +245,11 @@ fn offered(client: &Client, what: &str, id: &str, config: &Json) -> Result<Servi
         "context" => Ok(service
             .config("require_context", true)
             .function("whoami", |call| async move { whoami(&call) })
+            .function("sealed_by", |call| async move {
+                let context = call.context.clone().unwrap_or_default();
+                let key = context.as_map().and_then(|map| map.get("caller_public_key"));
+                Ok(key.cloned().unwrap_or_default())
+            })
             .function("came_by", |call| async move {
                 let context = call.context.clone().unwrap_or_default();
                 Ok(context.as_map().and_then(|map| map.get("connection_type")).cloned().unwrap_or_default())

@@ -170,9 +170,13 @@ class Connection:
         """Registers one of the services which the program has: `rpc`, `context`, or one of answers.py."""
         self.peer.do("register", name=self.name, what=what, service=service, config=config)
 
-    def get(self, service: str) -> Service:
-        handle = self.peer.do("get", name=self.name, service=service)
+    def get(self, service: str, key: str | None = None) -> Service:
+        handle = self.peer.do("get", name=self.name, service=service, **({"key": key} if key else {}))
         return Service(self, handle)
+
+    @property
+    def public_key(self) -> str:
+        return self.peer.do("public_key", name=self.name)
 
     def manager(self, method: str, *args, **kwargs):
         return self.peer.do("manager", name=self.name, method=method, args=args, kwargs=kwargs)

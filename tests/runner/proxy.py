@@ -1,4 +1,4 @@
-"""A TCP proxy that can cut every connection through it, as a network does."""
+"""A TCP proxy that can cut every connection through it, as a network does, and sees what passes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class Proxy:
     def __init__(self, target: str, upgrades: str = "pass"):
         self.upgrades = upgrades
         self.refused = 0
+        self.delivered = bytearray()
+        """What the target has sent; what clients send is masked by their websockets."""
         parts = urlsplit(target)
         self.target = (parts.hostname, parts.port)
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -56,8 +58,8 @@ class Proxy:
             return
         with self._lock:
             self._pairs.add((near, far))
-        for source, sink in ((near, far), (far, near)):
-            threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+        for source, sink, seen in ((near, far, None), (far, near, self.delivered)):
+            threading.Thread(target=self._copy, args=(source, sink, seen), daemon=True).start()
 
     def _spoil(self, near: socket.socket, head: bytes) -> None:
         if self.upgrades == "refuse":
@@ -80,9 +82,11 @@ class Proxy:
         return head
 
     @staticmethod
-    def _copy(source: socket.socket, sink: socket.socket) -> None:
+    def _copy(source: socket.socket, sink: socket.socket, seen: bytearray | None) -> None:
         try:
             while block := source.recv(1 << 16):
+                if seen is not None:
+                    seen += block
                 sink.sendall(block)
             sink.shutdown(socket.SHUT_WR)
         except OSError:

@@ -34,6 +34,7 @@ mod step {
     pub(super) const STUB: u8 = 21;
     pub(super) const EXTENSION: u8 = 22;
     pub(super) const STREAM: u8 = 23;
+    pub(super) const INTERFACE: u8 = 24;
 }
 
 /// In place of the number of dimensions: a typed array, which has no shape.
@@ -79,6 +80,11 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
                 Ok(())
             }
             step::MAP => self.map(out),
+            step::INTERFACE => {
+                let (id, start) = (self.text()?, out.len());
+                self.map(out)?;
+                out.interface(start, Some(id)).map(drop)
+            }
             step::SET => {
                 let count = self.count()?;
                 out.open_set(count as usize)?;

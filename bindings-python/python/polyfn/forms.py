@@ -5,6 +5,7 @@ The core asks here only for objects that are not plain values, arrays, functions
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import decimal
@@ -41,6 +42,8 @@ def form_of(value: Any) -> Any:
     Traceback (most recent call last):
     TypeError: cannot send an object of type complex: pass its parts, or a numpy array of it
     """
+    if getattr(value, "_rintf", None) is True:
+        return _Interface(value)
     if isinstance(value, enum.Enum):
         return value.value
     if models.is_model(value):
@@ -58,6 +61,30 @@ def form_of(value: Any) -> Any:
     if hasattr(value, "__next__"):
         return _each(cast("Iterator[Any]", value))
     raise TypeError(f"cannot send an object of type {type(value).__name__}: {_remedy(value)}")
+
+
+class _Interface(dict[str, Any]):
+    """The public members of an object with `_rintf = True`; the object is told the id that it gets.
+
+    >>> class Robot:
+    ...     _rintf = True
+    ...     def beep(self): return "beep"
+    >>> robot = Robot()
+    >>> members = _Interface(robot)
+    >>> members["_rintf_service_id"] = "_rintf_1"
+    >>> members["_rintf"], members["beep"](), robot._rintf_service_id
+    (True, 'beep', '_rintf_1')
+    """
+
+    def __init__(self, owner: Any):
+        names = [name for name in dir(owner) if not name.startswith("_")]
+        super().__init__({"_rintf": True, **{name: getattr(owner, name) for name in names}})
+        self._owner = owner
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        with contextlib.suppress(AttributeError):
+            setattr(self._owner, name, value)
 
 
 def _remedy(value: Any) -> str:

@@ -296,8 +296,9 @@ impl<'a, 'py> Outbound<'a, 'py> {
     }
 
     fn map(&self, out: &mut Writer, map: &Bound<'py, PyDict>) -> Result<()> {
-        let len = map.len();
+        let (len, start) = (map.len(), out.len());
         out.open_map(len)?;
+        let mut is_marked = false;
         let (mut at, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
         let mut written = 0;
         // SAFETY: `map` is a dict and alive; the pointers live through the call. Walking a value may run Python
@@ -309,7 +310,7 @@ impl<'a, 'py> Outbound<'a, 'py> {
             // SAFETY: the call gave borrowed references, which are made our own here.
             let (key, value) =
                 unsafe { (Bound::from_borrowed_ptr(self.py, key), Bound::from_borrowed_ptr(self.py, value)) };
-            self.key(out, &key)?;
+            is_marked |= self.key(out, &key)?;
             self.put(out, &value).map_err(|error| error.at(&place(&key)))?;
             written += 1;
         }
@@ -317,19 +318,33 @@ impl<'a, 'py> Outbound<'a, 'py> {
             return Err(changed("dict"));
         }
         out.close();
-        Ok(())
+        if is_marked { self.interface(out, start, map) } else { Ok(()) }
     }
 
-    fn key(&self, out: &mut Writer, key: &Bound<'py, PyAny>) -> Result<()> {
+    /// An object whose functions may outlive the call: tells it the id by which the program can end it.
+    #[cold]
+    fn interface(&self, out: &mut Writer, start: usize, map: &Bound<'py, PyDict>) -> Result<()> {
+        match out.interface(start, None)? {
+            // By way of the object itself: what stands in for an instance of a class passes it on.
+            Some(id) => self.ask(map.as_any().set_item(intern!(self.py, "_rintf_service_id"), id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a key; whether it is the mark of an object that may be an interface.
+    fn key(&self, out: &mut Writer, key: &Bound<'py, PyAny>) -> Result<bool> {
         if let Ok(text) = key.cast::<PyString>() {
-            return self.text(out, text);
+            let Ok(text) = text.to_str() else {
+                return Err(unsendable("a text with half of a surrogate pair has no UTF-8 form"));
+            };
+            return out.text(text).map(|()| text == "_rintf");
         }
         let is_scalar = key.is_none()
             || key.is_instance_of::<PyInt>()
             || key.is_instance_of::<PyFloat>()
             || key.is_instance_of::<PyBytes>();
         if is_scalar {
-            return self.put(out, key);
+            return self.put(out, key).map(|()| false);
         }
         Err(unsendable(format!(
             "a key of type {} has no form on the wire, use str, int, float, bool, bytes or None, or an OrderedDict",

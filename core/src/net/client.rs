@@ -16,6 +16,7 @@ use super::service::{Call, Handler, Service, handler};
 use super::stream::{Batch, Items, Producer, Source};
 use crate::codec::{Handle, Promise, Reader, StreamStub, Stub, Walk};
 use crate::session::{CallId, CallSpec, Event, Invocation, RunId, State, StreamId};
+use crate::wire::PublicKey;
 use crate::{Error, ErrorKind, Function, Map, Result, Value};
 
 /// A client of a polyfn (or Hypha) server. Clones are handles of the same connection.
@@ -281,13 +282,7 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn manager(&self, method: &str, args: impl IntoIterator<Item = Value>) -> Result<Value> {
-        let stub = Stub {
-            target: "*/manager".to_owned(),
-            method: format!("services.default.{method}"),
-            promise: Promise::Star,
-            ..Stub::default()
-        };
-        self.call(&stub, args).await
+        self.call(&manager_stub(method), args).await
     }
 
     /// Gets a service by its id, for example `calc` or `workspace/client:calc`.
@@ -297,6 +292,23 @@ impl Client {
     pub async fn get_service(&self, id: &str) -> Result<RemoteService> {
         let value = self.manager("get_service", [Value::from(id)]).await?;
         Ok(RemoteService::new(self.clone(), value))
+    }
+
+    /// The same with the owner's public key: what its functions are told and answer is encrypted from end to end. The
+    /// key must come from elsewhere, not by way of the server; this side must be connected with
+    /// [`ClientOptions::encryption`].
+    ///
+    /// # Errors
+    /// As [`Client::get_service`], and `invalid` without encryption.
+    pub async fn get_sealed_service(&self, id: &str, key: PublicKey) -> Result<RemoteService> {
+        let stub = Stub { answer_key: Some(key), ..manager_stub("get_service") };
+        let value = self.call(&stub, [Value::from(id)]).await?;
+        Ok(RemoteService { client: self.clone(), value })
+    }
+
+    /// The own public key, for others to encrypt to; none without encryption.
+    pub fn public_key(&self) -> Option<PublicKey> {
+        self.connection.public_key()
     }
 
     /// Registers a service; gives its info.
@@ -429,6 +441,15 @@ impl Drop for Forget<'_> {
             self.client.dispatch.waiting.lock().remove(&id);
             self.client.connection.forget_call(id);
         }
+    }
+}
+
+fn manager_stub(method: &str) -> Stub {
+    Stub {
+        target: "*/manager".to_owned(),
+        method: format!("services.default.{method}"),
+        promise: Promise::Star,
+        ..Stub::default()
     }
 }
 

@@ -107,8 +107,8 @@ impl Calls {
         self.by_session.insert(key, call);
     }
 
-    /// A function or a generator that was given along with a call is not to be had any longer.
-    /// Forgets one object: the peer that could call it.
+    /// A function or a generator that was given along with a call is not to be had any longer: the peer that could
+    /// call it.
     pub(super) fn remove_object(&mut self, session: &str, object: &str) -> Option<String> {
         let call = CallKey::of(session).and_then(|key| self.by_session.get_mut(&key))?;
         let at = call.objects.iter().position(|(id, _)| id == object)?;

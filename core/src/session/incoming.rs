@@ -289,7 +289,8 @@ impl Session {
         if self.info.workspace == "*" { workspace_of(header.to) } else { &self.info.workspace }
     }
 
-    /// Who sent a message, as values in it are to be read.
+    /// Who sent a message, as values in it are to be read; `seal_key` is that of the functions in it, where it is
+    /// known from elsewhere.
     pub(super) fn origin(&self, header: &Header<'_>, seal_key: Option<PublicKey>) -> Origin {
         Origin {
             from: header.from.to_owned(),

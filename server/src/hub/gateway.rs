@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use polyfn_core::codec::{Promise, Writer};
 use polyfn_core::session::{
     CallId, CallSpec, ConnectionInfo, Event, Extensions, Options, Outgoing, Payload, Session, SpeakAs,
+    Statistics,
 };
 use polyfn_core::wire::ChunkLimits;
 use polyfn_core::{Error, ErrorKind, Result};
@@ -111,6 +112,11 @@ impl Gateway {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// How much its session holds.
+    pub(super) fn statistics(&self) -> Statistics {
+        self.inner.lock().session.statistics()
     }
 
     /// Calls a function of a client and waits for its result: a list of one value.

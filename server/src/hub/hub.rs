@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use polyfn_core::codec::Writer;
-use polyfn_core::session::Visibility;
+use polyfn_core::session::{Statistics, Visibility};
 use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 use tokio::sync::Semaphore;
@@ -63,6 +63,8 @@ pub trait Management: Send + Sync {
     fn notice(&self, event: &Bytes, hub: &Hub);
     /// Lets time pass.
     fn tick(self: Arc<Self>, hub: &Arc<Hub>);
+    /// How much its session holds.
+    fn statistics(&self) -> Statistics;
 }
 
 /// Who is connected, and where messages go.
@@ -277,6 +279,12 @@ impl Hub {
     /// Counts services that came (or went, with -1).
     pub(crate) fn count_services(&self, change: i8) {
         if change > 0 { self.metrics.services.increment() } else { self.metrics.services.decrement() }
+    }
+
+    /// How much the server's own sessions hold.
+    pub fn sessions(&self) -> Vec<Statistics> {
+        let manager = self.manager.get().map(|manager| manager.statistics());
+        manager.into_iter().chain([self.gateway.statistics()]).collect()
     }
 
     /// Counts a call to the manager.

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use polyfn_core::codec::{Promise, Stub};
 use polyfn_core::session::{
-    ConnectionInfo, Event, Extensions, Invocation, Options, Outgoing, RunId, Session,
+    ConnectionInfo, Event, Extensions, Invocation, Options, Outgoing, RunId, Session, Statistics,
 };
 use polyfn_core::wire::ChunkLimits;
 use polyfn_core::{Error, ErrorKind, Function, Map, Result, Value};
@@ -291,6 +291,10 @@ impl Management for Manager {
         if due {
             self.drive(hub, None, |session| session.tick(now));
         }
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.session.lock().statistics()
     }
 }
 

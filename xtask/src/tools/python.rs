@@ -56,6 +56,10 @@ fn version() -> Outcome<String> {
 }
 
 fn create(layout: &Layout, environment: &str) -> Outcome {
+    // Several work trees may share one by a link: `venv` would empty it and then refuse to fill it.
+    if layout.at(environment).is_symlink() && layout.python(environment).exists() {
+        return Ok(());
+    }
     run(command(&layout.root, base_interpreter()?, &["-m", "venv", "--clear", environment]))
         .during("python -m venv (Debian has it in python3-venv)")
 }

@@ -10,7 +10,7 @@ import yaml
 from runner.peers import KINDS, PeerError, Service
 
 HERE = Path(__file__).parent
-SUITES = ["calls", "callables", "errors", "long", "streams"]
+SUITES = ["calls", "callables", "errors", "interfaces", "long", "streams"]
 
 
 def load(name: str) -> list[dict[str, Any]]:

@@ -303,7 +303,7 @@ impl Client {
     pub async fn get_sealed_service(&self, id: &str, key: PublicKey) -> Result<RemoteService> {
         let stub = Stub { answer_key: Some(key), ..manager_stub("get_service") };
         let value = self.call(&stub, [Value::from(id)]).await?;
-        Ok(RemoteService { client: self.clone(), value })
+        Ok(RemoteService::new(self.clone(), value))
     }
 
     /// The own public key, for others to encrypt to; none without encryption.

@@ -185,7 +185,7 @@ impl Client {
             Event::Released(handle) if self.streams.release(handle) => {}
             Event::Pull { source, credit } => self.streams.pull(&mut self.session, source, credit, now),
             Event::Items { stream, items, count, end } => {
-                self.streams.items(&mut self.session, stream, &items, count, end, now);
+                self.streams.items(&mut self.session, stream, &items, count, end.as_ref(), now);
             }
             Event::Released(handle) => {
                 let at = self.given.iter().position(|given| *given == handle);

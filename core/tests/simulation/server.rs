@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use polyfn_core::codec::{Walk as _, Writer};
-use polyfn_core::session::{ConnectionInfo, Event, Invocation, Options, Session};
+use polyfn_core::session::{ConnectionInfo, Event, Extensions, Invocation, Options, Session};
 use polyfn_core::wire::{Relayed, Route, Sender};
 use polyfn_core::{Error, ErrorKind, Function, Map, Value};
 
 /// The workspace that everybody is in.
 pub(crate) const WORKSPACE: &str = "lab";
+
+/// What a client can do: one of three is of the old kind.
+fn known(client: usize) -> Extensions {
+    if client % 3 == 1 { Extensions::NONE } else { Extensions::ALL }
+}
 
 /// What the server wants to have delivered: to which client, what.
 pub(crate) type Delivery = (usize, Bytes);
@@ -47,6 +52,7 @@ impl Server {
             workspace: WORKSPACE.to_owned(),
             client_id: format!("c{client}"),
             manager_id: "manager".to_owned(),
+            extensions: known(client),
             ..ConnectionInfo::default()
         }
     }
@@ -84,12 +90,13 @@ impl Server {
             return Vec::new();
         }
         let relayed = Relayed::read(frame, &sender(from)).unwrap();
-        let written = relayed.write(&sender(from), WORKSPACE, true).unwrap();
+        let target = relayed.to.strip_prefix("lab/c").and_then(|number| number.parse().ok());
+        let knows = target.is_some_and(|target| !known(target).is_empty());
+        let written = relayed.write(&sender(from), WORKSPACE, knows).unwrap();
         if relayed.to == "*/manager" {
             self.manager.receive(&written, now).unwrap();
             return self.answers(now);
         }
-        let target = relayed.to.strip_prefix("lab/c").and_then(|number| number.parse().ok());
         match target.filter(|target| self.online.contains_key(target)) {
             Some(target) => vec![(target, written)],
             None => {

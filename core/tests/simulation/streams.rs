@@ -86,7 +86,7 @@ impl Streams {
         id: StreamId,
         items: &Payload,
         count: u32,
-        end: Option<Result<(), Error>>,
+        end: Option<&Result<(), Error>>,
         now: Duration,
     ) {
         let Some(reading) = self.reading.get_mut(&id) else { panic!("items of stream {id}, which is over") };
@@ -96,7 +96,7 @@ impl Streams {
             assert_eq!(value, Value::Int(reading.next), "items are lost, doubled or out of order");
             reading.next += 1;
         }
-        if end == Some(Ok(())) {
+        if end == Some(&Ok(())) {
             assert_eq!(reading.next, reading.end, "the end comes before the last item");
             self.whole += 1;
         }

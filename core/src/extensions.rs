@@ -32,6 +32,8 @@ impl Extensions {
     pub const CREDIT: Self = Self(8);
     /// A call names the trace that it belongs to.
     pub const TRACE: Self = Self(16);
+    /// What both sides must know for items of a generator to be sent ahead.
+    pub const PUSHED: Self = Self(Self::PUSH_STREAM.0 | Self::CREDIT.0);
     /// All that this version knows.
     pub const ALL: Self = Self(31);
 

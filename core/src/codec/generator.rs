@@ -2,6 +2,7 @@
 
 use super::tag::StreamStub;
 use super::{Export, Handle, Reader, Token, Writer};
+use crate::extensions::Extensions;
 use crate::{Error, Result};
 
 impl Writer {
@@ -88,8 +89,10 @@ impl Reader<'_> {
         }
         if let Some(origin) = self.origin {
             stub.target = origin.absolute(&stub.target);
+            let is_owner = stub.target == origin.from;
             stub.enc_pub = origin.seal_key.or(stub.enc_pub);
-            stub.parent = (stub.target == origin.from).then(|| origin.session.clone()).flatten();
+            stub.parent = origin.session.clone().filter(|_| is_owner);
+            stub.pushes = is_owner && origin.extensions.has(Extensions::PUSHED);
         }
         Ok(stub)
     }

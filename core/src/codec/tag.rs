@@ -60,6 +60,8 @@ pub struct StreamStub {
     pub enc_pub: Option<PublicKey>,
     /// The session of the message that brought it, when the owner sent it itself (protocol section 8.1).
     pub parent: Option<String>,
+    /// Whether the owner sends items ahead: it sent the generator itself, and we both know how.
+    pub pushes: bool,
 }
 
 /// What a language says of a function that it offers.

@@ -241,6 +241,27 @@ impl Writer {
         Ok(())
     }
 
+    /// Begins a list whose length is not known yet; [`Writer::set_list_len`] says it.
+    pub(crate) fn open_uncounted_list(&mut self) -> Result<()> {
+        self.deeper()?;
+        self.tail(0xdd, &[0; 4]);
+        Ok(())
+    }
+
+    /// Sets the length of an uncounted list that begins at `at`.
+    pub(crate) fn set_list_len(&mut self, at: usize, len: u32) {
+        if let Some(place) = self.out.get_mut(at + 1..at + 5) {
+            place.copy_from_slice(&len.to_be_bytes());
+        }
+    }
+
+    /// Changes the length of a map of fewer than 16 entries that begins at `at`.
+    pub(crate) fn set_small_map_len(&mut self, at: usize, len: u8) {
+        if let Some(place) = self.out.get_mut(at) {
+            *place = 0x80 | (len & 0x0f);
+        }
+    }
+
     /// Begins a map; exactly `len` pairs of a key and a value follow, then [`Writer::close`].
     pub fn open_map(&mut self, len: usize) -> Result<()> {
         self.deeper()?;

@@ -10,7 +10,8 @@ use crate::session::Extensions;
 use crate::{Error, Result};
 
 /// Keys that say who speaks to whom. They belong to segment 1; found in segment 2 they are a forgery.
-const RESERVED: [&str; 9] = ["ctx", "from", "to", "ws", "user", "type", "method", "session", "parent"];
+pub(super) const RESERVED: [&str; 9] =
+    ["ctx", "from", "to", "ws", "user", "type", "method", "session", "parent"];
 
 /// The caller of `session` has given up.
 pub const CANCEL: &str = "x-cancel";

@@ -7,6 +7,7 @@ mod extras;
 mod message;
 mod relay;
 mod seal;
+mod stream;
 
 pub use address::{Address, ServiceUri, absolute};
 pub use chunk::{ChunkLimits, ChunkStore};
@@ -17,3 +18,4 @@ pub use message::{Body, CANCEL, Header, PULL, PUSH, Reply, Route, is_extension};
 pub(crate) use message::{begin_body, end_body};
 pub use relay::{Relayed, Sender, rewrite};
 pub use seal::{Cipher, Content, Envelope, KEY_BYTES, KeyPair, Number, Opened, PublicKey};
+pub(crate) use stream::{Pull, Push, PushDraft, StreamRoute};

@@ -192,8 +192,10 @@ impl Connection {
     }
 
     /// Sends items of a generator; see [`Session::finish_items`].
-    pub fn finish_items(&self, draft: ItemsDraft, end: StreamEnd) {
-        self.shared.with(|session, now| session.finish_items(draft, end, now));
+    pub fn finish_items(&self, mut draft: ItemsDraft, end: StreamEnd) {
+        let end = end.into_end();
+        draft.complete(end.as_ref());
+        self.shared.with(|session, now| session.finish_items_at(draft, end, now));
     }
 
     /// Begins to read a generator of a peer; see [`Session::open_stream`].

@@ -351,6 +351,7 @@ async fn write(
 ) -> Error {
     let mut frames = Vec::new();
     loop {
+        let has_events;
         {
             let mut session = shared.session.lock();
             frames.extend(pings.lock().drain(..).map(Message::Text));
@@ -362,6 +363,11 @@ async fn write(
                 frames.push(Message::Binary(next.frame));
             }
             shared.is_writing.store(!frames.is_empty(), Ordering::Relaxed);
+            // What leaves may make room for generators that waited for it.
+            has_events = session.has_events();
+        }
+        if has_events {
+            shared.with(|_, _| ());
         }
         if frames.is_empty() && !has_unsent(shared) {
             tokio::select! {

@@ -225,6 +225,7 @@ impl Session {
     /// A peer has gone: what was asked of it fails now, what it asked for is not needed any longer.
     pub(super) fn peer_gone(&mut self, peer: &str, now: Time) {
         let error = Error::new(crate::ErrorKind::PeerGone, format!("Client disconnected: {peer}"));
+        self.sources.forget_reader(peer);
         let cancelled = self.runs.forget(peer);
         cancelled.into_iter().for_each(|run| self.emit(Event::Cancelled { run }));
         for call in self.calls.take_for(peer) {

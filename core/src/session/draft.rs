@@ -8,7 +8,7 @@ use super::Extensions;
 use super::event::Time;
 use super::sealer::Seal;
 use crate::codec::{Export, Handle, Promise, Stub, Writer};
-use crate::wire::{PublicKey, end_body};
+use crate::wire::{PublicKey, PushDraft, end_body};
 use crate::{Error, ErrorKind, Result};
 
 /// A call that is to be made.
@@ -181,11 +181,62 @@ impl ReplyDraft {
 #[derive(Debug)]
 pub struct ItemsDraft {
     pub(crate) source: Handle,
-    pub(crate) reply: ReplyDraft,
+    pub(crate) carrier: Carrier,
     pub(crate) count: u32,
     pub(crate) room: u32,
     /// What belonged to items that could not be written to their end.
     pub(crate) dropped: Vec<(String, Export)>,
+}
+
+/// What items travel in.
+#[derive(Debug)]
+pub(crate) enum Carrier {
+    /// One item, as the answer to a call.
+    Reply(ReplyDraft),
+    /// Many, ahead of their use.
+    Push(PushCarrier),
+}
+
+#[derive(Debug)]
+pub(crate) struct PushCarrier {
+    pub(crate) draft: PushDraft,
+    /// Where functions in the items belong.
+    pub(crate) session: String,
+    /// With so many bytes or more the frame is full.
+    pub(crate) most: usize,
+    pub(crate) seal: Option<Box<Seal>>,
+    /// The frame, and how many bytes of items are in it.
+    pub(crate) completed: Option<(Result<Bytes>, usize)>,
+}
+
+impl PushCarrier {
+    fn complete(&mut self, count: u32, end: Option<&Result<()>>) {
+        let bytes = self.draft.bytes();
+        let frame = self.draft.finish(count, end);
+        let frame = frame.and_then(|frame| match &self.seal {
+            Some(seal) => seal.apply(&frame),
+            None => Ok(frame),
+        });
+        self.completed = Some((frame, bytes));
+    }
+}
+
+impl Carrier {
+    pub(crate) const fn writer(&mut self) -> &mut Writer {
+        match self {
+            Self::Reply(reply) => &mut reply.writer,
+            Self::Push(push) => &mut push.draft.writer,
+        }
+    }
+
+    /// Gives the items up: the functions already written.
+    pub(crate) fn abandon(mut self) -> Vec<Handle> {
+        handles(self.writer())
+    }
+
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Push(push) if push.draft.bytes() >= push.most)
+    }
 }
 
 impl ItemsDraft {
@@ -198,18 +249,32 @@ impl ItemsDraft {
         if self.is_full() {
             return Err(Error::new(ErrorKind::Internal, "a generator gave more items than were asked for"));
         }
-        let mark = self.reply.writer.mark();
-        let written = write(&mut self.reply.writer);
+        let writer = self.carrier.writer();
+        let mark = writer.mark();
+        let written = write(writer);
         match written {
             Ok(()) => self.count += 1,
-            Err(_) => self.dropped.append(&mut self.reply.writer.rewind(mark)),
+            Err(_) => self.dropped.append(&mut writer.rewind(mark)),
         }
         written
     }
 
+    /// Ends the message, and seals it: work that needs no session.
+    pub(crate) fn complete(&mut self, end: Option<&Result<()>>) {
+        match &mut self.carrier {
+            Carrier::Reply(reply) if self.count > 0 => {
+                let _ = reply.complete();
+            }
+            Carrier::Push(push) if push.completed.is_none() && (self.count > 0 || end.is_some()) => {
+                push.complete(self.count, end);
+            }
+            _ => {}
+        }
+    }
+
     /// Whether no more items are wanted in this draft; it is never full at its beginning.
-    pub const fn is_full(&self) -> bool {
-        self.count >= self.room
+    pub fn is_full(&self) -> bool {
+        self.count >= self.room || (self.count > 0 && self.carrier.is_full())
     }
 
     /// How many items more are wanted in this draft.

@@ -30,6 +30,17 @@ pub enum StreamEnd {
     Failed(Error),
 }
 
+impl StreamEnd {
+    /// The end, if it is one.
+    pub(crate) fn into_end(self) -> Option<Result<()>> {
+        match self {
+            Self::More => None,
+            Self::Done => Some(Ok(())),
+            Self::Failed(error) => Some(Err(error)),
+        }
+    }
+}
+
 /// Encoded arguments (or a result: a list of one), to be decoded on the language's own thread.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Payload {

@@ -16,7 +16,7 @@ use super::services::{Refused, Target};
 use super::session::Session;
 use crate::codec::{Origin, Reader, Writer};
 use crate::functions::Context;
-use crate::wire::{Body, CANCEL, Header, PublicKey, is_client_event, is_server_event};
+use crate::wire::{Body, CANCEL, Header, PULL, PUSH, PublicKey, is_client_event, is_server_event};
 use crate::{Error, ErrorKind, Result, Value};
 
 impl Session {
@@ -49,6 +49,8 @@ impl Session {
                 self.receive_cancel(header, now);
                 Ok(())
             }
+            PULL if self.extensions.has(Extensions::PUSHED) => self.receive_pull(frame, header, now),
+            PUSH if self.extensions.has(Extensions::PUSHED) => self.receive_push(frame, header, now),
             _ => self.receive_signal(frame, header, now),
         }
     }
@@ -83,7 +85,7 @@ impl Session {
         now: Time,
     ) -> Result<()> {
         if self.calls.get(session).is_none_or(|call| call.target != header.from) {
-            return Ok(());
+            return if end == "reject" { self.refuse_stream(frame, header, session) } else { Ok(()) };
         }
         if end == "heartbeat" {
             self.calls.touch(session, now);
@@ -169,39 +171,29 @@ impl Session {
         now: Time,
     ) -> Result<()> {
         let (name, closes) = object.strip_suffix(":close").map_or((object, false), |name| (name, true));
-        let found = match self.calls.get(session) {
-            Some(call) if call.target != header.from => Found::Foreign(call.target.clone()),
+        let place = (session, name);
+        match self.find_object(place, header.from, now) {
+            Found::Function(handle, key) if !closes => {
+                self.invoke(frame, header, &Callee::given(handle, key), now)
+            }
+            Found::Generator(handle, _) if closes => self.receive_close(frame, header, place, handle, now),
+            Found::Generator(handle, key) => {
+                self.receive_next(frame, header, place, &Callee::given(handle, key), now)
+            }
+            found => self.refuse(frame, header, &found.refusal(header), now),
+        }
+    }
+
+    /// What was given away under this name, if it was to this peer.
+    pub(super) fn find_object(&mut self, (session, object): (&str, &str), from: &str, now: Time) -> Found {
+        match self.calls.get(session) {
+            Some(call) if call.target != from => Found::Foreign(call.target.clone()),
             Some(call) => {
-                let found = call.objects.iter().find(|(id, _)| id == name).map(|(_, found)| *found);
+                let found = call.objects.iter().find(|(id, _)| id == object).map(|(_, found)| *found);
                 Found::of(found, call.seal_to)
             }
-            None => self.objects.find(session, name, header.from, now),
-        };
-        let place = (session, name);
-        let at = format!("{}:{}", header.from, header.method);
-        let error = match found {
-            Found::Function(handle, key) if !closes => {
-                return self.invoke(frame, header, &Callee::given(handle, key), now);
-            }
-            Found::Generator(handle, _) if closes => {
-                return self.receive_close(frame, header, place, handle, now);
-            }
-            Found::Generator(handle, key) => {
-                return self.receive_next(frame, header, place, &Callee::given(handle, key), now);
-            }
-            Found::NoFunction | Found::Function(..) => {
-                Error::new(ErrorKind::NotFound, format!("Method expired or not found: {at}"))
-            }
-            Found::NoSession => Error::new(ErrorKind::NotFound, format!("Session not found: {at}")),
-            Found::Foreign(target) => Error::new(
-                ErrorKind::PermissionDenied,
-                format!(
-                    "Access denied for method call ({}) from {} to target {target}",
-                    header.method, header.from
-                ),
-            ),
-        };
-        self.refuse(frame, header, &error, now)
+            None => self.objects.find(session, object, from, now),
+        }
     }
 
     pub(super) fn invoke(
@@ -297,13 +289,18 @@ impl Session {
         if self.info.workspace == "*" { workspace_of(header.to) } else { &self.info.workspace }
     }
 
-    fn payload(&self, header: &Header<'_>, body: Body, seal_key: Option<PublicKey>) -> Payload {
-        let origin = Origin {
+    /// Who sent a message, as values in it are to be read.
+    pub(super) fn origin(&self, header: &Header<'_>, seal_key: Option<PublicKey>) -> Origin {
+        Origin {
             from: header.from.to_owned(),
             session: header.session.map(str::to_owned),
             extensions: header.extensions() & self.extensions,
             seal_key,
-        };
+        }
+    }
+
+    pub(super) fn payload(&self, header: &Header<'_>, body: Body, seal_key: Option<PublicKey>) -> Payload {
+        let origin = self.origin(header, seal_key);
         Payload { args: body.args, with_kwargs: body.with_kwargs, origin }
     }
 
@@ -356,7 +353,7 @@ impl Session {
 }
 
 /// The error in a reject. Old JavaScript peers may reject with any value.
-fn rejection(value: &Payload) -> Error {
+pub(super) fn rejection(value: &Payload) -> Error {
     match value.value() {
         Ok(Value::Tagged(tagged)) => match *tagged {
             crate::codec::Tagged::Error(error) => error,

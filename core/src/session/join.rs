@@ -73,6 +73,9 @@ impl Session {
         }
         self.calls.forget_joining();
         self.phase = Phase::Offline;
+        let error = Error::new(ErrorKind::PeerGone, format!("the connection broke: {reason}"));
+        self.break_off_pushed(&error);
+        self.end_pushed_streams(&error);
         self.emit(Event::State(State::Disconnected { reason: reason.to_owned() }));
     }
 

@@ -17,6 +17,7 @@ mod interfaces;
 mod join;
 mod objects;
 mod options;
+mod push;
 mod references;
 mod runs;
 mod sealer;
@@ -28,6 +29,7 @@ mod sources;
 mod streams;
 mod subscriptions;
 mod transfer;
+mod window;
 
 pub use crate::extensions::Extensions;
 pub use draft::{CallDraft, CallSpec, ItemsDraft, ReplyDraft, ServiceDraft, SpeakAs};

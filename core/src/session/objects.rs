@@ -6,7 +6,8 @@ use super::event::Time;
 use super::options::Options;
 use super::session::Session;
 use crate::codec::{Export, Handle};
-use crate::wire::PublicKey;
+use crate::wire::{Header, PublicKey};
+use crate::{Error, ErrorKind};
 
 #[derive(Debug)]
 struct Kept {
@@ -45,6 +46,22 @@ pub(super) enum Found {
 }
 
 impl Found {
+    /// What a peer is told whose call cannot be served with this, in the words that old peers know.
+    pub(super) fn refusal(&self, header: &Header<'_>) -> Error {
+        let at = format!("{}:{}", header.from, header.method);
+        match self {
+            Self::Function(..) | Self::Generator(..) | Self::NoFunction => {
+                Error::new(ErrorKind::NotFound, format!("Method expired or not found: {at}"))
+            }
+            Self::NoSession => Error::new(ErrorKind::NotFound, format!("Session not found: {at}")),
+            Self::Foreign(target) => {
+                let (method, from) = (header.method, header.from);
+                let text = format!("Access denied for method call ({method}) from {from} to target {target}");
+                Error::new(ErrorKind::PermissionDenied, text)
+            }
+        }
+    }
+
     /// What was given away under the seal of `key`.
     pub(super) fn of(export: Option<Export>, key: Option<PublicKey>) -> Self {
         match export {

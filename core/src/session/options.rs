@@ -32,6 +32,12 @@ pub struct Options {
     pub max_functions: usize,
     /// Those of one peer. Default 65,536.
     pub max_functions_per_peer: usize,
+    /// Items of one generator of a peer that may be under way or wait to be used. Default 1,024.
+    pub stream_window: u32,
+    /// The same in bytes; one item may be longer. Default 4 MiB.
+    pub stream_window_bytes: usize,
+    /// Bytes of items of all generators of peers together, beside what each needs to go on. Default 64 MiB.
+    pub stream_buffer: usize,
     /// How long a function given away in a result stays without being called. Default 10 minutes.
     pub keep: Duration,
     /// Limits on schemas against which arguments are checked.
@@ -65,6 +71,9 @@ impl Default for Options {
             max_streams: 1024,
             max_functions: 262_144,
             max_functions_per_peer: 65_536,
+            stream_window: 1024,
+            stream_window_bytes: 4 << 20,
+            stream_buffer: 64 << 20,
             keep: Duration::from_secs(600),
             schemas: SchemaLimits::default(),
             rintf_timeout: Duration::from_secs(10),

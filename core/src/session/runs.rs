@@ -109,10 +109,6 @@ impl Runs {
         cancelled
     }
 
-    pub(super) fn contains(&self, id: RunId) -> bool {
-        self.by_id.contains_key(&id)
-    }
-
     fn add(&mut self, run: Run) -> RunId {
         self.last += 1;
         if let Some(next) = run.next_check() {

@@ -5,12 +5,19 @@ use bytes::Bytes;
 use super::draft::CallSpec;
 use super::sealer::{Seal, Sealer};
 use super::session::Session;
-use crate::wire::{Body, Content, Header, PublicKey, Reply};
+use crate::wire::{Body, Envelope, Header, PublicKey, Reply};
 use crate::{Error, Result};
 
 /// Segment 2 of a message, readable, and whose key it was sealed with.
 pub(super) struct Said {
     pub(super) body: Body,
+    pub(super) key: Option<PublicKey>,
+}
+
+/// Segment 2 of a message: it begins at `start` of `bytes`.
+pub(super) struct Segment {
+    pub(super) bytes: Bytes,
+    pub(super) start: usize,
     pub(super) key: Option<PublicKey>,
 }
 
@@ -54,18 +61,24 @@ impl Session {
     /// `invalid` for a malformed one, `permission_denied` for one that cannot be opened, `conflict` for one that came
     /// before.
     pub(super) fn read_body(&mut self, frame: &Bytes, header: &Header<'_>) -> Result<Said> {
-        match Content::parse(frame, header.end)? {
-            Content::Plain(body) => Ok(Said { body, key: None }),
-            Content::Sealed(envelope) => {
-                let sealer = self.sealer.as_mut().ok_or_else(|| {
-                    Error::invalid(format!(
-                        "the call of {} is encrypted, but its receiver is connected without encryption",
-                        header.method
-                    ))
-                })?;
-                let segment = sealer.open(&envelope, header)?;
-                Ok(Said { body: Body::parse(&segment, 0)?, key: Some(envelope.sender) })
-            }
-        }
+        let Segment { bytes, start, key } = self.read_segment(frame, header)?;
+        Ok(Said { body: Body::parse(&bytes, start)?, key })
+    }
+
+    /// Finds segment 2 of a message, opening it where it is sealed.
+    ///
+    /// # Errors
+    /// As [`Session::read_body`].
+    pub(super) fn read_segment(&mut self, frame: &Bytes, header: &Header<'_>) -> Result<Segment> {
+        let Some(envelope) = Envelope::find(frame, header.end)? else {
+            return Ok(Segment { bytes: frame.clone(), start: header.end, key: None });
+        };
+        let sealer = self.sealer.as_mut().ok_or_else(|| {
+            Error::invalid(format!(
+                "the call of {} is encrypted, but its receiver is connected without encryption",
+                header.method
+            ))
+        })?;
+        Ok(Segment { bytes: sealer.open(&envelope, header)?, start: 0, key: Some(envelope.sender) })
     }
 }

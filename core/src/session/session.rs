@@ -57,6 +57,8 @@ pub struct Statistics {
     pub streams: usize,
     /// Generators of ours that peers are reading.
     pub sources: usize,
+    /// Bytes of items of peers' generators that may come, or have come and are not used up.
+    pub stream_bytes: usize,
     /// Bytes waiting to be sent.
     pub outgoing_bytes: usize,
 }
@@ -189,6 +191,9 @@ impl Session {
     pub fn poll_send(&mut self) -> Option<Outgoing> {
         let next = self.sending.pop_front()?;
         self.outgoing_bytes -= next.frame.len();
+        if self.sources.is_stalled && self.outgoing_bytes <= self.options.send_buffer / 2 {
+            self.resume_sources();
+        }
         Some(next)
     }
 
@@ -214,6 +219,11 @@ impl Session {
         self.events.pop_front()
     }
 
+    /// Whether there is something to tell the language.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Whether so much waits to be sent that callers should wait before they add to it.
     pub const fn is_congested(&self) -> bool {
         self.outgoing_bytes > self.options.send_buffer
@@ -231,6 +241,7 @@ impl Session {
             transfers: self.transfers.len(),
             streams: self.streams.len(),
             sources: self.sources.len(),
+            stream_bytes: self.streams.bytes(),
             outgoing_bytes: self.outgoing_bytes,
         }
     }
@@ -238,7 +249,8 @@ impl Session {
     /// When [`Session::tick`] is to be called next, if ever.
     pub fn next_tick(&self) -> Option<Time> {
         let parts = self.chunks.next_check();
-        [self.calls.next_check(), self.runs.next_check(), self.objects.next_check(&self.options), parts]
+        let objects = self.objects.next_check(&self.options);
+        [self.calls.next_check(), self.runs.next_check(), self.streams.next_check(), objects, parts]
             .into_iter()
             .flatten()
             .min()
@@ -252,6 +264,7 @@ impl Session {
             self.end_call(call, Err(error), now);
         }
         self.tick_runs(now);
+        self.tick_streams(now);
         let unused = self.objects.sweep(now, &self.options);
         self.let_all_go(unused);
         self.chunks.sweep(now);

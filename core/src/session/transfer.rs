@@ -10,9 +10,10 @@ use bytes::Bytes;
 use super::calls::Owner;
 use super::draft::{Beside, CallSpec, Speaker};
 use super::event::Time;
+use super::push::Leaving;
 use super::runs::Run;
 use super::session::Session;
-use crate::codec::{Promise, Writer};
+use crate::codec::{Handle, Promise, Writer};
 use crate::wire::without_extras;
 use crate::{Error, Result};
 
@@ -34,6 +35,8 @@ pub(super) enum Waiter {
     Call(String),
     /// The peer that this is the reply to.
     Caller(Box<Run>),
+    /// The reader of a generator of ours.
+    Items(Box<Leaving>),
 }
 
 #[derive(Debug)]
@@ -59,12 +62,19 @@ impl Transfers {
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
     }
+
+    /// The receiver forgets by itself what it has of a generator's items.
+    pub(super) fn forget_leaving(&mut self, source: Handle) {
+        self.by_id.retain(
+            |_, transfer| !matches!(&transfer.waiter, Waiter::Items(leaving) if leaving.is_of(source)),
+        );
+    }
 }
 
 impl Session {
     /// Sends a frame, in parts when it is long.
     pub(super) fn send_long(&mut self, to: &str, frame: Bytes, waiter: Waiter, beside: Beside, now: Time) {
-        if frame.len() <= self.options.chunk_size + SLACK {
+        if !self.is_long(frame.len()) {
             return self.send(to, frame);
         }
         let key = self.new_id();
@@ -84,6 +94,11 @@ impl Session {
         self.cache_call(id, "create", now, None);
     }
 
+    /// Whether a frame of so many bytes goes in parts.
+    pub(super) const fn is_long(&self, bytes: usize) -> bool {
+        bytes > self.options.chunk_size + SLACK
+    }
+
     pub(super) fn transfer_step_done(&mut self, id: u64, end: Result<()>, now: Time) {
         if let Err(error) = end {
             return self.transfer_failed(id, &error, now);
@@ -92,7 +107,7 @@ impl Session {
         transfer.open -= 1;
         let stage = transfer.stage;
         match &mut transfer.waiter {
-            Waiter::Nobody => {}
+            Waiter::Nobody | Waiter::Items(_) => {}
             Waiter::Call(session) => self.calls.touch(session, now),
             Waiter::Caller(run) => {
                 if run.take_beat(now) {
@@ -108,7 +123,10 @@ impl Session {
             }
             Stage::Parts => self.fill_window(id, now),
             Stage::Processing => {
-                self.transfers.by_id.remove(&id);
+                let done = self.transfers.by_id.remove(&id);
+                if let Some(Transfer { waiter: Waiter::Items(leaving), .. }) = done {
+                    self.items_left(&leaving, Ok(()));
+                }
             }
         }
     }
@@ -203,6 +221,7 @@ impl Session {
                 }
             }
             Waiter::Caller(run) => self.send_reject(&run, &error, now),
+            Waiter::Items(leaving) => self.items_left(&leaving, Err(error)),
         }
     }
 }

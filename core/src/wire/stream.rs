@@ -115,7 +115,7 @@ impl PushDraft {
     }
 
     /// The frame of `count` items, behind which the generator has ended or not.
-    pub(crate) fn finish(mut self, count: u32, end: Option<&Result<()>>) -> Result<Bytes> {
+    pub(crate) fn finish(&mut self, count: u32, end: Option<&Result<()>>) -> Result<Bytes> {
         self.writer.set_list_len(self.list_at, count);
         self.writer.close();
         if let Some(end) = end {
@@ -132,7 +132,7 @@ impl PushDraft {
             }
         }
         self.writer.close();
-        Ok(Bytes::from(self.writer.into_bytes()))
+        Ok(Bytes::from(self.writer.take_bytes()))
     }
 }
 

@@ -25,13 +25,13 @@ fn session(options: Options) -> Session {
 }
 
 /// A call by `from` that wants a reply.
-fn asked(from: &str, method: &str, call: &str) -> Bytes {
+pub(crate) fn asked(from: &str, method: &str, call: &str) -> Bytes {
     let route = Route { from, to: ME, method, session: Some(call), ..Route::default() };
     delivered(&route, &Value::Map(Map::from_iter([("promise", Value::from("*")), ("t", Value::Float(5.0))])))
 }
 
 /// The end of a call in a frame that was sent, and its only argument.
-fn ended(session: &mut Session) -> (String, Value) {
+pub(crate) fn ended(session: &mut Session) -> (String, Value) {
     let sent = session.poll_send().expect("an answer is sent");
     let args = body(&sent.frame).remove("args").unwrap_or_default();
     let value = args.as_list().and_then(|args| args.first()).cloned().unwrap_or_default();
@@ -257,9 +257,9 @@ fn remote() -> StreamStub {
 }
 
 /// What is told of a stream: its items, and its end.
-type Told = (u64, Value, Option<Result<(), Error>>);
+pub(crate) type Told = (u64, Value, Option<Result<(), Error>>);
 
-fn items(session: &mut Session) -> Vec<Told> {
+pub(crate) fn items(session: &mut Session) -> Vec<Told> {
     let told = events(session).into_iter().map(|event| match event {
         Event::Items { stream, items, count, end } => {
             let Value::List(values) = items.reader().value().unwrap() else { panic!("items are a list") };
@@ -271,7 +271,7 @@ fn items(session: &mut Session) -> Vec<Told> {
     told.collect()
 }
 
-fn list(items: &[i64]) -> Value {
+pub(crate) fn list(items: &[i64]) -> Value {
     Value::List(items.iter().map(|item| (*item).into()).collect())
 }
 

@@ -13,6 +13,7 @@ mod joining;
 mod manager;
 mod network;
 mod properties;
+mod pushing;
 mod recording;
 mod replay;
 mod schemas;

@@ -135,7 +135,8 @@ impl Content {
 }
 
 impl Envelope {
-    fn find(frame: &Bytes, start: usize) -> Result<Option<Self>> {
+    /// The envelope in segment 2 of `frame`, which begins at `start`; `None` where it is readable.
+    pub(crate) fn find(frame: &Bytes, start: usize) -> Result<Option<Self>> {
         let mut reader = Reader::new(frame).starting_at(start);
         if reader.is_at_end() || reader.map()? != 2 {
             return Ok(None);

@@ -208,22 +208,11 @@ export class Decoder {
           return this.#maker.remote(client, stub as Stub);
         });
       case In.Stream:
-        return put(7, (members) => {
-          const [target, method, closeMethod, doc, server, parent, encPub] = members as [
-            string,
-            string,
-            string,
-            ...null[],
-          ];
-          return this.#maker.stream(client, {
-            target,
-            method,
-            closeMethod,
-            doc,
-            server,
-            parent,
-            encPub,
-          } as StreamStub);
+        return put(8, (members) => {
+          const parts = members as [string, string, string, null, null, null, null, boolean];
+          const [target, method, closeMethod, doc, server, parent, encPub, pushes] = parts;
+          const stub = { target, method, closeMethod, doc, server, parent, encPub, pushes };
+          return this.#maker.stream(client, stub);
         });
       case In.Extension:
         return put(1, ([data]) => new Extension(argument, data as Uint8Array));

@@ -113,6 +113,7 @@ export class Streams implements Inlet {
     const encoder = this.#owner.borrow(client);
     for (const text of [stub.target, stub.method, stub.closeMethod]) encoder.text(text);
     for (const text of [stub.doc, stub.server, stub.parent, stub.encPub]) encoder.optional(text);
+    encoder.value(stub.pushes);
     try {
       return work(encoder.bytes);
     } finally {

@@ -10,6 +10,8 @@ export interface StreamStub {
   parent: string | null;
   /** The owner's public key, in hexadecimal digits. */
   encPub: string | null;
+  /** Whether the owner sends items ahead. */
+  pushes: boolean;
 }
 
 /** What is at hand of a stream. */

@@ -264,5 +264,6 @@ fn stub(tape: &[u8]) -> Result<StreamStub> {
     let (target, method, close_method) = (text()?, text()?, text()?);
     let mut optional = || Ok::<_, Error>(tape.optional()?.map(str::to_owned));
     let (doc, server, parent) = (optional()?, optional()?, optional()?);
-    Ok(StreamStub { target, method, close_method, doc, server, parent, enc_pub: tape.public_key()? })
+    let (enc_pub, pushes) = (tape.public_key()?, tape.flag()? == Some(true));
+    Ok(StreamStub { target, method, close_method, doc, server, parent, enc_pub, pushes })
 }

@@ -424,6 +424,7 @@ impl Build for Recorder {
             for text in [&stub.doc, &stub.server, &stub.parent, &key] {
                 tape.optional(text.as_deref());
             }
+            tape.optional_bool(Some(stub.pushes));
             tape.step(step::STREAM, 0);
         }))
     }

@@ -198,7 +198,7 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
     }
 
     /// A truth value, or none.
-    fn flag(&mut self) -> Result<Option<bool>> {
+    pub(crate) fn flag(&mut self) -> Result<Option<bool>> {
         Ok(match self.byte()? {
             step::TRUE => Some(true),
             step::FALSE => Some(false),

@@ -82,27 +82,31 @@ impl Source {
             return method1(self.context.bind(py), intern!(py, "run"), Bound::new(py, batch)?.as_any())
                 .map(drop);
         }
-        let (end, waiter, is_first, items) = {
+        let is_idle = {
             let mut state = self.state.lock();
-            let is_first = state.pump.is_none();
-            state.pump.get_or_insert_with(|| pump.clone());
             state.since = None;
-            (
-                state.end.take(),
-                state.waiter.take(),
-                is_first,
-                state.items.as_ref().map(|items| items.clone_ref(py)),
-            )
+            state.draft.is_none() && (state.pump.is_none() || state.waiter.is_some() || state.end.is_some())
         };
-        if let Some(end) = end {
-            self.end(end);
+        if !is_idle {
             return Ok(());
         }
-        if let Some(waiter) = waiter {
-            return settle(py, waiter.bind(py), &Ok(py.None().into_bound(py)));
-        }
-        match items {
-            Some(items) if is_first => self.start(py, pump, items),
+        // What was wanted when this was told may have been produced already: an item is made where it has a place.
+        let Some(draft) = self.begin() else { return Ok(()) };
+        let (end, waiter, items) = {
+            let mut state = self.state.lock();
+            state.draft = Some(draft);
+            let is_first = state.pump.is_none();
+            state.pump.get_or_insert_with(|| pump.clone());
+            let items = state.items.as_ref().filter(|_| is_first).map(|items| items.clone_ref(py));
+            (state.end.take(), state.waiter.take(), items)
+        };
+        match (end, waiter, items) {
+            (Some(end), ..) => {
+                self.end(end);
+                Ok(())
+            }
+            (None, Some(waiter), _) => settle(py, waiter.bind(py), &Ok(py.None().into_bound(py))),
+            (None, None, Some(items)) => self.start(py, pump, items),
             _ => Ok(()),
         }
     }

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from . import _native, accounts, client, options, portal, urls
 from .proxy import ObjectProxy
 from .rpc import Rpc
-from .threads import Turns
+from .threads import each
 
 __all__ = ["Function", "Server", "Service", "connect_to_server", "get_remote_service", "login", "logout"]
 
@@ -132,15 +132,9 @@ class Bridge:
             if close is not None:
                 self.portal.post(_start, close)
 
-    async def _each(self, items: Generator[T, None, None]) -> AsyncIterator[T]:
-        """The items of a generator, which runs in a thread, so many at a time as it gives in one turn."""
-        turns = Turns(items)
-        try:
-            while not turns.is_over:
-                for item in await self.worker.run(turns.take):
-                    yield item
-        finally:
-            await self.worker.run(turns.close)
+    def _each(self, items: Generator[T, None, None]) -> AsyncIterator[T]:
+        """The items of a generator, which runs in a thread, each as soon as it is made."""
+        return each(items, self.worker.run)
 
     def method(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A method of an object of the loop, called from outside of it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import contextvars
 import functools
 import inspect
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -65,49 +66,71 @@ class Threads:
         call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
         return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
-    async def _each(self, items: Generator[Any, None, None]) -> AsyncIterator[Any]:
-        turns = Turns(items)
-        try:
-            while not turns.is_over:
-                for item in await self._run(turns.take):
+    def _each(self, items: Generator[Any, None, None]) -> AsyncIterator[Any]:
+        return each(items, self._run)
+
+
+async def each(
+    items: Generator[Any, None, None], run: Callable[[Callable[[], None]], Awaitable[object]]
+) -> AsyncIterator[Any]:
+    """The items of a generator that `run` steps in threads, each as soon as it is made."""
+    loop, more = asyncio.get_running_loop(), asyncio.Event()
+    turns = Turns(items, lambda: loop.call_soon_threadsafe(more.set))
+    try:
+        while not turns.is_over:
+            turn = asyncio.ensure_future(run(turns.take))
+            turn.add_done_callback(lambda _: more.set())
+            while not turn.done():
+                await more.wait()
+                more.clear()
+                for item in turns.part():
                     yield item
-        finally:
-            # without threads, because the connection is closed, it ends when nobody holds it
-            with contextlib.suppress(RuntimeError):
-                await self._run(turns.close)
+            for item in turns.part():
+                yield item
+            await turn
+    finally:
+        # without threads, because the connection is closed, it ends when nobody holds it
+        with contextlib.suppress(RuntimeError):
+            await run(turns.close)
 
 
 class Turns:
-    """A generator that is stepped in threads, in one after the other.
+    """A generator that is stepped in threads, one after the other; `tell` is called when an item is at hand.
 
     >>> turns = Turns(number for number in [1, 2])
-    >>> turns.take(), turns.is_over
+    >>> turns.take()
+    >>> turns.part(), turns.is_over
     ([1, 2], True)
     """
 
-    def __init__(self, items: Generator[Any, None, None]) -> None:
+    def __init__(self, items: Generator[Any, None, None], tell: Callable[[], object] = lambda: None) -> None:
         self._items = items
+        self._tell = tell
+        # filled by a thread, emptied by the loop
+        self._part: collections.deque[Any] = collections.deque()
         # whoever closes it may come while a thread is still at it
         self._lock = threading.Lock()
-        self._error: BaseException | None = None
         self.is_over = False
 
-    def take(self) -> list[Any]:
-        """What it gives in one turn; an error comes behind the items before it."""
-        part: list[Any] = []
+    def take(self) -> None:
+        """One turn in a thread; each item is at hand as soon as it is made, before the next one is begun."""
         until = time.monotonic() + TURN
         with self._lock:
-            if self._error is None:
-                try:
-                    for item in self._items:
-                        part.append(item)
-                        if time.monotonic() >= until:
-                            return part
-                    self.is_over = True
-                except BaseException as error:
-                    self._error = error
-            if self._error is not None and not part:
-                raise self._error
+            for item in self._items:
+                self._part.append(item)
+                # the loop may be closed, and then nobody waits
+                with contextlib.suppress(RuntimeError):
+                    if len(self._part) == 1:
+                        self._tell()
+                if time.monotonic() >= until:
+                    return
+            self.is_over = True
+
+    def part(self) -> list[Any]:
+        """What is at hand, which is then handed out."""
+        part: list[Any] = []
+        while self._part:
+            part.append(self._part.popleft())
         return part
 
     def close(self) -> None:

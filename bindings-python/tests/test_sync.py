@@ -181,7 +181,8 @@ def test_time_and_trace_of_a_call(offer):
     left, heard, inner = limited(lambda: service.about(None))
     assert 0 < left <= 5
     assert heard == trace
-    assert 0 < inner[0] <= left, "what is called meanwhile inherits the end"
+    # the wire carries whole milliseconds
+    assert 0 < inner[0] <= left + 0.001, "what is called meanwhile inherits the end"
     with pytest.raises(polyfn.RpcTimeoutError):
         service.wait.with_options(timeout=0.05)()
     release.set()

@@ -202,6 +202,6 @@ async def results(value: Any) -> Any:
     """Functions in a result are called; what they give stands in their place."""
     if isinstance(value, list) and value and all(callable(item) for item in value):
         return [await item(21) for item in value]
-    if isinstance(value, dict) and value and all(callable(item) for item in value.values()):
-        return {"$methods": {name: await method() for name, method in value.items()}}
+    if isinstance(value, dict) and value and all(callable(item) for item in dict.values(value)):
+        return {"$methods": {name: await method() for name, method in dict.items(value)}}
     return value

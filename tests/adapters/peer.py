@@ -166,7 +166,8 @@ def plain(value):
             return {"$length": len(content), "$sha256": hashlib.sha256(content).hexdigest()}
         return {"$bytes": content.hex()}
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        # not value.items(): a proxy gives its own entry of that name
+        return {str(key): plain(item) for key, item in dict.items(value)}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if callable(value):

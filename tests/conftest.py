@@ -36,7 +36,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if session.config.getoption("--write-summary"):
+    # of several processes only the first one hears of every test
+    if session.config.getoption("--write-summary") and not hasattr(session.config, "workerinput"):
         SUMMARY.write()
 
 

@@ -167,13 +167,7 @@ impl<'a, 'py> Outbound<'a, 'py> {
             return out.bytes(unsafe { bytes.as_bytes() });
         }
         if object.is_instance_of::<PyMemoryView>() {
-            if let Some(written) = memory::lend(object, |data| out.memory(data)) {
-                return written;
-            }
-            // Puts strided views in order.
-            let bytes = self.ask(object.call_method0(intern!(self.py, "tobytes")))?;
-            let bytes = bytes.cast::<PyBytes>().map_err(|_| unsendable("a memoryview without bytes"))?;
-            return out.memory(bytes.as_bytes());
+            return self.memory(out, object);
         }
         if object.is_instance_of::<PySet>() || object.is_instance_of::<PyFrozenSet>() {
             return self.set(out, object);
@@ -211,6 +205,11 @@ impl<'a, 'py> Outbound<'a, 'py> {
             let schema = schema.filter(|schema| !schema.is_none());
             return self.function(out, object, schema.as_ref(), false);
         }
+        self.form(out, object)
+    }
+
+    /// Models, dataclasses, files and what codecs are registered for: Python says what stands for them.
+    fn form(&self, out: &mut Writer, object: &Bound<'py, PyAny>) -> Result<()> {
         let form_of = self.ask(Forms::get(self.py))?.form_of.bind(self.py);
         let form =
             form_of.call1((object,)).map_err(|error| match error.is_instance_of::<PyTypeError>(self.py) {
@@ -218,6 +217,16 @@ impl<'a, 'py> Outbound<'a, 'py> {
                 false => from_walking(self.py, &error),
             })?;
         self.put(out, &form)
+    }
+
+    fn memory(&self, out: &mut Writer, view: &Bound<'py, PyAny>) -> Result<()> {
+        if let Some(written) = memory::lend(view, |data| out.memory(data)) {
+            return written;
+        }
+        // Puts strided views in order.
+        let bytes = self.ask(view.call_method0(intern!(self.py, "tobytes")))?;
+        let bytes = bytes.cast::<PyBytes>().map_err(|_| unsendable("a memoryview without bytes"))?;
+        out.memory(bytes.as_bytes())
     }
 
     fn text(&self, out: &mut Writer, text: &Bound<'py, PyString>) -> Result<()> {

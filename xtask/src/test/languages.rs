@@ -13,7 +13,10 @@ use crate::tools;
 const FOLDERS: [&str; 2] = ["bindings-node/tests", "tests"];
 
 pub(super) fn pytest(layout: &Layout, choice: &Choice) -> Outcome<String> {
-    let mut pytest = command(&layout.root, layout.python(".venv"), &["-m", "pytest"]);
+    let mut pytest = command(&layout.root, layout.python(".venv"), &["-m", "pytest", "--dist=worksteal"]);
+    // Many tests wait for a peer or a clock: one process more than there are processors keeps them busy.
+    let processes = std::thread::available_parallelism().map_or(1, usize::from) + 1;
+    pytest.arg(format!("--numprocesses={processes}"));
     if let Some(filter) = &choice.filter {
         pytest.args(["-k", filter]);
     }

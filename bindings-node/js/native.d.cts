@@ -14,6 +14,7 @@ export interface OpenOptions {
   pingTimeout?: number;
   tokenRefreshInterval?: number;
   chunkSize?: number;
+  limits?: Record<string, number>;
   reconnect?: boolean;
   transport?: string;
   rintfTimeout?: number;

@@ -6,7 +6,7 @@ import { toCamel } from "./names.js";
 import type { OpenOptions } from "./native.cjs";
 
 /** Options of {@link connectToServer}, in camelCase; times in seconds. */
-export interface CamelOptions {
+export interface CamelOptions extends Limits {
   /** The server: `http(s)://host[:port][/base]`, or the `ws(s)://` URL of its websocket. */
   serverUrl: string;
   /** The workspace to join. Default: the token's, else the user's own. */
@@ -54,8 +54,46 @@ export interface CamelOptions {
   ssl?: boolean | string | null;
 }
 
+/** What a connection holds at most; each has core's default. */
+export interface Limits {
+  /** Calls under way at once. Default: 65,536. */
+  maxCalls?: number | null;
+  /** Functions given away at once, in arguments, results and interfaces. Default: 262,144. */
+  maxFunctions?: number | null;
+  /** Those of one peer. Default: 65,536. */
+  maxFunctionsPerPeer?: number | null;
+  /** Sessions that hold functions given away in results. Default: 65,536. */
+  maxKept?: number | null;
+  /** Functions of ours that run at once for peers. Default: 65,536. */
+  maxRuns?: number | null;
+  /** Generators of peers read at once. Default: 1,024. */
+  maxStreams?: number | null;
+  /** Bytes waiting to be sent above which callers are slowed. Default: 64 MiB. */
+  sendBuffer?: number | null;
+  /** Bytes that all generators of peers may send ahead. Default: 64 MiB. */
+  streamBuffer?: number | null;
+  /** Items that one generator may send ahead. Default: 1,024. */
+  streamWindow?: number | null;
+  /** The same in bytes. Default: 4 MiB. */
+  streamWindowBytes?: number | null;
+}
+
+/** The limits in the other way of writing names. */
+export interface SnakeLimits {
+  max_calls?: number | null;
+  max_functions?: number | null;
+  max_functions_per_peer?: number | null;
+  max_kept?: number | null;
+  max_runs?: number | null;
+  max_streams?: number | null;
+  send_buffer?: number | null;
+  stream_buffer?: number | null;
+  stream_window?: number | null;
+  stream_window_bytes?: number | null;
+}
+
 /** The same under the names of hypha-rpc. */
-export interface SnakeOptions {
+export interface SnakeOptions extends SnakeLimits {
   server_url: string;
   workspace?: string | null;
   client_id?: string | null;
@@ -114,6 +152,21 @@ const NAMES = new Set([
   "additionalHeaders",
   "ssl",
 ]);
+/** Under the names of the core, which knows their defaults. */
+const LIMITS = new Map(
+  [
+    "max_calls",
+    "max_functions",
+    "max_functions_per_peer",
+    "max_kept",
+    "max_runs",
+    "max_streams",
+    "send_buffer",
+    "stream_buffer",
+    "stream_window",
+    "stream_window_bytes",
+  ].map((name) => [toCamel(name), name]),
+);
 const INERT = new Set(["kwargsExpansion", "logger", "maxMessageBufferSize", "silent"]);
 /** Of hypha-rpc and not offered yet, with the values that ask for nothing. */
 const MISSING: Record<string, unknown[]> = {
@@ -145,10 +198,13 @@ export function openOptions(given: string | Partial<ConnectOptions> = {}, more: 
 /** What was given, under the names of the native side. */
 function known(given: object): Record<string, unknown> {
   const options: Record<string, unknown> = {};
+  const limits: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given)) {
     const camel = toCamel(name).replace(/^longMessageChunkSize$/, "chunkSize");
     if (NAMES.has(camel)) {
       if (value != null) options[camel] = value;
+    } else if (LIMITS.has(camel)) {
+      if (value != null) limits[LIMITS.get(camel) as string] = value;
     } else if (name === "server") {
       options.serverUrl ??= (value as { url?: string } | null)?.url;
     } else if (camel in MISSING) {
@@ -158,7 +214,7 @@ function known(given: object): Record<string, unknown> {
       throw new InvalidError(`connectToServer has no option \`${name}\`${hint(camel)}`);
     }
   }
-  return options;
+  return Object.keys(limits).length ? { ...options, limits } : options;
 }
 
 function headers(given: unknown): object {
@@ -174,7 +230,9 @@ function tls(ssl: unknown): object {
 }
 
 function hint(name: string): string {
-  const near = [...NAMES, ...INERT, ...Object.keys(MISSING)].find((other) => distance(name, other) <= 2);
+  const near = [...NAMES, ...LIMITS.keys(), ...INERT, ...Object.keys(MISSING)].find(
+    (other) => distance(name, other) <= 2,
+  );
   return near === undefined ? "" : `, did you mean \`${near}\`?`;
 }
 

@@ -54,6 +54,8 @@ pub struct OpenOptions {
     pub token_refresh_interval: Option<f64>,
     /// Messages above this size travel in parts.
     pub chunk_size: Option<u32>,
+    /// Limits of the session, by core's names.
+    pub limits: Option<HashMap<String, f64>>,
     /// Whether to connect again when the connection breaks.
     pub reconnect: Option<bool>,
     /// The way to the server: `auto`, `websocket` or `http`.
@@ -475,6 +477,9 @@ fn settings(given: OpenOptions) -> Result<ClientOptions> {
     if let Some(size) = given.chunk_size {
         options.session.chunk_size = size as usize;
     }
+    for (name, value) in given.limits.unwrap_or_default() {
+        options.session.set_limit(&name, whole(&name, value)?)?;
+    }
     if let Some(app_id) = given.app_id {
         options.session.app_id = app_id;
     }
@@ -496,6 +501,16 @@ fn pairs(given: Vec<Vec<String>>) -> Vec<(String, String)> {
         .into_iter()
         .filter_map(|pair| <[String; 2]>::try_from(pair).ok().map(|[name, value]| (name, value)))
         .collect()
+}
+
+/// JavaScript's numbers are floats; those with a fraction, below zero or beyond exactness are no counts.
+fn whole(name: &str, value: f64) -> Result<u64> {
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    if value.fract() == 0.0 && (0.0..=EXACT).contains(&value) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range, see above")]
+        return Ok(value as u64);
+    }
+    Err(Error::invalid(format!("{name} must be a whole number from 1 on, not {value}")))
 }
 
 fn duration(seconds: f64) -> Result<Duration> {

@@ -58,8 +58,33 @@ describe("options", () => {
         /`no name` is not the name of a header/,
       ],
       [{ serverUrl: server.url, methodTimeout: -1 }, /not a time in seconds/],
+      [{ serverUrl: server.url, max_call: 5 }, /did you mean `maxCalls`\?/],
+      [{ serverUrl: server.url, maxCalls: 0 }, /max_calls must be a whole number from 1 on, not 0/],
+      [
+        { serverUrl: server.url, streamWindow: 1.5 },
+        /stream_window must be a whole number from 1 on, not 1.5/,
+      ],
     ]) {
       await assert.rejects(connectToServer(options), { code: "invalid", message });
+    }
+  });
+
+  test("may set limits", async () => {
+    let release;
+    const released = new Promise((resolve) => {
+      release = resolve;
+    });
+    await api.registerService({ id: "waiting", wait: () => released }, { overwrite: true });
+    const token = await api.generateToken();
+    const client = await connectToServer(server.url, { workspace: api.workspace, token, max_calls: 1 });
+    try {
+      const service = await client.getService("waiting");
+      const first = service.wait();
+      await assert.rejects(service.wait(), { code: "overloaded", message: /1 calls are under way/ });
+      release("done");
+      assert.equal(await first, "done");
+    } finally {
+      await client.disconnect();
     }
   });
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use polyfn_core::codec::{Promise, Stub};
 use polyfn_core::net::{ClientOptions, Connection, TransportMode};
-use polyfn_core::session::CallId;
+use polyfn_core::session::{CallId, Options as SessionOptions};
 use polyfn_core::wire::PublicKey;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -81,13 +81,17 @@ fn read_options(given: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
     set(given, "encryption_public_key", |key: Key| options.encryption_public_key = Some(key.0))?;
     set(given, "app_id", |app_id| options.session.app_id = app_id)?;
     set(given, "long_message_chunk_size", |size| options.session.chunk_size = size)?;
-    set(given, "send_buffer", |size| options.session.send_buffer = size)?;
     set(given, "method_timeout", |time: Seconds| options.session.method_timeout = time.0)?;
     set(given, "rintf_timeout", |time: Seconds| options.session.rintf_timeout = time.0)?;
     set(given, "connect_timeout", |time: Seconds| options.connect_timeout = time.0)?;
     set(given, "ping_interval", |time: Seconds| options.ping_interval = time.0)?;
     set(given, "ping_timeout", |time: Seconds| options.ping_timeout = time.0)?;
     set(given, "token_refresh_interval", |time: Seconds| options.token_refresh_interval = time.0)?;
+    for name in SessionOptions::limits() {
+        let mut written = Ok(());
+        set(given, name, |value: u64| written = options.session.set_limit(name, value))?;
+        written.map_err(|error| raised(given.py(), &error))?;
+    }
     Ok(options)
 }
 

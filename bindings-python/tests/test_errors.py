@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import pickle
@@ -227,3 +228,30 @@ def test_options_that_are_not_there():
         polyfn.connect_to_server(token="x")
     with pytest.raises(NotImplementedError, match="webrtc=True"):
         polyfn.connect_to_server("http://localhost", webrtc=True)
+
+
+async def test_limits_of_a_connection(server_url, owner):
+    released = asyncio.Event()
+
+    async def wait():
+        await released.wait()
+        return "done"
+
+    await owner.register_service({"id": "waiting", "wait": wait}, overwrite=True)
+    token = await owner.generate_token()
+    options = {"workspace": owner.workspace, "token": token, "max_calls": 1}
+    async with polyfn.connect_to_server(server_url, **options) as client:
+        service = await client.get_service("waiting")
+        first = asyncio.ensure_future(service.wait())
+        with pytest.raises(polyfn.OverloadedError, match="1 calls are under way"):
+            await service.wait()
+        released.set()
+        assert await first == "done"
+
+
+@pytest.mark.parametrize("name", ["max_calls", "stream_window"])
+async def test_limits_that_are_none(server_url, name):
+    with pytest.raises(polyfn.InvalidError, match=f"{name} must be a whole number from 1 on, not 0"):
+        await polyfn.connect_to_server(server_url, **{name: 0})
+    with pytest.raises(OverflowError):
+        await polyfn.connect_to_server(server_url, **{name: -1})

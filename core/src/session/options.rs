@@ -87,6 +87,62 @@ impl Default for Options {
     }
 }
 
+type Limit = (&'static str, fn(&mut Options) -> &mut usize);
+
+/// The limits that users of all languages may set, by name.
+const LIMITS: [Limit; 9] = [
+    ("max_calls", |options| &mut options.max_calls),
+    ("max_functions", |options| &mut options.max_functions),
+    ("max_functions_per_peer", |options| &mut options.max_functions_per_peer),
+    ("max_kept", |options| &mut options.max_kept),
+    ("max_runs", |options| &mut options.max_runs),
+    ("max_streams", |options| &mut options.max_streams),
+    ("send_buffer", |options| &mut options.send_buffer),
+    ("stream_buffer", |options| &mut options.stream_buffer),
+    ("stream_window_bytes", |options| &mut options.stream_window_bytes),
+];
+/// The one that travels as 32 bits.
+const STREAM_WINDOW: &str = "stream_window";
+
+impl Options {
+    /// The names that [`Options::set_limit`] takes.
+    ///
+    /// ```
+    /// assert!(polyfn_core::session::Options::limits().any(|name| name == "stream_window"));
+    /// ```
+    pub fn limits() -> impl Iterator<Item = &'static str> {
+        LIMITS.iter().map(|(name, _)| *name).chain([STREAM_WINDOW])
+    }
+
+    /// Sets the limit of that name: a number of things or of bytes, from 1 on.
+    ///
+    /// # Errors
+    /// `invalid` for a name that is none, for zero, and for what is too large.
+    ///
+    /// ```
+    /// let mut options = polyfn_core::session::Options::default();
+    /// options.set_limit("max_streams", 8)?;
+    /// assert_eq!(options.max_streams, 8);
+    /// assert!(options.set_limit("max_streams", 0).is_err());
+    /// # Ok::<(), polyfn_core::Error>(())
+    /// ```
+    pub fn set_limit(&mut self, name: &str, value: u64) -> Result<()> {
+        let bad = || Error::invalid(format!("{name} must be a whole number from 1 on, not {value}"));
+        if value == 0 {
+            return Err(bad());
+        }
+        if name == STREAM_WINDOW {
+            self.stream_window = u32::try_from(value).map_err(|_| bad())?;
+            return Ok(());
+        }
+        let Some((_, place)) = LIMITS.iter().find(|(known, _)| *known == name) else {
+            return Err(Error::invalid(format!("there is no limit `{name}`")));
+        };
+        *place(self) = usize::try_from(value).map_err(|_| bad())?;
+        Ok(())
+    }
+}
+
 /// What the server says of a connection that it accepted (protocol section 3.4).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionInfo {

@@ -62,10 +62,12 @@ export interface Limits {
   maxFunctions?: number | null;
   /** Those of one peer. Default: 65,536. */
   maxFunctionsPerPeer?: number | null;
-  /** Sessions that hold functions given away in results. Default: 65,536. */
+  /** Sessions that hold functions given away in results. Default: 262,144. */
   maxKept?: number | null;
   /** Functions of ours that run at once for peers. Default: 65,536. */
   maxRuns?: number | null;
+  /** Those of one peer. Default: 32,768. */
+  maxRunsPerPeer?: number | null;
   /** Generators of peers read at once. Default: 1,024. */
   maxStreams?: number | null;
   /** Bytes waiting to be sent above which callers are slowed. Default: 64 MiB. */
@@ -85,6 +87,7 @@ export interface SnakeLimits {
   max_functions_per_peer?: number | null;
   max_kept?: number | null;
   max_runs?: number | null;
+  max_runs_per_peer?: number | null;
   max_streams?: number | null;
   send_buffer?: number | null;
   stream_buffer?: number | null;
@@ -160,6 +163,7 @@ const LIMITS = new Map(
     "max_functions_per_peer",
     "max_kept",
     "max_runs",
+    "max_runs_per_peer",
     "max_streams",
     "send_buffer",
     "stream_buffer",

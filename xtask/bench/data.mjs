@@ -4,6 +4,8 @@ import { options, reachService, say } from "./connections.mjs";
 
 const MB = 1_000_000;
 const TRANSFERS = 10;
+const MILLION = 1_000_000;
+const IN_FLIGHT = 64;
 const now = () => performance.now() / 1000;
 
 // Items per second, as many as come within the window.
@@ -62,6 +64,19 @@ async function besideATransfer(service, window) {
   return { p99_idle_ms: idle, p99_busy_ms: busy, p99_busy_to_idle: busy / idle };
 }
 
+// What a million calls leave in the caller's memory, after the first tenth of them.
+async function million(service) {
+  if (wanted.client !== "polyfn") return {};
+  const calls = async (count) => {
+    for (let call = 0; call < count; call++) await service.echo(1);
+  };
+  const all = (count) => Promise.all(Array.from({ length: IN_FLIGHT }, () => calls(count / IN_FLIGHT)));
+  await all(MILLION / 10);
+  const before = process.memoryUsage.rss();
+  await all(MILLION);
+  return { million_calls_mb: (process.memoryUsage.rss() - before) / MB };
+}
+
 function within(promise, limit) {
   return Promise.race([
     promise,
@@ -79,6 +94,7 @@ const measures = {
   sized10: sized(10),
   sized100: sized(100),
   besideATransfer,
+  million,
 };
 for (const [name, measure] of Object.entries(measures)) {
   try {

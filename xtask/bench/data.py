@@ -14,6 +14,8 @@ MB = 1_000_000
 ARRAY = 16 * 1024 * 1024
 TRANSFERS = 10
 SERVICES = 200
+MILLION = 1_000_000
+IN_FLIGHT = 64
 
 Facts = dict[str, float]
 Measure = Callable[[Any, dict[str, str]], Awaitable[Facts]]
@@ -100,6 +102,29 @@ async def reconnect(_service: Any, wanted: dict[str, str]) -> Facts:
     return {"reconnect_ms": (perf_counter() - begun) * 1000}
 
 
+def resident() -> float:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / MB
+
+
+async def million(service: Any, wanted: dict[str, str]) -> Facts:
+    """What a million calls leave in the caller's memory, after the first tenth of them."""
+    if wanted["client"] != "polyfn":
+        return {}
+
+    async def calls(count: int) -> None:
+        for _ in range(count):
+            await service.echo(1)
+
+    async def all_of_them(count: int) -> None:
+        await asyncio.gather(*(calls(count // IN_FLIGHT) for _ in range(IN_FLIGHT)))
+
+    await all_of_them(MILLION // 10)
+    before = resident()
+    await all_of_them(MILLION)
+    return {"million_calls_mb": resident() - before}
+
+
 MEASURES: list[Measure] = [
     stream,
     callbacks,
@@ -109,6 +134,7 @@ MEASURES: list[Measure] = [
     array,
     beside_a_transfer,
     reconnect,
+    million,
 ]
 
 

@@ -26,6 +26,7 @@ _OWN = frozenset(
         "max_functions_per_peer",
         "max_kept",
         "max_runs",
+        "max_runs_per_peer",
         "max_streams",
         "method_timeout",
         "name",

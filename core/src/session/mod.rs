@@ -17,6 +17,7 @@ mod interfaces;
 mod join;
 mod objects;
 mod options;
+mod pace;
 mod push;
 mod references;
 mod runs;

@@ -15,7 +15,7 @@ pub struct Options {
     pub method_timeout: Duration,
     /// Messages above this many bytes (plus 1,024) travel in parts. Default 262,144, which every peer takes.
     pub chunk_size: usize,
-    /// Parts of one message that may be under way at once. Default 16.
+    /// Parts of one message that may be under way at once, fewer where they only wait behind each other. Default 16.
     pub chunk_window: usize,
     /// Limits on messages that arrive in parts.
     pub chunks: ChunkLimits,
@@ -23,7 +23,9 @@ pub struct Options {
     pub max_calls: usize,
     /// Functions of peers that may run at once. Default 65,536.
     pub max_runs: usize,
-    /// Sessions that hold functions given away in results. Default 65,536.
+    /// Those of one peer. Default 32,768.
+    pub max_runs_per_peer: usize,
+    /// Sessions that hold functions given away in results; each holds one at least. Default 262,144.
     pub max_kept: usize,
     /// Generators of peers that may be read at once. Default 1,024.
     pub max_streams: usize,
@@ -67,7 +69,8 @@ impl Default for Options {
             chunks: ChunkLimits::default(),
             max_calls: 65_536,
             max_runs: 65_536,
-            max_kept: 65_536,
+            max_runs_per_peer: 32_768,
+            max_kept: 262_144,
             max_streams: 1024,
             max_functions: 262_144,
             max_functions_per_peer: 65_536,
@@ -90,12 +93,13 @@ impl Default for Options {
 type Limit = (&'static str, fn(&mut Options) -> &mut usize);
 
 /// The limits that users of all languages may set, by name.
-const LIMITS: [Limit; 9] = [
+const LIMITS: [Limit; 10] = [
     ("max_calls", |options| &mut options.max_calls),
     ("max_functions", |options| &mut options.max_functions),
     ("max_functions_per_peer", |options| &mut options.max_functions_per_peer),
     ("max_kept", |options| &mut options.max_kept),
     ("max_runs", |options| &mut options.max_runs),
+    ("max_runs_per_peer", |options| &mut options.max_runs_per_peer),
     ("max_streams", |options| &mut options.max_streams),
     ("send_buffer", |options| &mut options.send_buffer),
     ("stream_buffer", |options| &mut options.stream_buffer),

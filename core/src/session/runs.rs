@@ -1,6 +1,7 @@
 //! Functions that run on behalf of peers: where the reply goes, and when to say that the work goes on.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub(super) struct Runs {
     by_id: HashMap<RunId, Run>,
     /// Runs that their caller may cancel, by a hash of the caller and its session.
     by_call: HashMap<u64, RunId>,
+    /// How many each caller has, by a hash of its name; two of the same hash share their limit.
+    by_caller: HashMap<u64, usize>,
     hasher: RandomState,
     last: RunId,
     next_check: Option<Time>,
@@ -73,6 +76,12 @@ impl Runs {
     pub(super) fn clear(&mut self) {
         self.by_id.clear();
         self.by_call.clear();
+        self.by_caller.clear();
+    }
+
+    /// How many functions run for `caller`.
+    fn count(&self, caller: &str) -> usize {
+        self.by_caller.get(&self.hasher.hash_one(caller)).copied().unwrap_or_default()
     }
 
     pub(super) const fn next_check(&self) -> Option<Time> {
@@ -117,6 +126,7 @@ impl Runs {
         if run.extensions.has(Extensions::CANCEL) {
             self.by_call.insert(self.hash(&run.caller, &run.session), self.last);
         }
+        *self.by_caller.entry(self.hasher.hash_one(&run.caller)).or_default() += 1;
         self.by_id.insert(self.last, run);
         self.last
     }
@@ -140,8 +150,19 @@ impl Runs {
 
     /// A run that has ended: gives it when somebody waits for its end.
     pub(super) fn take(&mut self, id: RunId) -> Option<Run> {
-        let run = self.by_id.remove(&id).filter(|run| !run.is_cancelled)?;
+        let run = self.remove(id).filter(|run| !run.is_cancelled)?;
         self.unlist(id, &run);
+        Some(run)
+    }
+
+    fn remove(&mut self, id: RunId) -> Option<Run> {
+        let run = self.by_id.remove(&id)?;
+        if let Entry::Occupied(mut count) = self.by_caller.entry(self.hasher.hash_one(&run.caller)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         Some(run)
     }
 
@@ -236,20 +257,24 @@ impl Session {
     /// Notes that a function runs.
     ///
     /// # Errors
-    /// `overloaded` with too many running.
+    /// `overloaded` with too many running, in all or for this caller.
     pub(super) fn start_run(&mut self, run: Run) -> Result<RunId, (Box<Run>, Error)> {
-        if self.runs.len() >= self.options.max_runs {
-            let text = format!("{} functions are running already, try again later", self.options.max_runs);
-            return Err((Box::new(run), Error::new(ErrorKind::Overloaded, text)));
-        }
-        Ok(self.runs.add(run))
+        let refused = if self.runs.len() >= self.options.max_runs {
+            format!("{} functions are running already, try again later", self.options.max_runs)
+        } else if self.runs.count(&run.caller) >= self.options.max_runs_per_peer {
+            let max = self.options.max_runs_per_peer;
+            format!("{max} functions are running for {} already, try again later", run.caller)
+        } else {
+            return Ok(self.runs.add(run));
+        };
+        Err((Box::new(run), Error::new(ErrorKind::Overloaded, refused)))
     }
 
     /// Begins the reply to a run; one value is then written into the draft, without holding the session.
     /// `None` when nobody waits for it any longer.
     pub fn begin_reply(&mut self, id: RunId) -> Option<ReplyDraft> {
         if self.runs.by_id.get(&id)?.is_cancelled {
-            self.runs.by_id.remove(&id);
+            self.runs.remove(id);
             return None;
         }
         let session = self.new_id();

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::calls::Owner;
 use super::draft::{Beside, CallSpec, Speaker};
 use super::event::Time;
+use super::pace::Pace;
 use super::push::Leaving;
 use super::runs::Run;
 use super::session::Session;
@@ -49,6 +50,7 @@ pub(super) struct Transfer {
     stage: Stage,
     next: usize,
     open: usize,
+    pace: Pace,
 }
 
 /// All long messages that are leaving.
@@ -89,6 +91,7 @@ impl Session {
             stage: Stage::Creating,
             next: 0,
             open: 1,
+            pace: Pace::default(),
         };
         self.transfers.by_id.insert(id, transfer);
         self.cache_call(id, "create", now, None);
@@ -106,6 +109,7 @@ impl Session {
         let Some(transfer) = self.transfers.by_id.get_mut(&id) else { return };
         transfer.open -= 1;
         let stage = transfer.stage;
+        transfer.pace.returned(now, self.options.chunk_window);
         match &mut transfer.waiter {
             Waiter::Nobody | Waiter::Items(_) => {}
             Waiter::Call(session) => self.calls.touch(session, now),
@@ -151,9 +155,10 @@ impl Session {
                 }
                 return;
             }
-            if transfer.open >= window {
+            if !transfer.pace.allows(window) {
                 return;
             }
+            transfer.pace.leaves(now);
             let end = transfer.package.len().min(start + size);
             let part = (transfer.next, transfer.package.slice(start..end));
             transfer.next += 1;

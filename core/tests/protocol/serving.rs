@@ -312,6 +312,23 @@ fn too_many_runs_and_kept_functions_are_refused() {
 }
 
 #[test]
+fn one_peer_does_not_take_the_place_of_others() {
+    let options = Options { max_runs_per_peer: 1, ..Options::default() };
+    let mut session = with_options(&[public("calc", 1, &["make"])], options);
+    let of = |peer: &str| called(peer, "services.calc.make", &[], &star());
+    session.receive(&of("lab/greedy"), NOW).unwrap();
+    let run = invoked(&mut session).run.unwrap();
+    session.receive(&of("lab/greedy"), NOW).unwrap();
+    assert!(rejection(&mut session).contains("1 functions are running for lab/greedy already"));
+    session.receive(&of("lab/other"), NOW).unwrap();
+    assert!(invoked(&mut session).run.is_some());
+    session.reject(run, &Error::invalid("no"), NOW);
+    session.poll_send().unwrap();
+    session.receive(&of("lab/greedy"), NOW).unwrap();
+    assert!(invoked(&mut session).run.is_some());
+}
+
+#[test]
 fn the_built_in_service_answers_by_itself() {
     let mut session = session(&[service("calc", &[], 1, &["add"])]);
     let mut ask = |from: &str, method: &str, args: &[Value]| {

@@ -1,4 +1,4 @@
-//! What travels: streams, callbacks, long messages, arrays, small calls beside a long transfer, reconnects.
+//! What travels: streams, callbacks, long messages, arrays, small calls beside a long transfer, reconnects, a million calls.
 
 use crate::bench::results::Results;
 use crate::bench::row::{Group, Row, System};
@@ -8,7 +8,7 @@ use crate::bench::table::{cell, markdown, ratio};
 use crate::failure::Outcome;
 
 /// The figures, and how the table names them.
-const FIGURES: [(&str, &str); 10] = [
+const FIGURES: [(&str, &str); 11] = [
     ("items_per_s", "stream, items/s"),
     ("callbacks_per_s", "callbacks/s, one after the other"),
     ("mb_1_per_s", "1 MB there and back, MB/s"),
@@ -19,6 +19,7 @@ const FIGURES: [(&str, &str); 10] = [
     ("p99_busy_ms", "p99 of a small call while 1 GB leaves, ms"),
     ("p99_busy_to_idle", "the same, to its idle value"),
     ("reconnect_ms", "cut connection to 200 services registered again, ms"),
+    ("million_calls_mb", "memory that a million calls leave in the caller, MB"),
 ];
 
 pub(super) fn measure(stand: &Stand<'_>, row: &Row) -> Outcome<Vec<(String, f64)>> {

@@ -469,16 +469,19 @@ def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any
     Options, in `config` or by name: `server_url`, `workspace`, `token`, `client_id`, `name`, `app_id`,
     `reconnection_token`, `method_timeout` (seconds that a call may take without a sign of life, 30),
     `connect_timeout`, `ping_interval`, `ping_timeout`, `token_refresh_interval`, `long_message_chunk_size`,
-    `send_buffer`, `reconnect`, `transport` (`websocket`, `http` for networks that let no websocket through,
+    `reconnect`, `transport` (`websocket`, `http` for networks that let no websocket through,
     or `auto`, the default: the websocket, and HTTP where it cannot be had), `rintf_timeout`, `encryption`
     (end to end, with peers whose key is known), `encryption_private_key` and `encryption_public_key` (bytes
     or hexadecimal digits; made when left out), `additional_headers` (a dict), `ssl` (False to believe any
     server, the path of a file with certificates of authorities, or an `ssl.SSLContext`, of which these are
-    taken). Limits: `max_calls` and `max_runs` (under way in either direction, 65536 each), `max_runs_per_peer`
-    (32768), `max_kept` (sessions with functions given away in results), `max_functions` and
-    `max_functions_per_peer` (given away at once), `max_streams` (generators of peers, 1024), `stream_window`
-    and `stream_window_bytes` (what one of them may send ahead: 1024 items, 4 MiB), `stream_buffer` (all of
-    them together, 64 MiB).
+    taken).
+
+    Limits, by name too: `max_calls` and `max_runs` (under way in either direction, 65536 each),
+    `max_runs_per_peer` (32768), `max_kept` (sessions with functions given away in results, 262144),
+    `max_functions` and `max_functions_per_peer` (given away at once, 262144 and 65536), `max_streams`
+    (generators of peers read at once, 1024), `stream_window` and `stream_window_bytes` (what one of them may
+    send ahead: 1024 items, 4 MiB), `stream_buffer` (all of them together, 64 MiB), `send_buffer` (bytes
+    waiting to be sent above which callers are slowed, 64 MiB).
 
     Called without any, it reads `HYPHA_SERVER_URL`, `HYPHA_TOKEN`, `HYPHA_WORKSPACE` and `HYPHA_CLIENT_ID`
     (or the same with `POLYFN_`) from the environment, or else from the nearest file `.env`.

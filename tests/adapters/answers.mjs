@@ -73,6 +73,39 @@ function named(name) {
 }
 
 // Service name to members.
+async function* given(...items) {
+  yield* items;
+}
+
+async function* failing(...items) {
+  yield* items;
+  throw new Error("out of cheese <b>");
+}
+
+// Answers that come bit by bit.
+function streams() {
+  let closed = 0;
+  async function* endless() {
+    try {
+      for (let number = 0; ; number++) yield { number };
+    } finally {
+      closed++;
+    }
+  }
+  const events = { status: 201, headers: { "content-type": "text/event-stream" } };
+  return {
+    texts: () => given("grüße ", "welt"),
+    bytes: () => given(new Uint8Array([0, 255]), new Uint8Array([1])),
+    objects: () => given({ a: 1 }, [null]),
+    events: () => ({ ...events, body: given({ a: 1 }, "data: text\n\n") }),
+    nothing: () => given(),
+    fails: () => failing(),
+    breaks: () => failing("some"),
+    endless: () => endless(),
+    closed: () => ({ body: String(closed) }),
+  };
+}
+
 export function services() {
   const answers = Object.fromEntries(Object.entries(ANSWERS).map(([name, value]) => [name, () => value]));
   const large = () => ({ status: 200, body: new Uint8Array(5_000_000).fill(120) });
@@ -89,6 +122,7 @@ export function services() {
       default: named("outer"),
       deep: { default: named("inner"), known: named("known") },
     },
+    streams: streams(),
     methods: {
       thing: { GET: named("get"), POST: named("post") },
       GET: named("root get"),

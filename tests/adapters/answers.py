@@ -78,6 +78,53 @@ ANSWERS = {
 }
 
 
+async def given(*items):
+    for item in items:
+        yield item
+
+
+def given_at_once(*items):
+    yield from items
+
+
+def failing(*items):
+    yield from items
+    raise ValueError("out of cheese <b>")
+
+
+class Endless:
+    """A generator without an end, and how many of them were closed."""
+
+    def __init__(self):
+        self.closed = 0
+
+    async def items(self):
+        try:
+            number = 0
+            while True:
+                yield {"number": number}
+                number += 1
+        finally:
+            self.closed += 1
+
+
+def streams() -> dict:
+    """Answers that come bit by bit."""
+    endless = Endless()
+    events = {"status": 201, "headers": {"content-type": "text/event-stream"}}
+    return {
+        "texts": lambda event: given("grüße ", "welt"),
+        "bytes": lambda event: given_at_once(b"\x00\xff", b"\x01"),
+        "objects": lambda event: given({"a": 1}, [None]),
+        "events": lambda event: {**events, "body": given({"a": 1}, "data: text\n\n")},
+        "nothing": lambda event: given(),
+        "fails": lambda event: failing(),
+        "breaks": lambda event: failing("some"),
+        "endless": lambda event: endless.items(),
+        "closed": lambda event: {"body": str(endless.closed)},
+    }
+
+
 def services() -> dict[str, dict]:
     """Service name to members."""
     show = event_as_json
@@ -100,6 +147,7 @@ def services() -> dict[str, dict]:
             "default": named("outer"),
             "deep": {"default": named("inner"), "known": named("known")},
         },
+        "streams": streams(),
         "methods": {
             "thing": {"GET": named("get"), "POST": named("post")},
             "GET": named("root get"),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from runner import peers, servers, tokens
 from runner.peers import PeerError
 from runner.proxy import Proxy
-
-BACK_AGAIN = 30.0
+from runner.waiting import eventually
 
 
 @pytest.fixture
@@ -22,18 +19,6 @@ def peer(pool, server_kind, peer_kind):
 def observer(pool, server_kind):
     """A client of another make that watches."""
     return pool.connection(server_kind, "hypha_rpc-python", "observer")
-
-
-def eventually(attempt, limit: float = BACK_AGAIN):
-    """Repeats `attempt` until it raises nothing; its last error is raised when the time is over."""
-    deadline = time.monotonic() + limit
-    while True:
-        try:
-            return attempt()
-        except (PeerError, TimeoutError, AssertionError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)  # nothing tells a stranger when a client is back
 
 
 def test_anonymous_users_get_a_workspace_of_their_own(server, peer, fresh_name):

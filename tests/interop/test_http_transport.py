@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from runner import peers, servers, tokens, web
 from runner.peers import PeerError, callback, fill
 from runner.proxy import Proxy
+from runner.waiting import eventually
 
-BACK_AGAIN = 40.0
 LARGE = 3_000_000
-
-
-def eventually(attempt, limit: float = BACK_AGAIN):
-    """Repeats `attempt` until it raises nothing; its last error is raised when the time is over."""
-    deadline = time.monotonic() + limit
-    while True:
-        try:
-            return attempt()
-        except (PeerError, TimeoutError, AssertionError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)  # nothing tells a stranger when a client is back
 
 
 @pytest.fixture

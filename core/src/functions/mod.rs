@@ -1,15 +1,18 @@
 //! The function model: which function answers a request, what it is told, and what its result means.
 //!
 //! A service of type `functions` is a tree of functions. [`Router`] finds the one for a path, [`HttpRequest`]
-//! encodes the event that it gets, [`Context`] says who calls, and [`Response`] reads what it gave back.
+//! encodes the event that it gets, [`Context`] says who calls, [`Response`] reads what it gave back, and [`Pieces`]
+//! what it gives bit by bit.
 
 mod context;
 mod event;
 mod json;
+mod pieces;
 mod response;
 mod router;
 
 pub use context::Context;
 pub use event::HttpRequest;
+pub use pieces::Pieces;
 pub use response::Response;
 pub use router::{Match, Router};

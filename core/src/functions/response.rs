@@ -1,21 +1,42 @@
 //! What the result of a function means in HTTP.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::json::write_json;
-use crate::codec::{Reader, Tagged, Token};
+use crate::codec::{Origin, Reader, StreamStub, Tagged, Token};
 use crate::session::Payload;
 use crate::{Error, Result, Value};
 
 /// An answer in HTTP. Header names are in lower case and, like the values, safe to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Response {
     /// The status, 100 to 599.
     pub status: u16,
     /// Names and values in order; a name may stand more than once.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body; empty for one that is streamed.
     pub body: Bytes,
+    /// The generator whose items are the body, see [`super::Pieces`].
+    pub stream: Option<Arc<StreamStub>>,
+}
+
+/// An encoded value and the peer that sent it.
+#[derive(Clone, Copy)]
+struct Encoded<'a> {
+    frame: &'a Bytes,
+    origin: Option<&'a Origin>,
+}
+
+impl<'a> Encoded<'a> {
+    fn reader(self, start: usize) -> Reader<'a> {
+        let reader = Reader::new(self.frame).starting_at(start);
+        match self.origin {
+            Some(origin) => reader.from_peer(origin),
+            None => reader,
+        }
+    }
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -33,7 +54,7 @@ impl Response {
         if reader.list()? == 0 {
             return Ok(Self::nothing());
         }
-        Self::read(&result.args, reader.position())
+        Self::read(Encoded { frame: &result.args, origin: Some(&result.origin) }, reader.position())
     }
 
     /// Reads the answer from one encoded value.
@@ -41,24 +62,24 @@ impl Response {
     /// # Errors
     /// As [`Response::from_result`].
     pub fn from_value(value: &Bytes) -> Result<Self> {
-        Self::read(value, 0)
+        Self::read(Encoded { frame: value, origin: None }, 0)
     }
 
     fn nothing() -> Self {
-        Self { status: 204, headers: Vec::new(), body: Bytes::new() }
+        Self { status: 204, headers: Vec::new(), body: Bytes::new(), stream: None }
     }
 
-    fn read(frame: &Bytes, start: usize) -> Result<Self> {
+    fn read(frame: Encoded<'_>, start: usize) -> Result<Self> {
         if let Some(parts) = Parts::find(frame, start)? {
             return parts.read(frame);
         }
         Ok(match Content::read(frame, start)? {
             None => Self::nothing(),
-            Some(content) => Self {
-                status: 200,
-                headers: vec![("content-type".to_owned(), content.kind.to_owned())],
-                body: content.body,
-            },
+            Some(content) => {
+                let kind = content.kind.map(|kind| ("content-type".to_owned(), kind.to_owned()));
+                let headers = kind.into_iter().collect();
+                Self { status: 200, headers, body: content.body, stream: content.stream }
+            }
         })
     }
 }
@@ -74,8 +95,8 @@ struct Parts {
 impl Parts {
     /// Finds the parts, if the value at `start` is a response: an object with nothing but these keys, or with
     /// both a status and a body.
-    fn find(frame: &Bytes, start: usize) -> Result<Option<Self>> {
-        let mut reader = Reader::new(frame).starting_at(start);
+    fn find(frame: Encoded<'_>, start: usize) -> Result<Option<Self>> {
+        let mut reader = frame.reader(start);
         let Token::Map(len @ 1..) = reader.token()? else { return Ok(None) };
         let mut parts = Self::default();
         let mut has_others = false;
@@ -99,24 +120,23 @@ impl Parts {
         Ok(is_response.then_some(parts))
     }
 
-    fn read(self, frame: &Bytes) -> Result<Response> {
+    fn read(self, frame: Encoded<'_>) -> Result<Response> {
         let mut headers = match self.headers {
-            Some(at) => {
-                read_headers(Reader::new(frame).starting_at(at).value()?).map_err(|e| e.at(".headers"))?
-            }
+            Some(at) => read_headers(frame.reader(at).value()?).map_err(|e| e.at(".headers"))?,
             None => Vec::new(),
         };
         let content = match self.body {
             Some(at) => Content::read(frame, at).map_err(|error| error.at(".body"))?,
             None => None,
         };
-        let body = content.map_or_else(Bytes::new, |content| {
-            if !headers.iter().any(|(name, _)| name == "content-type") {
-                headers.push(("content-type".to_owned(), content.kind.to_owned()));
+        let (body, stream) = content.map_or_else(Default::default, |content| {
+            let is_said = headers.iter().any(|(name, _)| name == "content-type");
+            if let Some(kind) = content.kind.filter(|_| !is_said) {
+                headers.push(("content-type".to_owned(), kind.to_owned()));
             }
-            content.body
+            (content.body, content.stream)
         });
-        Ok(Response { status: self.status.unwrap_or(200), headers, body })
+        Ok(Response { status: self.status.unwrap_or(200), headers, body, stream })
     }
 }
 
@@ -130,35 +150,52 @@ fn status(token: &Token<'_>) -> Option<u16> {
     (100..=599).contains(&status).then_some(status)
 }
 
-/// A body and the content type that it has by itself.
+/// A body and the content type that it has by itself; that of a stream is known with its first item.
+#[derive(Default)]
 struct Content {
-    kind: &'static str,
+    kind: Option<&'static str>,
     body: Bytes,
+    stream: Option<Arc<StreamStub>>,
 }
 
 impl Content {
     /// Reads the value at `start`; `None` for nil.
-    fn read(frame: &Bytes, start: usize) -> Result<Option<Self>> {
-        let mut reader = Reader::new(frame).starting_at(start);
-        let (kind, body) = match reader.token()? {
+    fn read(frame: Encoded<'_>, start: usize) -> Result<Option<Self>> {
+        let mut reader = frame.reader(start);
+        let known = |kind, body| Self { kind: Some(kind), body, stream: None };
+        let json = |value: Value| Ok::<_, Error>(known(JSON, value.to_json()?.to_string().into()));
+        Ok(Some(match reader.token()? {
             Token::Nil => return Ok(None),
-            Token::Text(text) => (if is_html(text) { HTML } else { TEXT }, reader.shared(text.as_bytes())),
-            Token::Bytes(data) => (OCTETS, reader.shared(data)),
+            Token::Text(text) => {
+                known(if is_html(text) { HTML } else { TEXT }, reader.shared(text.as_bytes()))
+            }
+            Token::Bytes(data) => known(OCTETS, reader.shared(data)),
             Token::Map(_) if is_tagged(&reader) => match reader.starting_at(start).value()? {
-                Value::Tagged(tagged) => match *tagged {
-                    Tagged::Memory(data) => (OCTETS, data),
-                    Tagged::Array { data, dtype: Some(kind), .. } if is_uint8(&kind) => (OCTETS, data),
-                    other => (JSON, Value::Tagged(Box::new(other)).to_json()?.to_string().into()),
+                Value::Stream(stub) => Self { stream: Some(stub), ..Self::default() },
+                value => match octets(value) {
+                    Ok(data) => known(OCTETS, data),
+                    Err(value) => json(value)?,
                 },
-                other => (JSON, other.to_json()?.to_string().into()),
             },
             _ => {
                 let mut json = Vec::new();
                 write_json(&mut reader.starting_at(start), &mut json)?;
-                (JSON, json.into())
+                known(JSON, json.into())
             }
-        };
-        Ok(Some(Self { kind, body }))
+        }))
+    }
+}
+
+/// The bytes that a value stands for; the value itself when it is none of that kind.
+pub(super) fn octets(value: Value) -> std::result::Result<Bytes, Value> {
+    match value {
+        Value::Bytes(data) => Ok(data),
+        Value::Tagged(tagged) => match *tagged {
+            Tagged::Memory(data) => Ok(data),
+            Tagged::Array { data, dtype: Some(kind), .. } if is_uint8(&kind) => Ok(data),
+            other => Err(Value::Tagged(Box::new(other))),
+        },
+        other => Err(other),
     }
 }
 

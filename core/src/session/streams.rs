@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::Extensions;
 use super::calls::Owner;
-use super::draft::CallSpec;
+use super::draft::{CallSpec, SpeakAs, Speaker};
 use super::event::{Event, Payload, StreamId, Time};
 use super::incoming::rejection;
 use super::sealing::Segment;
@@ -23,10 +23,17 @@ use crate::codec::{Origin, Promise, StreamStub};
 use crate::wire::{Body, Extras, Header, Pull, Push, StreamRoute};
 use crate::{Error, ErrorKind, Result};
 
-/// A generator of a peer.
+/// A generator of a peer, and who reads it.
+#[derive(Debug)]
+struct Source {
+    stub: StreamStub,
+    /// Whom a part of the server reads it for.
+    reader: Option<Speaker>,
+}
+
 #[derive(Debug)]
 struct Stream {
-    stub: Arc<StreamStub>,
+    source: Arc<Source>,
     feed: Feed,
 }
 
@@ -115,7 +122,7 @@ impl Streams {
     /// The stream that `from` may send items for under this name.
     fn find(&self, name: &str, from: &str) -> Option<StreamId> {
         let id = *self.by_name.get(name)?;
-        self.by_id.get(&id).filter(|stream| stream.stub.target == from).map(|_| id)
+        self.by_id.get(&id).filter(|stream| stream.source.stub.target == from).map(|_| id)
     }
 }
 
@@ -127,6 +134,20 @@ impl Session {
     /// # Errors
     /// `overloaded` with too many open, `conflict` for a number in use, `peer_gone` when the connection is over.
     pub fn open_stream(&mut self, id: StreamId, stub: &StreamStub, now: Time) -> Result<()> {
+        self.open_stream_for(id, stub, None, now)
+    }
+
+    /// The same for a part of the server that speaks for somebody, to whom the generator was given.
+    ///
+    /// # Errors
+    /// As [`Session::open_stream`].
+    pub fn open_stream_for(
+        &mut self,
+        id: StreamId,
+        stub: &StreamStub,
+        reader: Option<SpeakAs<'_>>,
+        now: Time,
+    ) -> Result<()> {
         self.phase.check_open()?;
         if self.streams.by_id.contains_key(&id) {
             return Err(Error::new(ErrorKind::Conflict, format!("stream {id} is open already")));
@@ -140,11 +161,11 @@ impl Session {
                 ),
             ));
         }
-        let stub = Arc::new(stub.clone());
+        let source = Arc::new(Source { stub: stub.clone(), reader: reader.map(Into::into) });
         if stub.pushes && self.extensions.has(Extensions::PUSHED) {
-            self.open_pushed(id, stub, now);
+            self.open_pushed(id, source, now);
         } else {
-            self.streams.by_id.insert(id, Stream { stub, feed: Feed::Called(None) });
+            self.streams.by_id.insert(id, Stream { source, feed: Feed::Called(None) });
             self.ask_for_item(id, now);
         }
         Ok(())
@@ -159,8 +180,8 @@ impl Session {
             Feed::Called(_) => {}
             Feed::Pushed(pushed) => {
                 if let Some(grant) = pushed.window.used(&mut self.streams.pool, items, &self.options) {
-                    let (stub, name) = (stream.stub.clone(), pushed.name.clone());
-                    self.send_pull(&stub, &name, grant.into());
+                    let (source, name) = (stream.source.clone(), pushed.name.clone());
+                    self.send_pull(&source, &name, grant.into());
                 }
             }
         }
@@ -169,20 +190,29 @@ impl Session {
     /// Ends a stream before its end: the peer closes its generator at once. Nothing is told of the stream after this.
     /// A stream that is not open is no error.
     pub fn close_stream(&mut self, id: StreamId, now: Time) {
-        let Some(Stream { stub, feed }) = self.streams.take(id) else { return };
+        let Some(Stream { source, feed }) = self.streams.take(id) else { return };
         match feed {
             Feed::Called(call) => {
                 // It has no arguments of which anything would have to be let go.
                 call.and_then(|call| self.calls.take(&call));
-                self.discard_stream(&stub, now);
+                self.discard(&source, now);
             }
-            Feed::Pushed(pushed) => self.send_pull(&stub, &pushed.name, CLOSE),
+            Feed::Pushed(pushed) => self.send_pull(&source, &pushed.name, CLOSE),
         }
     }
 
     /// Tells a peer that nobody will read a generator of its, which was never opened.
     pub fn discard_stream(&mut self, stub: &StreamStub, now: Time) {
-        let spec = CallSpec { method: &stub.close_method, ..spec_of(stub) };
+        self.discard_stream_for(stub, None, now);
+    }
+
+    /// The same for a part of the server that speaks for somebody, to whom the generator was given.
+    pub fn discard_stream_for(&mut self, stub: &StreamStub, reader: Option<SpeakAs<'_>>, now: Time) {
+        self.discard(&Source { stub: stub.clone(), reader: reader.map(Into::into) }, now);
+    }
+
+    fn discard(&mut self, source: &Source, now: Time) {
+        let spec = CallSpec { method: &source.stub.close_method, ..source.asked() };
         // Where the connection is over, the peer closes it by itself.
         if let Ok(draft) = self.begin_call(&spec) {
             let _ = self.send_call(Owner::Nobody, draft, now);
@@ -191,8 +221,8 @@ impl Session {
 
     fn ask_for_item(&mut self, id: StreamId, now: Time) {
         let Some(stream) = self.streams.by_id.get(&id) else { return };
-        let stub = stream.stub.clone();
-        let asked = self.begin_call(&spec_of(&stub)).and_then(|draft| {
+        let source = stream.source.clone();
+        let asked = self.begin_call(&source.asked()).and_then(|draft| {
             let call = draft.session.clone();
             self.send_call(Owner::Item(id), draft, now)?;
             Ok(call)
@@ -215,12 +245,12 @@ impl Session {
             Ok(items) if items.is_stop_iteration() => self.end_stream(id, Ok(())),
             Ok(items) => self.emit(Event::Items { stream: id, items, count: 1, end: None }),
             Err(error) => {
-                let stub = stream.stub.clone();
+                let source = stream.source.clone();
                 let is_there = error.kind() != ErrorKind::PeerGone;
                 self.end_stream(id, Err(error));
                 // The reference does so too: what failed on the way to us may still run at the peer.
                 if is_there {
-                    self.discard_stream(&stub, now);
+                    self.discard(&source, now);
                 }
             }
         }
@@ -235,7 +265,7 @@ impl Session {
 
     /// Ends the streams of some peers.
     pub(super) fn end_streams(&mut self, error: &Error, is_gone: impl Fn(&str) -> bool) {
-        for id in self.streams.which(|stream| is_gone(&stream.stub.target)) {
+        for id in self.streams.which(|stream| is_gone(&stream.source.stub.target)) {
             self.end_stream(id, Err(error.clone()));
         }
     }
@@ -249,26 +279,28 @@ impl Session {
 
     /// Ends a stream that cannot go on, at both sides.
     fn break_stream(&mut self, id: StreamId, error: Error) {
-        let Some(Stream { stub, feed: Feed::Pushed(pushed) }) = self.streams.by_id.get(&id) else { return };
-        let (stub, name) = (stub.clone(), pushed.name.clone());
+        let found = self.streams.by_id.get(&id);
+        let Some(Stream { source, feed: Feed::Pushed(pushed) }) = found else { return };
+        let (source, name) = (source.clone(), pushed.name.clone());
         self.end_stream(id, Err(error));
-        self.send_pull(&stub, &name, CLOSE);
+        self.send_pull(&source, &name, CLOSE);
     }
 
-    fn open_pushed(&mut self, id: StreamId, stub: Arc<StreamStub>, now: Time) {
+    fn open_pushed(&mut self, id: StreamId, source: Arc<Source>, now: Time) {
         let name = self.new_id();
         let (window, grant) = Window::open(&mut self.streams.pool, &self.options);
-        self.send_pull(&stub, &name, grant.into());
+        self.send_pull(&source, &name, grant.into());
         self.streams.by_name.insert(name.clone(), id);
         let pushed = Pushed { name, next: 0, window, heard: now, is_asked: false };
         let check = pushed.next_check(self.options.method_timeout);
         self.streams.next_check = Some(self.streams.next_check.map_or(check, |at| at.min(check)));
-        self.streams.by_id.insert(id, Stream { stub, feed: Feed::Pushed(Box::new(pushed)) });
+        self.streams.by_id.insert(id, Stream { source, feed: Feed::Pushed(Box::new(pushed)) });
     }
 
-    fn send_pull(&mut self, stub: &StreamStub, name: &str, pull: Pull) {
+    fn send_pull(&mut self, source: &Source, name: &str, pull: Pull) {
+        let stub = &source.stub;
         let route = StreamRoute {
-            from: &self.address,
+            from: source.reader.as_ref().map_or(&*self.address, |reader| &*reader.from),
             to: &stub.target,
             stream: name,
             extras: Extras { extensions: self.extensions, ..Extras::default() },
@@ -313,7 +345,7 @@ impl Session {
     fn read_push(&mut self, id: StreamId, frame: &Bytes, header: &Header<'_>) -> Result<Push> {
         let Segment { bytes, start, key } = self.read_segment(frame, header)?;
         let push = Push::parse(&bytes, start)?;
-        let expected = self.streams.by_id.get(&id).and_then(|stream| stream.stub.enc_pub);
+        let expected = self.streams.by_id.get(&id).and_then(|stream| stream.source.stub.enc_pub);
         let expected = expected.filter(|_| self.sealer.is_some());
         // Who cannot open what we want may say so in the clear; nobody may send items like that.
         let is_open_refusal = key.is_none() && push.count == 0 && matches!(push.end, Some(Err(_)));
@@ -362,11 +394,11 @@ impl Session {
                 lost.push(*id);
             } else if !pushed.is_asked && pushed.next_check(timeout) <= now {
                 pushed.is_asked = true;
-                silent.push((*id, stream.stub.clone(), pushed.name.clone()));
+                silent.push((*id, stream.source.clone(), pushed.name.clone()));
             }
         }
         silent.sort_unstable_by_key(|(id, ..)| *id);
-        silent.into_iter().for_each(|(_, stub, name)| self.send_pull(&stub, &name, Pull::default()));
+        silent.into_iter().for_each(|(_, source, name)| self.send_pull(&source, &name, Pull::default()));
         lost.sort_unstable();
         for id in lost {
             let text = format!("the peer did not say within {} s that it is there", timeout.as_secs_f64());
@@ -396,14 +428,18 @@ impl From<Grant> for Pull {
     }
 }
 
-/// The call for the next item.
-fn spec_of(stub: &StreamStub) -> CallSpec<'_> {
-    CallSpec {
-        target: &stub.target,
-        method: &stub.method,
-        promise: Promise::Star,
-        parent: stub.parent.as_deref(),
-        seal_to: stub.enc_pub,
-        ..CallSpec::default()
+impl Source {
+    /// The call for the next item.
+    fn asked(&self) -> CallSpec<'_> {
+        let stub = &self.stub;
+        CallSpec {
+            target: &stub.target,
+            method: &stub.method,
+            promise: Promise::Star,
+            parent: stub.parent.as_deref(),
+            seal_to: stub.enc_pub,
+            speak_as: self.reader.as_ref().map(Speaker::borrowed),
+            ..CallSpec::default()
+        }
     }
 }

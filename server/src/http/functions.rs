@@ -21,12 +21,13 @@ use polyfn_core::{Error, ErrorKind};
 use crate::http::caller::Caller;
 use crate::http::problem::Problem;
 use crate::http::{Ends, body, redirect_to_folder};
-use crate::hub::{self, CallRequest, Service};
+use crate::hub::{self, CallRequest, Reader, Service};
 use crate::state::State;
 
 mod origin;
 mod place;
 mod refusal;
+mod streamed;
 
 pub use place::Place;
 pub(super) use place::uri as service_uri;
@@ -77,10 +78,25 @@ async fn call(
     let body = body::collect(body, &state.config.limits).await?;
     let user = caller.encoded(state);
     let event = Asked { parts, place, path, user: &user, body };
-    match event.call(state, &service, &chosen).await.and_then(|result| read_answer(&result)) {
-        Ok(answer) => Ok(respond(answer, &parts.method)),
-        Err(error) => Err(Refusal::of_call(state, &caller, &service, &error)),
-    }
+    let answered = match event.call(state, &service, &chosen).await.and_then(|result| read_answer(&result)) {
+        Ok(mut answer) => match answer.stream.take() {
+            Some(stub) => {
+                let reader = reader_of(state, &service, &user, &place.workspace);
+                streamed::respond(state, answer, &stub, &reader, &parts.method).await
+            }
+            None => Ok(respond(answer, &parts.method)),
+        },
+        Err(error) => Err(error),
+    };
+    answered.map_err(|error| Refusal::of_call(state, &caller, &service, &error))
+}
+
+/// Whom a generator in the answer is read for.
+fn reader_of<'a>(state: &State, service: &Service, user: &'a [u8], workspace: &'a str) -> Reader<'a> {
+    let address = service.address();
+    let owner =
+        address.split_once('/').and_then(|(workspace, client)| state.hub.registry.client(workspace, client));
+    Reader { user, workspace, owner: owner.map(|owner| owner.extensions).unwrap_or_default() }
 }
 
 /// Refuses a call when too many are under way; this one is counted already.
@@ -232,7 +248,7 @@ const FRAMING: [HeaderName; 7] = [
 
 fn respond(answer: functions::Response, method: &Method) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let has_body = !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let has_body = has_body(status);
     let length = answer.body.len();
     let body = if has_body && method != Method::HEAD { Body::from(answer.body) } else { Body::empty() };
     let mut response = Response::new(body);
@@ -254,6 +270,10 @@ fn respond(answer: functions::Response, method: &Method) -> Response {
     response
 }
 
+const fn has_body(status: StatusCode) -> bool {
+    !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
 /// A function may tell HEAD the length of a body that it does not make.
 fn keep_length(headers: &mut HeaderMap, value: HeaderValue) {
     if value.to_str().is_ok_and(|text| text.parse::<u64>().is_ok()) {
@@ -267,7 +287,7 @@ mod tests {
 
     fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> functions::Response {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        functions::Response { status, headers, body: Bytes::from(body) }
+        functions::Response { status, headers, body: Bytes::from(body), stream: None }
     }
 
     #[test]

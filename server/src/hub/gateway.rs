@@ -10,19 +10,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use polyfn_core::codec::{Promise, Writer};
+use polyfn_core::codec::{Promise, StreamStub, Writer};
 use polyfn_core::session::{
     CallId, CallSpec, ConnectionInfo, Event, Extensions, Options, Outgoing, Payload, Session, SpeakAs,
-    Statistics,
+    Statistics, StreamId,
 };
 use polyfn_core::wire::ChunkLimits;
 use polyfn_core::{Error, ErrorKind, Result};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::hub::deliver::send_later;
 use crate::hub::hub::{Hub, Settings, reject};
 use crate::hub::peer::Peer;
 use crate::hub::queue::{Item, Refused};
+use crate::hub::reading::{Batch, Reader, Reading};
 
 /// Bytes of long results on their way, over all clients.
 const CHUNK_BYTES: usize = 512 << 20;
@@ -65,6 +67,8 @@ struct Inner {
     session: Session,
     pending: HashMap<CallId, Answer>,
     last: CallId,
+    /// Who reads generators of clients.
+    readers: HashMap<StreamId, UnboundedSender<Batch>>,
 }
 
 /// The part of the hub that calls functions of clients.
@@ -105,7 +109,8 @@ impl Gateway {
             ..ConnectionInfo::default()
         };
         let session = Session::local(options, info);
-        Self { id, inner: Mutex::new(Inner { session, pending: HashMap::new(), last: 0 }) }
+        let (pending, readers) = (HashMap::new(), HashMap::new());
+        Self { id, inner: Mutex::new(Inner { session, pending, last: 0, readers }) }
     }
 
     /// Its client id, in every workspace.
@@ -184,6 +189,51 @@ impl Gateway {
         inner.pending.insert(id, sender);
         let work = inner.work();
         Ok((id, answer, work))
+    }
+
+    /// Begins to read a generator that a call has given.
+    ///
+    /// # Errors
+    /// `overloaded` when too many are read already.
+    pub fn read(&self, hub: &Arc<Hub>, stub: &StreamStub, reader: &Reader<'_>) -> Result<Reading> {
+        let from = format!("{}/{}", reader.workspace, self.id);
+        let (id, work, batches) = {
+            let mut inner = self.inner.lock();
+            inner.last += 1;
+            let id = inner.last;
+            inner.session.open_stream_for(id, stub, Some(reader.speaks(&from)), hub.elapsed())?;
+            let (sender, batches) = unbounded_channel();
+            inner.readers.insert(id, sender);
+            (id, inner.work(), batches)
+        };
+        self.send(hub, work, None);
+        Ok(Reading::new(Arc::clone(hub), id, batches))
+    }
+
+    /// Tells a client that nobody will read a generator that a call has given.
+    pub fn discard(&self, hub: &Arc<Hub>, stub: &StreamStub, reader: &Reader<'_>) {
+        let from = format!("{}/{}", reader.workspace, self.id);
+        self.touch(hub, |session, now| session.discard_stream_for(stub, Some(reader.speaks(&from)), now));
+    }
+
+    /// So many items of a generator are used up.
+    pub(super) fn grant(&self, hub: &Arc<Hub>, id: StreamId, items: u32) {
+        self.touch(hub, |session, now| session.grant(id, items, now));
+    }
+
+    /// Nobody reads a generator any longer.
+    pub(super) fn stop_reading(&self, hub: &Arc<Hub>, id: StreamId) {
+        self.inner.lock().readers.remove(&id);
+        self.touch(hub, |session, now| session.close_stream(id, now));
+    }
+
+    fn touch(&self, hub: &Arc<Hub>, change: impl FnOnce(&mut Session, Duration)) {
+        let work = {
+            let mut inner = self.inner.lock();
+            change(&mut inner.session, hub.elapsed());
+            inner.work()
+        };
+        self.send(hub, work, None);
     }
 
     /// Takes a frame that a client sent to the gateway.
@@ -283,6 +333,10 @@ impl Inner {
             let (call, end) = match event {
                 Event::Resolved { call, value } => (call, Ok(value)),
                 Event::Rejected { call, error } => (call, Err(error)),
+                Event::Items { stream, items, count, end } => {
+                    self.pass_on(stream, Batch { items, count, end });
+                    continue;
+                }
                 _ => continue,
             };
             if let Some(answer) = self.pending.remove(&call) {
@@ -290,6 +344,18 @@ impl Inner {
             }
         }
         work
+    }
+
+    /// No more can wait for a reader than the session grants the generator's owner.
+    fn pass_on(&mut self, stream: StreamId, batch: Batch) {
+        let is_over = batch.end.is_some();
+        if let Some(reader) = self.readers.get(&stream) {
+            // a reader that has gone closes the stream by itself
+            _ = reader.send(batch);
+        }
+        if is_over {
+            self.readers.remove(&stream);
+        }
     }
 }
 

@@ -1,0 +1,123 @@
+//! Answers whose body is a generator: what it gives leaves when it is produced.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use polyfn_core::codec::StreamStub;
+use polyfn_core::functions::{self, Pieces};
+use polyfn_core::{Error, ErrorKind};
+
+use super::{has_body, respond as respond_whole};
+use crate::hub::{Batch, Reader, Reading};
+use crate::state::State;
+
+/// Answers when the first item is there: its kind is the content type, and what goes wrong before it is an error of
+/// the function like any other.
+pub(super) async fn respond(
+    state: &Arc<State>,
+    answer: functions::Response,
+    stub: &StreamStub,
+    reader: &Reader<'_>,
+    method: &Method,
+) -> Result<Response, Error> {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let said = answer.headers.iter().find(|(name, _)| name == "content-type");
+    let mut pieces = Pieces::new(said.map(|(_, kind)| kind.as_str()));
+    let is_said = said.is_some();
+    if method == Method::HEAD || !has_body(status) {
+        state.hub.gateway.discard(&state.hub, stub, reader);
+        return Ok(respond_whole(answer, method));
+    }
+    let mut reading = state.hub.gateway.read(&state.hub, stub, reader)?;
+    let patience = state.config.limits.http_call_timeout.duration();
+    let first = tokio::time::timeout(patience, reading.next()).await.map_err(|_| {
+        let text = format!("the function gave nothing within {} s", patience.as_secs_f64());
+        Error::new(ErrorKind::Timeout, text)
+    })?;
+    let (first, failed) = first.map_or(Ok(Default::default()), |batch| piece(&mut pieces, batch))?;
+    if let Some(error) = failed.as_ref().filter(|_| first.is_empty()) {
+        return Err(error.clone());
+    }
+    let mut response = respond_whole(answer, method);
+    if let Some(kind) = pieces.content_type().filter(|_| !is_said) {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    *response.body_mut() =
+        Body::from_stream(rest(first, Rest { reading, pieces, failed, _counted: Counted::new(state) }));
+    Ok(response)
+}
+
+/// What is left to send.
+struct Rest {
+    reading: Reading,
+    pieces: Pieces,
+    /// How the generator failed behind what is sent already.
+    failed: Option<Error>,
+    _counted: Counted,
+}
+
+/// One of the calls under way, as long as its body is being sent.
+struct Counted(Arc<State>);
+
+impl Counted {
+    fn new(state: &Arc<State>) -> Self {
+        state.metrics.http_calls.increment();
+        Self(Arc::clone(state))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.metrics.http_calls.decrement();
+    }
+}
+
+/// The pieces of the body one after the other; an error cuts the connection, so that nobody takes a part for the whole.
+fn rest(first: Bytes, rest: Rest) -> impl stream::Stream<Item = Result<Bytes, Error>> {
+    let first = Some(first).filter(|piece| !piece.is_empty());
+    stream::unfold((first, Some(rest)), |(first, rest)| async move {
+        let mut rest = rest?;
+        let next = match first {
+            Some(piece) => Ok(piece),
+            None => rest.next().await?,
+        };
+        if let Err(error) = &next {
+            tracing::warn!(%error, "a streamed answer was cut off");
+            // what was given before leaves first
+            tokio::task::yield_now().await;
+        }
+        let rest = next.is_ok().then_some(rest);
+        Some((next, (None, rest)))
+    })
+}
+
+impl Rest {
+    /// The next piece that is not empty; `None` at the end.
+    async fn next(&mut self) -> Option<Result<Bytes, Error>> {
+        loop {
+            if let Some(error) = self.failed.take() {
+                return Some(Err(error));
+            }
+            let batch = self.reading.next().await?;
+            match piece(&mut self.pieces, batch) {
+                Ok((piece, failed)) => {
+                    self.failed = failed;
+                    if !piece.is_empty() {
+                        return Some(Ok(piece));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// What is to be sent, and how the generator failed behind it.
+fn piece(pieces: &mut Pieces, batch: Batch) -> Result<(Bytes, Option<Error>), Error> {
+    let written = pieces.write(&batch.items, batch.count)?;
+    Ok((written.into(), batch.end.and_then(Result::err)))
+}

@@ -1,0 +1,71 @@
+"""Functions over HTTP whose answers come bit by bit: generators of every client, as value and as body."""
+
+from __future__ import annotations
+
+import http.client
+from urllib.parse import urlsplit
+
+import pytest
+from runner.waiting import eventually
+from runner.web import get, request
+
+
+@pytest.fixture
+def streams(pool, polyfn_server, script_kind):
+    owner = pool.connection("polyfn", script_kind, "callee")
+    if ("polyfn", script_kind, "streams") not in pool.registered:
+        owner.register("streams", "streams", visibility="public")
+        pool.registered.add(("polyfn", script_kind, "streams"))
+    return f"{polyfn_server.url}/{owner.workspace}/apps/{owner.client_id}:streams"
+
+
+@pytest.mark.parametrize(
+    ("member", "status", "content_type", "body"),
+    [
+        ("texts", 200, "text/plain; charset=utf-8", "grüße welt".encode()),
+        ("bytes", 200, "application/octet-stream", b"\x00\xff\x01"),
+        ("objects", 200, "application/x-ndjson", b'{"a":1}\n[null]\n'),
+        ("events", 201, "text/event-stream", b'data: {"a":1}\n\ndata: text\n\n'),
+        ("nothing", 200, None, b""),
+    ],
+)
+def test_what_a_generator_gives_is_the_body(streams, member, status, content_type, body):
+    answer = get(f"{streams}/{member}")
+    assert (answer.status, answer.body) == (status, body)
+    assert answer.header("content-type") == content_type
+    assert answer.header("content-length") is None
+
+
+def test_a_failure_before_the_first_item_is_an_answer(streams):
+    answer = get(f"{streams}/fails")
+    assert answer.status == 500
+    assert answer.json()["code"] == "remote"
+
+
+def test_a_failure_behind_it_cuts_the_connection(streams):
+    with pytest.raises((http.client.IncompleteRead, http.client.RemoteDisconnected, ConnectionError)):
+        get(f"{streams}/breaks")
+
+
+def closed(streams: str) -> int:
+    return int(get(f"{streams}/closed").body)
+
+
+def test_who_leaves_early_closes_the_generator(streams):
+    before, parts = closed(streams), urlsplit(streams)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    connection.request("GET", f"{parts.path}/endless")
+    answer = connection.getresponse()
+    assert answer.readline() == b'{"number":0}\n'
+    answer.close()
+    connection.close()
+
+    def gone():
+        assert closed(streams) == before + 1
+
+    eventually(gone)
+
+
+def test_nobody_reads_the_body_of_head(streams):
+    answer = request("HEAD", f"{streams}/texts")
+    assert (answer.status, answer.body) == (200, b"")

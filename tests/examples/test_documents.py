@@ -100,6 +100,26 @@ async def test_the_service_of_the_contract_answers(polyfn_server):
         assert await asyncio.to_thread(text, "/api/v1/users") == '{"users":["alice","bob"]}'
 
 
+async def test_the_stream_of_the_contract_is_sent_as_events(polyfn_server):
+    register = """
+await server.register_service(
+    {"id": "clock", "type": "functions", "config": {"visibility": "public"}, "ticks": ticks}
+)
+"""
+    async with polyfn.connect_to_server({"server_url": polyfn_server.url}) as server:
+        await run_inside(blocks("docs/functions.md", "python")[1] + register, {"server": server})
+        url = f"{polyfn_server.url}/{server.config.workspace}/apps/clock/ticks"
+
+        def events() -> str:
+            with urllib.request.urlopen(url) as response:
+                assert response.headers["content-type"] == "text/event-stream"
+                return response.read().decode()
+
+        assert await asyncio.to_thread(events) == "".join(
+            f'data: {{"number":{number}}}\n\n' for number in range(3)
+        )
+
+
 def test_the_table_of_errors_names_every_class_of_both_packages():
     table = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
     rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table.splitlines()]

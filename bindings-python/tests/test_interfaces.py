@@ -100,10 +100,8 @@ async def test_without_functions_it_is_data(keep):
     assert "_rintf_service_id" not in value
 
 
-async def test_the_timeout_of_its_calls_is_an_option(server_url, owner, offer):
-    kept = []
-    service = await offer(keep=kept.append)
-    del service
+async def test_its_calls_end_with_its_owner(server_url, owner):
+    called = asyncio.Event()
     token = await owner.generate_token()
     async with polyfn.connect_to_server(
         server_url, workspace=owner.workspace, token=token, method_timeout=30, rintf_timeout=0.2
@@ -112,14 +110,22 @@ async def test_the_timeout_of_its_calls_is_an_option(server_url, owner, offer):
         info = await quick.register_service({"id": "quick", "keep": got.append})
 
         async def slow():
-            await asyncio.sleep(0.05)
+            called.set()
+            await asyncio.Event().wait()
+
+        async def quickly():
             return "in time"
 
-        await (await owner.get_service(info.id)).keep({"_rintf": True, "slow": slow})
-        assert await got[0].slow() == "in time"
+        functions = {"_rintf": True, "slow": slow, "quickly": quickly}
+        await (await owner.get_service(info.id)).keep(functions)
+        assert await got[0].quickly() == "in time"
+        under_way = asyncio.ensure_future(got[0].slow())
+        await called.wait()
         await owner.disconnect()
+        with pytest.raises(polyfn.PeerGoneError):
+            await under_way
         with pytest.raises(polyfn.RpcError):
-            await got[0].slow()
+            await got[0].quickly()
 
 
 async def test_keys_are_made_or_given(server_url):

@@ -1,13 +1,11 @@
 //! What the items of a generator are in the body of an answer.
 
 use super::json::write_json;
-use super::response::octets;
+use super::response::{OCTETS, TEXT, is_tagged, octets};
+use crate::Result;
 use crate::codec::Token;
 use crate::session::Payload;
-use crate::{Result, Value};
 
-const TEXT: &str = "text/plain; charset=utf-8";
-const OCTETS: &str = "application/octet-stream";
 const LINES: &str = "application/x-ndjson";
 const EVENTS: &str = "text/event-stream";
 
@@ -52,7 +50,8 @@ impl Pieces {
                     out.extend_from_slice(data);
                     OCTETS
                 }
-                _ => self.write_other(items, start, &mut out)?,
+                Token::Map(_) if is_tagged(&reader) => self.write_tagged(items, start, &mut out)?,
+                _ => self.frame(&mut out, |out| write_json(&mut items.reader().starting_at(start), out))?,
             };
             self.kind.get_or_insert(kind);
             reader = reader.starting_at(start);
@@ -61,21 +60,20 @@ impl Pieces {
         Ok(out)
     }
 
-    fn write_other(self, items: &Payload, start: usize, out: &mut Vec<u8>) -> Result<&'static str> {
-        let value: Value = items.reader().starting_at(start).value()?;
-        match octets(value) {
+    /// Memory and arrays of bytes are bytes; other tagged values have the form in JSON that they have alone.
+    fn write_tagged(self, items: &Payload, start: usize, out: &mut Vec<u8>) -> Result<&'static str> {
+        match octets(items.reader().starting_at(start).value()?) {
             Ok(data) => {
                 out.extend_from_slice(&data);
                 Ok(OCTETS)
             }
-            Err(Value::Tagged(tagged)) => {
-                let json = Value::Tagged(tagged).to_json()?.to_string();
+            Err(value) => {
+                let json = value.to_json()?.to_string();
                 self.frame(out, |out| {
                     out.extend_from_slice(json.as_bytes());
                     Ok(())
                 })
             }
-            Err(_) => self.frame(out, |out| write_json(&mut items.reader().starting_at(start), out)),
         }
     }
 
@@ -96,6 +94,7 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Value;
 
     fn written(content_type: Option<&str>, items: Vec<Value>) -> (Option<&'static str>, String) {
         let count = items.len() as u32;
@@ -119,6 +118,15 @@ mod tests {
         assert_eq!(written(None, list()), (Some(LINES), "1\n[\"a\",null]\n".to_owned()));
         let events = written(Some("Text/Event-Stream; charset=utf-8"), list()).1;
         assert_eq!(events, "data: 1\n\ndata: [\"a\",null]\n\n");
+    }
+
+    #[test]
+    fn tagged_items_are_what_they_are_alone() {
+        use crate::codec::Tagged;
+        let memory = Value::Tagged(Box::new(Tagged::Memory(bytes::Bytes::from_static(b"m"))));
+        assert_eq!(written(None, vec![memory]), (Some(OCTETS), "m".to_owned()));
+        let set = Value::Tagged(Box::new(Tagged::Set(vec![Value::Int(1)])));
+        assert_eq!(written(None, vec![set]), (Some(LINES), "[1]\n".to_owned()));
     }
 
     #[test]

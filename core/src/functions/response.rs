@@ -39,9 +39,9 @@ impl<'a> Encoded<'a> {
     }
 }
 
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
-const OCTETS: &str = "application/octet-stream";
+pub(super) const OCTETS: &str = "application/octet-stream";
 const JSON: &str = "application/json";
 
 impl Response {
@@ -200,7 +200,7 @@ pub(super) fn octets(value: Value) -> std::result::Result<Bytes, Value> {
 }
 
 /// Whether the map behind whose head `reader` stands begins with `_rtype`, as every writer puts it.
-fn is_tagged(reader: &Reader<'_>) -> bool {
+pub(super) fn is_tagged(reader: &Reader<'_>) -> bool {
     reader.peek().is_some_and(|token| token == Token::Text("_rtype"))
 }
 

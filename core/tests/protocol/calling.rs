@@ -105,6 +105,17 @@ fn a_call_without_an_answer_times_out() {
 }
 
 #[test]
+fn functions_of_interfaces_have_a_time_of_their_own() {
+    let mut session = session(Options { rintf_timeout: 2 * SECOND, ..Options::default() });
+    call(&mut session, 1, "other", "services._rintf_1.beep", &[]).unwrap();
+    session.tick(NOW + SECOND);
+    assert_eq!(events(&mut session), []);
+    session.tick(NOW + 2 * SECOND);
+    let ends = events(&mut session);
+    assert!(matches!(&ends[..], [Event::Rejected { call: 1, error }] if error.kind() == ErrorKind::Timeout));
+}
+
+#[test]
 fn a_heartbeat_begins_the_time_anew() {
     let mut session = session(Options { method_timeout: 10 * SECOND, ..Options::default() });
     call(&mut session, 1, "other", "services.calc.add", &[]).unwrap();

@@ -46,8 +46,9 @@ pub(super) async fn respond(
     if let Some(kind) = pieces.content_type().filter(|_| !is_said) {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
-    *response.body_mut() =
-        Body::from_stream(rest(first, Rest { reading, pieces, failed, _counted: Counted::new(state) }));
+    *response.body_mut() = Body::from_stream(
+        Rest { reading, pieces, ready: first, failed, _counted: Counted::new(state) }.pieces(),
+    );
     Ok(response)
 }
 
@@ -55,6 +56,8 @@ pub(super) async fn respond(
 struct Rest {
     reading: Reading,
     pieces: Pieces,
+    /// What came first and is not sent yet.
+    ready: Bytes,
     /// How the generator failed behind what is sent already.
     failed: Option<Error>,
     _counted: Counted,
@@ -76,28 +79,27 @@ impl Drop for Counted {
     }
 }
 
-/// The pieces of the body one after the other; an error cuts the connection, so that nobody takes a part for the whole.
-fn rest(first: Bytes, rest: Rest) -> impl stream::Stream<Item = Result<Bytes, Error>> {
-    let first = Some(first).filter(|piece| !piece.is_empty());
-    stream::unfold((first, Some(rest)), |(first, rest)| async move {
-        let mut rest = rest?;
-        let next = match first {
-            Some(piece) => Ok(piece),
-            None => rest.next().await?,
-        };
-        if let Err(error) = &next {
-            tracing::warn!(%error, "a streamed answer was cut off");
-            // what was given before leaves first
-            tokio::task::yield_now().await;
-        }
-        let rest = next.is_ok().then_some(rest);
-        Some((next, (None, rest)))
-    })
-}
-
 impl Rest {
+    /// One after the other; an error cuts the connection, so that nobody takes a part for the whole.
+    fn pieces(self) -> impl stream::Stream<Item = Result<Bytes, Error>> {
+        stream::unfold(Some(self), |rest| async move {
+            let mut rest = rest?;
+            let next = rest.next().await?;
+            if let Err(error) = &next {
+                tracing::warn!(%error, "a streamed answer was cut off");
+                // what was given before leaves first
+                tokio::task::yield_now().await;
+            }
+            let rest = next.is_ok().then_some(rest);
+            Some((next, rest))
+        })
+    }
+
     /// The next piece that is not empty; `None` at the end.
     async fn next(&mut self) -> Option<Result<Bytes, Error>> {
+        if !self.ready.is_empty() {
+            return Some(Ok(std::mem::take(&mut self.ready)));
+        }
         loop {
             if let Some(error) = self.failed.take() {
                 return Some(Err(error));

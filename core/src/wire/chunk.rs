@@ -1,6 +1,7 @@
 //! Long messages in parts: the receiver's cache (protocol section 11).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -35,11 +36,56 @@ impl Default for ChunkLimits {
     }
 }
 
-#[derive(Debug)]
+/// A message as far as it is here. Parts are joined as they come, so that the last one of a long message costs no more
+/// than the first, and no message is held twice.
+#[derive(Debug, Default)]
 struct Entry {
-    parts: Vec<Option<Bytes>>,
+    /// The parts from the first one on, without a gap.
+    joined: BytesMut,
+    /// Where each of them ends in `joined`.
+    ends: Vec<usize>,
+    /// Parts behind a gap.
+    ahead: BTreeMap<usize, Bytes>,
+    /// Bytes of all parts.
     bytes: usize,
     touched: Duration,
+}
+
+impl Entry {
+    /// Places for parts up to the last one, the missing ones included.
+    fn places(&self) -> usize {
+        self.ahead.last_key_value().map_or(self.ends.len(), |(last, _)| last + 1)
+    }
+
+    /// Where part `index` stands in `joined`.
+    fn place(&self, index: usize) -> Option<Range<usize>> {
+        let end = *self.ends.get(index)?;
+        Some(index.checked_sub(1).map_or(0, |before| self.ends[before])..end)
+    }
+
+    /// Bytes of the part that stands at `index`, if any.
+    fn len_of(&self, index: usize) -> Option<usize> {
+        self.place(index).map(|place| place.len()).or_else(|| self.ahead.get(&index).map(Bytes::len))
+    }
+
+    /// Puts a part where it belongs. One that is there already is replaced, as long as that moves none of the others.
+    fn put(&mut self, index: usize, data: Bytes) -> Result<()> {
+        match self.place(index) {
+            Some(place) if place.len() == data.len() => self.joined[place].copy_from_slice(&data),
+            Some(place) => {
+                let (was, is) = (place.len(), data.len());
+                return Err(Error::invalid(format!(
+                    "part {index} was sent with {was} bytes, and now with {is}"
+                )));
+            }
+            None => _ = self.ahead.insert(index, data),
+        }
+        while let Some(next) = self.ahead.remove(&self.ends.len()) {
+            self.joined.extend_from_slice(&next);
+            self.ends.push(self.joined.len());
+        }
+        Ok(())
+    }
 }
 
 /// What one sender holds.
@@ -113,14 +159,14 @@ impl ChunkStore {
         }
         self.oldest.get_or_insert(now);
         self.shares.entry(from.to_owned()).or_default().messages += 1;
-        self.entries.insert(id, Entry { parts: Vec::new(), bytes: 0, touched: now });
+        self.entries.insert(id, Entry { touched: now, ..Entry::default() });
         Ok(())
     }
 
     /// Stores part `index` of a message, or the next one when no index is given.
     ///
     /// # Errors
-    /// `not_found` for an unknown message, `too_large` past a limit.
+    /// `not_found` for an unknown message, `too_large` past a limit, `invalid` for a part that was longer or shorter before.
     pub fn set(
         &mut self,
         from: &str,
@@ -132,7 +178,7 @@ impl ChunkStore {
         let (limits, held, places) = (self.limits, self.bytes, self.places);
         let own = self.share(from).bytes;
         let entry = self.entry(from, key)?;
-        let index = index.unwrap_or(entry.parts.len());
+        let index = index.unwrap_or(entry.places());
         if index >= limits.parts {
             return Err(Error::too_large(format!(
                 "part {index} of a message that may have {} parts",
@@ -146,13 +192,13 @@ impl ChunkStore {
                 limits.bytes
             )));
         }
-        let more = (index + 1).saturating_sub(entry.parts.len());
+        let more = (index + 1).saturating_sub(entry.places());
         if places.saturating_add(more) > limits.parts.saturating_mul(FULL_MESSAGES) {
             return Err(Error::too_large("the long messages under way have too many parts in all"));
         }
-        entry.parts.resize(entry.parts.len() + more, None);
         let added = data.len();
-        let replaced = entry.parts[index].replace(data).map_or(0, |old| old.len());
+        let replaced = entry.len_of(index).unwrap_or_default();
+        entry.put(index, data)?;
         entry.bytes = entry.bytes + added - replaced;
         entry.touched = now;
         self.bytes = held + added - replaced;
@@ -171,20 +217,17 @@ impl ChunkStore {
         self.take(from, key).map(|_| ())
     }
 
-    /// Joins a message and forgets it.
+    /// The whole message, which is forgotten.
     ///
     /// # Errors
     /// `not_found` for an unknown message, `invalid` when a part is missing: it is never skipped.
     pub fn join(&mut self, from: &str, key: &str) -> Result<Bytes> {
         let entry = self.take(from, key)?;
-        let mut joined = BytesMut::with_capacity(entry.bytes);
-        for (index, part) in entry.parts.iter().enumerate() {
-            let part = part.as_ref().ok_or_else(|| {
-                Error::invalid(format!("part {index} of the message with key {key} is missing"))
-            })?;
-            joined.extend_from_slice(part);
+        if !entry.ahead.is_empty() {
+            let missing = entry.ends.len();
+            return Err(Error::invalid(format!("part {missing} of the message with key {key} is missing")));
         }
-        Ok(joined.freeze())
+        Ok(entry.joined.freeze())
     }
 
     /// When to look next for messages that have lain too long, if ever.
@@ -225,7 +268,7 @@ impl ChunkStore {
     fn take(&mut self, from: &str, key: &str) -> Result<Entry> {
         let entry = self.entries.remove(&(from.to_owned(), key.to_owned())).ok_or_else(|| unknown(key))?;
         self.bytes -= entry.bytes;
-        self.places -= entry.parts.len();
+        self.places -= entry.places();
         if let Some(share) = self.shares.get_mut(from) {
             share.messages -= 1;
             share.bytes -= entry.bytes;
@@ -266,6 +309,20 @@ mod tests {
         assert!(store.is_empty());
         assert_eq!(store.bytes, 0);
         assert!(store.shares.is_empty());
+    }
+
+    #[test]
+    fn a_part_that_comes_again_replaces_the_first() {
+        let mut store = store();
+        store.create("a", "k", false, NOW).unwrap();
+        for (index, part) in [(0, "ab"), (2, "e"), (2, "ef"), (1, "cd"), (1, "CD"), (3, "gh")] {
+            store.set("a", "k", Some(index), Bytes::from(part), NOW).unwrap();
+        }
+        let other = store.set("a", "k", Some(0), Bytes::from_static(b"a"), NOW);
+        assert_eq!(other.unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!((store.bytes, store.places), (8, 4));
+        assert_eq!(store.join("a", "k").unwrap(), "abCDefgh");
+        assert_eq!((store.bytes, store.places), (0, 0));
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl<'a, 'py> Outbound<'a, 'py> {
             return out.float(number.value());
         }
         if let Ok(bytes) = object.cast_exact::<PyBytes>() {
-            return out.bytes(bytes.as_bytes());
+            return memory::write(bytes, out);
         }
         if let Ok(tuple) = object.cast_exact::<PyTuple>() {
             return self.tuple(out, tuple);
@@ -160,7 +160,7 @@ impl<'a, 'py> Outbound<'a, 'py> {
             return self.tuple(out, tuple);
         }
         if let Ok(bytes) = object.cast::<PyBytes>() {
-            return out.bytes(bytes.as_bytes());
+            return memory::write(bytes, out);
         }
         if let Ok(bytes) = object.cast::<PyByteArray>() {
             // SAFETY: no Python code runs while the writer copies it, so it is neither resized nor freed.

@@ -50,6 +50,7 @@ impl Writer {
     /// # Ok::<(), polyfn_core::Error>(())
     /// ```
     pub fn interface(&mut self, start: usize, id: Option<&str>) -> Result<Option<String>> {
+        self.settle(start);
         let Some(exports) = self.exports.as_deref_mut().filter(|exports| exports.takes_interfaces) else {
             return Ok(None);
         };

@@ -1,6 +1,7 @@
 //! msgpack out: the smallest form of every value, as both reference clients write it.
 
 use super::interface::Interface;
+use super::package::Shared;
 use super::tag::{FunctionMeta, Promise, Stub};
 use super::{Limits, Tagged, Walk};
 use crate::wire::PublicKey;
@@ -71,6 +72,9 @@ pub struct Writer {
     depth: usize,
     limits: Limits,
     pub(super) exports: Option<Box<Exports>>,
+    /// Whether large bytes may be kept apart, and those that are: see [`Writer::shared`].
+    pub(super) keeps_apart: bool,
+    pub(super) apart: Vec<Shared>,
 }
 
 /// A place in what is being written.
@@ -119,11 +123,13 @@ impl Writer {
     }
 
     /// What was written.
-    pub fn into_bytes(self) -> Vec<u8> {
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.settle(0);
         self.out
     }
 
     pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
+        self.settle(0);
         std::mem::take(&mut self.out)
     }
 
@@ -131,7 +137,7 @@ impl Writer {
         self.out = bytes;
     }
 
-    /// How many bytes were written.
+    /// How many bytes were written, without those that are kept apart.
     pub fn len(&self) -> usize {
         self.out.len()
     }
@@ -206,13 +212,17 @@ impl Writer {
 
     /// Bytes.
     pub fn bytes(&mut self, value: &[u8]) -> Result<()> {
-        let len = value.len();
+        self.bytes_head(value.len())?;
+        self.out.extend_from_slice(value);
+        Ok(())
+    }
+
+    pub(super) fn bytes_head(&mut self, len: usize) -> Result<()> {
         match len {
             0..=0xff => self.tail(0xc4, &[len as u8]),
             0x100..=0xffff => self.tail(0xc5, &(len as u16).to_be_bytes()),
             _ => self.tail(0xc6, &length32(len)?),
         }
-        self.out.extend_from_slice(value);
         Ok(())
     }
 
@@ -334,6 +344,7 @@ impl Writer {
     /// Forgets what was written since `mark`: the functions and generators among it.
     pub(crate) fn rewind(&mut self, mark: Mark) -> Vec<(String, Export)> {
         self.out.truncate(mark.bytes);
+        self.apart.retain(|(at, _)| *at <= mark.bytes);
         self.depth = mark.depth;
         let Some(exports) = self.exports.as_mut() else { return Vec::new() };
         let members = exports.interfaces.drain(mark.interfaces..).flat_map(|given| given.functions);

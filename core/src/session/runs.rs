@@ -282,7 +282,11 @@ impl Session {
         let mut writer = reply_writer(run, &run.resolve, self.extensions).ok()?;
         let (me, to, key) = (run.me.clone(), run.resolve.to.clone(), run.key);
         writer.export_to(self.exports(me, session.clone()));
-        Some(ReplyDraft { writer, run: id, session, to, seal: self.seal_to(key), completed: None })
+        let seal = self.seal_to(key);
+        if seal.is_none() {
+            writer.keep_apart();
+        }
+        Some(ReplyDraft { writer, run: id, session, to, seal, completed: None })
     }
 
     /// Sends a reply whose value is written; functions in it stay until nobody has called them for a while.
@@ -299,8 +303,8 @@ impl Session {
         if let Err(error) = self.keep(&mut draft, &run, now) {
             return self.send_reject(&run, &error, now);
         }
-        let frame = Bytes::from(draft.writer.into_bytes());
-        self.send_long(&draft.to, frame, Waiter::Caller(Box::new(run)), Beside::default(), now);
+        let message = draft.writer.into_package();
+        self.send_long(&draft.to, message, Waiter::Caller(Box::new(run)), Beside::default(), now);
     }
 
     /// Keeps the functions of a result for its receiver.

@@ -308,6 +308,9 @@ impl Session {
         if let Some(session) = &session {
             writer.export_to(self.exports(from.to_owned(), session.clone()));
         }
+        if seal.is_none() {
+            writer.keep_apart();
+        }
         Ok(CallDraft {
             writer,
             session,
@@ -370,19 +373,19 @@ impl Session {
                 return Err((owner, error));
             }
         };
-        let frame = Bytes::from(draft.writer.into_bytes());
+        let message = draft.writer.into_package();
         let deadline = draft.deadline.map(|left| now + left);
         let from = draft.speaker.as_ref().map(|speaker| speaker.from.clone());
         let beside = Beside { speaker: draft.speaker, deadline, trace: draft.trace };
         let Some(session) = draft.session else {
-            self.send_long(&draft.target, frame, Waiter::Nobody, beside, now);
+            self.send_long(&draft.target, message, Waiter::Nobody, beside, now);
             self.finish_unanswered(&owner);
             return Ok(());
         };
         if matches!(owner, Owner::Join(_)) {
-            self.send_first(&draft.target, frame);
+            self.send_first(&draft.target, message.into_bytes());
         } else {
-            self.send_long(&draft.target, frame, Waiter::Call(session.clone()), beside, now);
+            self.send_long(&draft.target, message, Waiter::Call(session.clone()), beside, now);
         }
         let call = Call {
             owner,

@@ -4,8 +4,7 @@
 //! calls pass between them; then the receiver is told to take it as if it had come in one frame.
 
 use std::collections::HashMap;
-
-use bytes::Bytes;
+use std::ops::Range;
 
 use super::calls::Owner;
 use super::draft::{Beside, CallSpec, Speaker};
@@ -14,8 +13,7 @@ use super::pace::Pace;
 use super::push::Leaving;
 use super::runs::Run;
 use super::session::Session;
-use crate::codec::{Handle, Promise, Writer};
-use crate::wire::without_extras;
+use crate::codec::{Handle, Package, Promise, Segments, Writer};
 use crate::{Error, Result};
 
 /// What a frame may be longer than the chunk size before it is split (protocol section 20).
@@ -27,6 +25,9 @@ enum Stage {
     Parts,
     Processing,
 }
+
+/// The number of a part, and where it stands in the message.
+type Part = (usize, Range<usize>);
 
 /// Who wants to know how a transfer goes.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub(super) enum Waiter {
 #[derive(Debug)]
 pub(super) struct Transfer {
     to: String,
-    package: Bytes,
+    package: Segments,
     waiter: Waiter,
     beside: Beside,
     key: String,
@@ -75,16 +76,24 @@ impl Transfers {
 
 impl Session {
     /// Sends a frame, in parts when it is long.
-    pub(super) fn send_long(&mut self, to: &str, frame: Bytes, waiter: Waiter, beside: Beside, now: Time) {
-        if !self.is_long(frame.len()) {
-            return self.send(to, frame);
+    pub(super) fn send_long(
+        &mut self,
+        to: &str,
+        message: impl Into<Package>,
+        waiter: Waiter,
+        beside: Beside,
+        now: Time,
+    ) {
+        let message = message.into();
+        if !self.is_long(message.len()) {
+            return self.send(to, message.into_bytes());
         }
         let key = self.new_id();
         self.transfers.last += 1;
         let id = self.transfers.last;
         let transfer = Transfer {
             to: to.to_owned(),
-            package: without_extras(frame),
+            package: message.without_extras().into_segments(),
             waiter,
             beside,
             key,
@@ -160,14 +169,14 @@ impl Session {
             }
             transfer.pace.leaves(now);
             let end = transfer.package.len().min(start + size);
-            let part = (transfer.next, transfer.package.slice(start..end));
+            let part = (transfer.next, start..end);
             transfer.next += 1;
             transfer.open += 1;
             self.cache_call(id, "set", now, Some(part));
         }
     }
 
-    fn cache_call(&mut self, id: u64, name: &str, now: Time, part: Option<(usize, Bytes)>) {
+    fn cache_call(&mut self, id: u64, name: &str, now: Time, part: Option<Part>) {
         let Some(transfer) = self.transfers.by_id.get(&id) else { return };
         let (to, key, beside) = (transfer.to.clone(), transfer.key.clone(), transfer.beside.clone());
         let method = format!("services.built-in.message_cache.{name}");
@@ -182,7 +191,8 @@ impl Session {
             ..CallSpec::default()
         };
         let sent = self.begin_call(&spec).and_then(|mut draft| {
-            write_arguments(&mut draft.writer, &key, part)?;
+            let transfer = self.transfers.by_id.get(&id);
+            write_arguments(&mut draft.writer, &key, part.zip(transfer.map(|transfer| &transfer.package)))?;
             self.send_call(Owner::Transfer(id), draft, now)
         });
         if let Err(error) = sent {
@@ -237,11 +247,11 @@ impl Session {
     }
 }
 
-fn write_arguments(out: &mut Writer, key: &str, part: Option<(usize, Bytes)>) -> Result<()> {
+fn write_arguments(out: &mut Writer, key: &str, part: Option<(Part, &Segments)>) -> Result<()> {
     out.text(key)?;
-    if let Some((index, data)) = part {
+    if let Some(((index, place), package)) = part {
         out.uint(index as u64)?;
-        out.bytes(&data)?;
+        package.write(place, out)?;
     }
     out.bool(false)
 }

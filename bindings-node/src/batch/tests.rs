@@ -55,6 +55,7 @@ fn arguments_that_cannot_be_read_reach_no_function() {
         handler: 1,
         payload: payload(b"\x91\xc1"),
         context: None,
+        event: None,
         deadline: None,
         trace: None,
     };

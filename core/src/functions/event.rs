@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::Result;
-use crate::codec::Writer;
+use crate::codec::{Token, Writer};
+use crate::session::Payload;
 
 /// A request to a function. Nothing in it is copied before [`HttpRequest::write`] puts it on the wire.
 ///
@@ -101,6 +102,27 @@ impl<'a, H: IntoIterator<Item = (&'a str, &'a [u8])>> HttpRequest<'a, H> {
         out.close();
         Ok(())
     }
+}
+
+/// Whether the first argument of a call is the event of an HTTP request, whichever server has sent it.
+pub fn is_event(arguments: &Payload) -> bool {
+    says_http(arguments).unwrap_or(false)
+}
+
+fn says_http(arguments: &Payload) -> Result<bool> {
+    let mut reader = arguments.reader();
+    if reader.list()? <= usize::from(arguments.with_kwargs) {
+        return Ok(false);
+    }
+    let Token::Map(len) = reader.token()? else { return Ok(false) };
+    for _ in 0..len {
+        let Token::Text(key) = reader.token()? else { return Ok(false) };
+        if key == "type" {
+            return Ok(reader.token()? == Token::Text("http"));
+        }
+        reader.skip()?;
+    }
+    Ok(false)
 }
 
 /// A header with its name in lower case and its value as text.

@@ -2,17 +2,21 @@
 //!
 //! A service of type `functions` is a tree of functions. [`Router`] finds the one for a path, [`HttpRequest`]
 //! encodes the event that it gets, [`Context`] says who calls, [`Response`] reads what it gave back, and [`Pieces`]
-//! what it gives bit by bit.
+//! what it gives bit by bit. [`Settings`] are what a service says of itself.
 
 mod context;
+mod cors;
 mod event;
 mod json;
 mod pieces;
 mod response;
 mod router;
+mod settings;
 
 pub use context::Context;
-pub use event::HttpRequest;
+pub use cors::{Cors, Origins};
+pub use event::{HttpRequest, is_event};
 pub use pieces::Pieces;
 pub use response::Response;
 pub use router::{Match, Router};
+pub use settings::{Settings, Signature};

@@ -264,7 +264,7 @@ fn add_header(headers: &mut Vec<(String, String)>, name: &str, value: &Value) ->
 }
 
 /// A byte of a token, RFC 9110 section 5.6.2.
-const fn is_name_byte(byte: u8) -> bool {
+pub(super) const fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }

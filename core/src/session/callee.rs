@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::event::Payload;
 use super::services::Trusted;
 use crate::codec::Handle;
+use crate::functions::Signature;
 use crate::schema::Arguments;
 use crate::wire::{Header, PublicKey};
 use crate::{Error, ErrorKind, Result};
@@ -21,6 +22,8 @@ pub(super) enum Admits {
 pub(super) struct Callee {
     pub(super) handle: Handle,
     pub(super) wants_context: bool,
+    /// How it takes events of HTTP requests, where it answers them.
+    pub(super) takes_events: Option<Signature>,
     pub(super) arguments: Option<Arc<Arguments>>,
     pub(super) admits: Admits,
 }
@@ -28,7 +31,13 @@ pub(super) struct Callee {
 impl Callee {
     /// A function that was given away in a message, sealed to `key`.
     pub(super) const fn given(handle: Handle, key: Option<PublicKey>) -> Self {
-        Self { handle, wants_context: false, arguments: None, admits: Admits::Receiver(key) }
+        Self {
+            handle,
+            wants_context: false,
+            takes_events: None,
+            arguments: None,
+            admits: Admits::Receiver(key),
+        }
     }
 
     /// Whether a caller with `key` may call it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::codec::{Build, Handle, Origin, Reader};
+use crate::functions::Signature;
 use crate::{Error, Result, Value};
 
 /// Time since some fixed moment, by a clock that never goes back.
@@ -110,6 +111,9 @@ pub struct Invocation {
     pub payload: Payload,
     /// The context as an encoded map, where the service asked for it.
     pub context: Option<Bytes>,
+    /// Where the first argument is the event of an HTTP request and the function belongs to a service of type
+    /// `functions`: how the function wants to have it.
+    pub event: Option<Signature>,
     /// Until when the caller waits, if it said so. The run is ended then.
     pub deadline: Option<Time>,
     /// The trace that the call belongs to, a W3C `traceparent`.

@@ -15,7 +15,7 @@ use super::sealing::Said;
 use super::services::{Refused, Target};
 use super::session::Session;
 use crate::codec::{Origin, Reader, Writer};
-use crate::functions::Context;
+use crate::functions::{Context, is_event};
 use crate::wire::{Body, CANCEL, Header, PULL, PUSH, PublicKey, is_client_event, is_server_event};
 use crate::{Error, ErrorKind, Result, Value};
 
@@ -135,8 +135,9 @@ impl Session {
             return self.receive_member_call(frame, header, member, now);
         }
         match self.services.find(path, ws, own, header.from == self.manager) {
-            Ok(Target::Language { handle, wants_context, arguments, trusted }) => {
-                let callee = Callee { handle, wants_context, arguments, admits: Admits::Trusted(trusted) };
+            Ok(Target::Language { handle, wants_context, takes_events, arguments, trusted }) => {
+                let admits = Admits::Trusted(trusted);
+                let callee = Callee { handle, wants_context, takes_events, arguments, admits };
                 self.invoke(frame, header, &callee, now)
             }
             Ok(Target::BuiltIn(number)) => {
@@ -223,6 +224,7 @@ impl Session {
         self.emit(Event::Invoke(Invocation {
             run,
             handler: callee.handle,
+            event: callee.takes_events.filter(|_| is_event(&payload)),
             payload,
             context,
             deadline: header.deadline(self.extensions).map(|left| now + left),

@@ -11,6 +11,7 @@ use super::draft::ServiceDraft;
 use super::event::{CallId, Payload, Time};
 use super::session::Session;
 use crate::codec::{Export, Exports, Handle, Promise, Stub, Writer};
+use crate::functions::{Settings, Signature};
 use crate::schema::{Arguments, SchemaLimits, without_context};
 use crate::wire::PublicKey;
 use crate::{Error, ErrorKind, Map, Result, Value};
@@ -77,6 +78,8 @@ struct Service {
     /// The keys of those that may call it; everybody where there are none.
     trusted: Trusted,
     context: ContextRule,
+    /// How its functions take events of HTTP requests, where they answer them.
+    events: Option<Signature>,
     functions: HashMap<String, Member>,
     /// The encoded answer to `get_service`.
     description: Bytes,
@@ -101,7 +104,13 @@ struct Member {
 
 /// A function found for a call.
 pub(super) enum Target {
-    Language { handle: Handle, wants_context: bool, arguments: Option<Arc<Arguments>>, trusted: Trusted },
+    Language {
+        handle: Handle,
+        wants_context: bool,
+        takes_events: Option<Signature>,
+        arguments: Option<Arc<Arguments>>,
+        trusted: Trusted,
+    },
     BuiltIn(Handle),
 }
 
@@ -173,7 +182,8 @@ impl Services {
             Target::BuiltIn(handle)
         } else {
             let (trusted, arguments) = (service.trusted.clone(), member.arguments.clone());
-            Target::Language { handle, wants_context: service.context.covers(function), arguments, trusted }
+            let wants_context = service.context.covers(function);
+            Target::Language { handle, wants_context, takes_events: service.events, arguments, trusted }
         })
     }
 
@@ -317,6 +327,9 @@ impl Session {
         let trusted = trusted_keys(&config)?;
         config.insert("workspace", self.info.workspace.as_str());
         let context = ContextRule::read(config.get("require_context"));
+        let kind = map.text("type").unwrap_or_default();
+        let settings = Settings::read(kind, &config)?;
+        let events = (kind == "functions").then_some(settings.signature);
         let mut tree = Tree {
             id,
             address: &self.address,
@@ -352,6 +365,7 @@ impl Session {
             trusted,
             functions: tree.functions,
             context,
+            events,
             description: encoded,
             info,
             is_built_in,

@@ -466,3 +466,36 @@ fn a_long_result_that_its_caller_cannot_take_is_an_error_there() {
     assert!(rejection(&mut session).ends_with("could not be sent: the cache is full"));
     assert_eq!(session.statistics(), Default::default());
 }
+
+#[test]
+fn events_of_requests_are_told_from_other_arguments() {
+    use polyfn_core::functions::Signature;
+    let settings = [("visibility", "public".into()), ("signature", "context".into())];
+    let with_kind = |id: &str, kind: &str, settings: &[(&str, Value)]| {
+        let Value::Map(mut map) = service(id, settings, 1, &["f"]) else { panic!("a service is a map") };
+        map.insert("type", kind);
+        Value::Map(map)
+    };
+    let mut session = session(&[
+        with_kind("web", "functions", &settings[..1]),
+        with_kind("ctx", "functions", &settings),
+        with_kind("calc", "generic", &settings[..1]),
+    ]);
+    let event = Value::Map(Map::from_iter([("method", "GET"), ("type", "http")]));
+    let other = Value::Map(Map::from_iter([("type", "mail")]));
+    for (method, argument, expected) in [
+        ("services.web.f", &event, Some(Signature::Event)),
+        ("services.ctx.f", &event, Some(Signature::Context)),
+        ("services.calc.f", &event, None),
+        ("services.web.f", &other, None),
+        ("services.web.f", &Value::from("http"), None),
+    ] {
+        let call = called("lab/you", method, std::slice::from_ref(argument), &star());
+        session.receive(&call, NOW).unwrap();
+        assert_eq!(invoked(&mut session).event, expected, "{method} {argument:?}");
+        events(&mut session);
+    }
+    let wrong = [("http_call_timeout", "soon".into())];
+    let refused = offer(&mut session, &with_kind("bad", "functions", &wrong)).unwrap_err();
+    assert!(refused.message().starts_with("at config.http_call_timeout"), "{}", refused.message());
+}

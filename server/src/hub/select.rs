@@ -122,6 +122,7 @@ mod tests {
             singleton: false,
             info: Map::new(),
             packed_schema: None,
+            settings: polyfn_core::functions::Settings::default(),
             routes: OnceLock::new(),
         };
         clients.iter().map(make).map(Arc::new).collect()

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use polyfn_core::codec::Reader;
-use polyfn_core::functions::Router;
+use polyfn_core::functions::{Router, Settings};
 use polyfn_core::session::Visibility;
 use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Map, Value};
@@ -35,6 +35,8 @@ pub struct Service {
     pub info: Map,
     /// The schema of a `built-in` service, encoded: every client has one, and hardly anybody asks for it.
     pub packed_schema: Option<Bytes>,
+    /// What it says of itself as one that answers over HTTP.
+    pub settings: Settings,
     /// Its functions by path, made when the first request over HTTP comes.
     pub routes: OnceLock<Router<String>>,
 }

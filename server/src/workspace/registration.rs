@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use polyfn_core::functions::Settings;
 use polyfn_core::session::Visibility;
 use polyfn_core::{Error, Map, Result, Value};
 
@@ -51,6 +52,8 @@ pub(super) fn read(mut info: Map, peer: &Peer) -> Result<Option<Service>> {
     }
     let app = text_or(&info, "app_id", "*");
     let kind = text_or(&info, "type", "generic");
+    let settings =
+        Settings::read(&kind, &given).map_err(|error| invalid(format!("ValueError: {}", error.message())))?;
     let singleton = given.get("singleton").and_then(Value::as_bool).unwrap_or(false);
     let info = shown(&name, info, &given, peer);
     check_size(&info)?;
@@ -65,6 +68,7 @@ pub(super) fn read(mut info: Map, peer: &Peer) -> Result<Option<Service>> {
         singleton,
         info,
         packed_schema: None,
+        settings,
         routes: OnceLock::new(),
     };
     if service.is_built_in() {

@@ -141,6 +141,24 @@ async fn services_belong_to_their_client() {
 }
 
 #[tokio::test]
+async fn settings_that_make_no_sense_are_refused_with_their_key() {
+    let running = start(Config::default()).await;
+    let mut ann = ann(&running).await;
+    let with = |kind: &str, key: &str, value: Value| {
+        let config = Value::Map(Map::from_iter([(key, value)]));
+        Value::Map(Map::from_iter([
+            ("id", "lab-one/ann:web".into()),
+            ("type", kind.into()),
+            ("config", config),
+        ]))
+    };
+    let refused =
+        ann.manager("register_service", vec![with("functions", "cors", 1.into())]).await.unwrap_err();
+    assert_eq!(refused, "ValueError: at config.cors: expected a map of rules, true or false");
+    ann.manager("register_service", vec![with("generic", "cors", 1.into())]).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_service_needs_its_client_to_be_known_first() {
     let running = start(Config::default()).await;
     let mut quiet = Peer::join(&running, &json!({"client_id": "quiet"})).await;

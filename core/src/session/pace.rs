@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::event::Time;
 
 /// What parts may wait in sockets and queues, beside the way itself: everything else waits as long.
-const PATIENCE: Duration = Duration::from_millis(4);
-/// So many are under way however long they take; with fewer the line would stand still between two.
-const LEAST: usize = 2;
+const PATIENCE: Duration = Duration::from_millis(1);
+/// So many are under way however long they take. Where the line stands still between two, more follow at once.
+const LEAST: usize = 1;
 
 /// Watches how long parts take to be confirmed, as delay-based congestion control does (RFC 6817).
 #[derive(Debug, Default)]

@@ -14,6 +14,7 @@ mod manager;
 mod network;
 mod properties;
 mod pushing;
+mod reading;
 mod recording;
 mod replay;
 mod schemas;

@@ -1,6 +1,7 @@
 // JavaScript functions as handlers: called while the batch is drained, answered at once unless they are async.
 import { type Declared, declaredArguments } from "./declared.js";
 import { addContext, bindKeywords, type Served, withoutContext } from "./functions.js";
+import { isHttpError } from "./http.js";
 import type { Outbox } from "./outbox.js";
 import { type Running, runAs } from "./running.js";
 
@@ -84,5 +85,7 @@ function answer(ends: Ends, running: Running, value: unknown): void {
 /** Ends a run with what its function threw, whatever that is. */
 export function fail(ends: Ends, running: Running, thrown: unknown): void {
   if (running.isWatched) ends.unwatch(running);
-  if (running.run !== 0) ends.fail(running.client, running.run, thrown);
+  if (running.run === 0) return;
+  if (running.isEvent && isHttpError(thrown)) answer(ends, running, thrown.response());
+  else ends.fail(running.client, running.run, thrown);
 }

@@ -1,4 +1,5 @@
 // What functions of a service of type `functions` are given and may answer.
+import native from "./native.cjs";
 
 /** A request as a function gets it: the ASGI http scope with the differences of `docs/functions.md`. */
 export interface FunctionEvent {
@@ -18,7 +19,99 @@ export interface FunctionEvent {
   http_version: string;
   /** Who asks, as far as is known. */
   user?: Record<string, unknown> | null;
+  /** The body as text, read as UTF-8; empty when there is none. */
+  text(): string;
+  /** The body, read as JSON. One that is not JSON is answered with 400. */
+  json(): unknown;
+  /** The fields of a form, urlencoded or multipart. A body that is no form is answered with 400. */
+  form(): Promise<FormData>;
   [key: string]: unknown;
+}
+
+/** Marks errors of every copy of this package. */
+const MARK = Symbol.for("polyfn.HTTPError");
+
+/**
+ * Thrown by a function, it answers the request with this status: every caller is shown the detail. In a call that is no
+ * request over HTTP it is an error like any other.
+ *
+ * @example
+ * import { HTTPError } from "polyfn";
+ *
+ * const user = (event) => {
+ *   throw new HTTPError(404, "no such user", { headers: { "cache-control": "no-store" } });
+ * };
+ */
+export class HTTPError extends Error {
+  /** The status, 400 to 599. */
+  readonly status: number;
+  /** What the caller is shown. */
+  readonly detail: string;
+  /** Headers of the answer; values may be lists. */
+  readonly headers: Record<string, string | string[]>;
+  readonly #body: string;
+
+  constructor(
+    status: number,
+    detail = "",
+    options: ErrorOptions & { headers?: Record<string, string | string[]> } = {},
+  ) {
+    super(detail === "" ? String(status) : `${status}: ${detail}`, options);
+    const body = native.problem(status, String(detail));
+    if (body === null) throw new RangeError(`the status of an error is 400 to 599, found ${status}`);
+    this.status = status;
+    this.detail = String(detail);
+    this.headers = { ...options.headers };
+    this.#body = body;
+    Object.defineProperty(this, MARK, { value: true });
+  }
+
+  /** The answer that it stands for: a JSON problem (RFC 9457). */
+  response(): FunctionResponse {
+    const headers = { "content-type": "application/problem+json", ...this.headers };
+    return { status: this.status, headers, body: this.#body };
+  }
+}
+Object.defineProperty(HTTPError.prototype, "name", {
+  value: "HTTPError",
+  configurable: true,
+  writable: true,
+});
+
+/** Whether a function that threw this means to answer with it. */
+export function isHttpError(thrown: unknown): thrown is HTTPError {
+  return typeof thrown === "object" && thrown !== null && MARK in thrown;
+}
+
+/** What events of HTTP requests can do. */
+const METHODS = {
+  text(this: FunctionEvent): string {
+    return this.body?.toString() ?? "";
+  },
+  json(this: FunctionEvent): unknown {
+    try {
+      return JSON.parse(this.text());
+    } catch (cause) {
+      throw new HTTPError(400, `the body is not JSON: ${(cause as Error).message}`, { cause });
+    }
+  },
+  async form(this: FunctionEvent): Promise<FormData> {
+    try {
+      const headers = { "content-type": this.headers["content-type"] ?? "" };
+      return await new Response(this.body, { headers }).formData();
+    } catch (cause) {
+      throw new HTTPError(400, `the body is no form: ${(cause as Error).message}`, { cause });
+    }
+  },
+};
+// not enumerable, so that an event shows what was asked and no more
+for (const method of Object.values(METHODS)) {
+  Object.defineProperty(METHODS, method.name, { value: method, enumerable: false });
+}
+
+/** Makes an event of what was decoded: the same object, with methods. */
+export function makeEvent(object: unknown): void {
+  Object.setPrototypeOf(object, METHODS);
 }
 
 /** Who calls; given as the last argument where the service's config says `require_context`. */

@@ -42,7 +42,7 @@ export {
 } from "./errors.js";
 export type { EventListener } from "./events.js";
 export { RemoteFile } from "./file.js";
-export type { Context, FunctionEvent, FunctionResponse } from "./http.js";
+export { type Context, type FunctionEvent, type FunctionResponse, HTTPError } from "./http.js";
 export {
   type LoginContext,
   type LoginOptions,

@@ -29,6 +29,9 @@ export interface OpenOptions {
 /** `code` and `message` with a line break between them, where something failed. */
 export type Told = string | null;
 
+/** The body of an answer with an error, a JSON problem; `null` for a status that tells of no error. */
+export function problem(status: number, detail: string): string | null;
+
 export class Core {
   constructor(wake: () => void);
   open(client: number, options: OpenOptions): Told;

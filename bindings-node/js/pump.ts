@@ -5,6 +5,7 @@ import { Decoder, idAt } from "./decode.js";
 import { Encoder, type Keeper } from "./encode.js";
 import { errorOf, type RpcError, RpcTimeoutError, toldError } from "./errors.js";
 import type { Served } from "./functions.js";
+import { makeEvent } from "./http.js";
 import { Streams } from "./inlet.js";
 import native from "./native.cjs";
 import { Outbox } from "./outbox.js";
@@ -44,6 +45,7 @@ const WITH_KWARGS = 1;
 const WITH_CONTEXT = 2;
 const WITH_DEADLINE = 4;
 const WITH_TRACE = 8;
+const WITH_EVENT = 16;
 /** Beside the keywords of a call: it has times or a trace of its own. */
 const WITH_TERMS = 2;
 /** Every so many calls, and after every large one, it is looked whether the connection keeps up. */
@@ -375,7 +377,9 @@ class Pump implements Keeper, Outlet, Watch, Ends {
     const hasContext = (flags & WITH_CONTEXT) !== 0;
     const context = hasContext ? args.pop() : undefined;
     const keywords = flags & WITH_KWARGS ? (args.pop() as Record<string, unknown>) : undefined;
-    const running = new Running(this, client, run, deadline, trace);
+    const isEvent = (flags & WITH_EVENT) !== 0;
+    if (isEvent) makeEvent(args[0]);
+    const running = new Running(this, client, run, deadline, trace, isEvent);
     const invocation: Invocation = { running, args, keywords, context, hasContext };
     const served = this.#served.get(idAt(tape, at + 3));
     if (served !== undefined) return runHandler(this, served, invocation);

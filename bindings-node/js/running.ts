@@ -25,6 +25,8 @@ export class Running {
     readonly deadline: number,
     /** The trace that the call belongs to, a W3C `traceparent`. */
     readonly trace: string | undefined,
+    /** Whether it answers an HTTP request. */
+    readonly isEvent = false,
   ) {
     this.#watch = watch;
   }

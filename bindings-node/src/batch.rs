@@ -36,6 +36,7 @@ const WITH_KWARGS: i32 = 1;
 const WITH_CONTEXT: i32 = 2;
 const WITH_DEADLINE: i32 = 4;
 const WITH_TRACE: i32 = 8;
+const WITH_EVENT: i32 = 16;
 
 /// The records of one event.
 #[derive(Debug, Default, PartialEq)]
@@ -183,7 +184,8 @@ fn invoke(
         flag(invocation.payload.with_kwargs, WITH_KWARGS)
             | flag(invocation.context.is_some(), WITH_CONTEXT)
             | flag(left.is_some(), WITH_DEADLINE)
-            | flag(invocation.trace.is_some(), WITH_TRACE),
+            | flag(invocation.trace.is_some(), WITH_TRACE)
+            | flag(invocation.event.is_some(), WITH_EVENT),
     );
     let mut reader = invocation.payload.reader();
     for _ in 0..reader.list()? {

@@ -6,8 +6,11 @@ mod callback;
 mod client;
 mod convert;
 mod error;
+#[expect(clippy::needless_pass_by_value, reason = "N-API hands arguments over by value")]
+mod http;
 mod pump;
 mod runtime;
 mod stream;
 
 pub use client::{Core, OpenOptions};
+pub use http::problem;

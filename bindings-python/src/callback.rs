@@ -13,6 +13,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyT
 
 use crate::convert::{Inbound, Outbound};
 use crate::error::{from_exception, is_ordinary};
+use crate::http;
 use crate::interpreter::{Interpreter, call0, method1};
 use crate::link::Link;
 use crate::pump::{Owner, Pump, TaskKey};
@@ -36,6 +37,8 @@ pub(crate) struct Job {
     pub(crate) pump: Arc<Pump>,
     /// Where it runs.
     pub(crate) context: Py<PyAny>,
+    /// Whether it answers an HTTP request.
+    pub(crate) is_event: bool,
 }
 
 impl Job {
@@ -50,6 +53,10 @@ impl Job {
                 Ok(())
             }
             Err(error) => {
+                if let Some(Ok(answer)) = self.is_event.then(|| http::answer_of(py, &error)).flatten() {
+                    self.resolve(py, &answer);
+                    return Ok(());
+                }
                 self.reject(&from_exception(py, &error));
                 if is_ordinary(py, &error) { Ok(()) } else { Err(error) }
             }
@@ -100,6 +107,7 @@ pub(crate) fn invoke(
         waiter: invocation.run.map_or(Waiter::Nobody, Waiter::Caller),
         pump: pump.clone(),
         context: call0(interpreter.copy_context.bind(py))?.unbind(),
+        is_event: invocation.event.is_some(),
     };
     let left = invocation.deadline.and_then(|at| Some(link.connection().ok()?.time_until(at)));
     Scope::new(left, invocation.trace.as_deref()).enter(py, job.context.bind(py))?;
@@ -164,6 +172,12 @@ fn arguments<'py>(
         let mut args = Vec::with_capacity(by_position.min(16));
         for _ in 0..by_position {
             args.push(reader.build(&mut inbound)?);
+        }
+        if invocation.event.is_some()
+            && let Some(event) = args.first()
+        {
+            let made = http::make_event(event);
+            made.map_err(|_| Error::new(ErrorKind::Internal, "cannot make the event"))?;
         }
         let mut keywords = None;
         if count > by_position {

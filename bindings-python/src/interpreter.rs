@@ -19,6 +19,10 @@ pub(crate) struct Interpreter {
     pub(crate) proxy: Py<PyType>,
     /// The same for maps in which a key has the name of a method of dict.
     pub(crate) shadowing_proxy: Py<PyType>,
+    /// `polyfn.http.Event`, which the event of an HTTP request becomes.
+    pub(crate) event: Py<PyType>,
+    /// `polyfn.http.HTTPError`.
+    pub(crate) http_error: Py<PyType>,
     /// `polyfn.functions.wait_for`: makes a coroutine of any awaitable.
     pub(crate) coroutine_of: Py<PyAny>,
     /// `polyfn.streams.produce`: takes the items of an asynchronous generator.
@@ -61,6 +65,8 @@ impl Interpreter {
             invalid_state_error: attribute("asyncio", "InvalidStateError")?,
             proxy: class("polyfn.proxy", "ObjectProxy")?,
             shadowing_proxy: class("polyfn.proxy", "ShadowingProxy")?,
+            event: class("polyfn.http", "Event")?,
+            http_error: class("polyfn.http", "HTTPError")?,
             coroutine_of: attribute("polyfn.functions", "wait_for")?,
             produce: attribute("polyfn.streams", "produce")?,
             sleep: attribute("asyncio", "sleep")?,

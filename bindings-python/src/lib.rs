@@ -8,6 +8,7 @@ mod error;
 mod event_loop;
 mod function;
 mod held;
+mod http;
 mod inbox;
 mod interpreter;
 mod link;
@@ -33,6 +34,8 @@ mod _native {
     use crate::error::error_codes;
     #[pymodule_export]
     use crate::function::{Member, RemoteFunction};
+    #[pymodule_export]
+    use crate::http::{parse_form, problem};
     #[pymodule_export]
     use crate::runtime::{after_fork, at_exit};
     #[pymodule_export]

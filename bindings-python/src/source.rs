@@ -125,6 +125,7 @@ impl Source {
             waiter: Waiter::Reader(self.clone()),
             pump: pump.clone(),
             context: self.context.clone_ref(py),
+            is_event: false,
         };
         let produce = Interpreter::get(py)?.produce.bind(py).clone();
         callback::run(py, job, produce, (items, put).into_pyobject(py)?, None)

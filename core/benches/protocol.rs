@@ -156,6 +156,11 @@ fn http(criterion: &mut Criterion) {
                 workspace: "ws-user-ann",
                 service_id: "client-a:users",
                 user: &user,
+                context: polyfn_core::functions::Context {
+                    ws: "ws-user-ann",
+                    user: Some(&user),
+                    ..Default::default()
+                },
                 function_path: None,
             };
             let mut out = Writer::new();

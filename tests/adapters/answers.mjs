@@ -106,6 +106,37 @@ function streams() {
   };
 }
 
+function refuse(event) {
+  const { HTTPError } = globalThis.polyfn;
+  throw new HTTPError(404, `no ${event.path} here`, { headers: { "x-why": "because" } });
+}
+
+async function form(event) {
+  const shown = {};
+  const fields = await event.form();
+  for (const name of new Set(fields.keys())) {
+    const values = fields
+      .getAll(name)
+      .map(async (it) => (typeof it === "string" ? it : [it.name, it.type, await it.text()]));
+    const all = await Promise.all(values);
+    shown[name] = all.length > 1 ? all : all[0];
+  }
+  return shown;
+}
+
+// What events can do that our packages make.
+function web() {
+  return {
+    text: (event) => event.text(),
+    json: (event) => ({ read: event.json() }),
+    parsed: (event) => JSON.parse(event.body),
+    form,
+    context: ({ context }) => ({ ws: context.ws, user: context.user.id }),
+    refuses: refuse,
+    refuses_later: async (event) => refuse(event),
+  };
+}
+
 export function services() {
   const answers = Object.fromEntries(Object.entries(ANSWERS).map(([name, value]) => [name, () => value]));
   const large = () => ({ status: 200, body: new Uint8Array(5_000_000).fill(120) });
@@ -123,6 +154,7 @@ export function services() {
       deep: { default: named("inner"), known: named("known") },
     },
     streams: streams(),
+    web: web(),
     methods: {
       thing: { GET: named("get"), POST: named("post") },
       GET: named("root get"),

@@ -125,6 +125,42 @@ def streams() -> dict:
     }
 
 
+def refusing(event):
+    import polyfn
+
+    raise polyfn.HTTPError(404, f"no {event.path} here", headers={"x-why": "because"})
+
+
+async def refusing_later(event):
+    refusing(event)
+
+
+def form(event):
+    fields = event.form()
+    shown = lambda it: it if isinstance(it, str) else [it.filename, it.content_type, it.data.decode()]  # noqa: E731
+    return {
+        name: [shown(it) for it in value] if isinstance(value, list) else shown(value)
+        for name, value in fields.items()
+    }
+
+
+def web() -> dict:
+    """What events can do that our packages make."""
+    return {
+        "text": lambda event: event.text(),
+        "json": lambda event: {"read": event.json()},
+        "parsed": lambda event: json.loads(event.body),
+        "form": form,
+        "context": lambda event: {
+            "ws": event.context.ws,
+            "user": event.context.user.id,
+            "to": event.context.to,
+        },
+        "refuses": refusing,
+        "refuses_later": refusing_later,
+    }
+
+
 def services() -> dict[str, dict]:
     """Service name to members."""
     show = event_as_json
@@ -148,6 +184,7 @@ def services() -> dict[str, dict]:
             "deep": {"default": named("inner"), "known": named("known")},
         },
         "streams": streams(),
+        "web": web(),
         "methods": {
             "thing": {"GET": named("get"), "POST": named("post")},
             "GET": named("root get"),

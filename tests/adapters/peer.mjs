@@ -11,6 +11,7 @@ const name = process.argv[2];
 // The published hypha-rpc finds its source of randomness only where browsers have it.
 if (name === "hypha-rpc") globalThis.self = globalThis;
 const loaded = await import(name);
+globalThis.polyfn = loaded;
 const { connectToServer } = loaded.hyphaWebsocketClient ?? loaded.default?.hyphaWebsocketClient ?? loaded;
 
 // Libraries print where they like; the answers need stdout for themselves.

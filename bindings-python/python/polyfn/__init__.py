@@ -41,6 +41,7 @@ from .errors import (
 )
 from .export import api
 from .functions import run_in_executor
+from .http import Event, HTTPError, Upload
 from .proxy import ObjectProxy
 from .rpc import Rpc
 from .schema import schema_function, schema_method, schema_service
@@ -53,6 +54,8 @@ __all__ = [
     "CallCancelledError",
     "ConflictError",
     "Connecting",
+    "Event",
+    "HTTPError",
     "InternalError",
     "InvalidError",
     "NotFoundError",
@@ -68,6 +71,7 @@ __all__ = [
     "RpcTimeoutError",
     "Server",
     "TooLargeError",
+    "Upload",
     "__version__",
     "api",
     "connect_to_server",

@@ -19,6 +19,8 @@ __all__ = [
     "current_deadline",
     "current_trace",
     "error_codes",
+    "parse_form",
+    "problem",
     "version",
 ]
 
@@ -127,3 +129,8 @@ def current_trace() -> str | None:
 def error_codes() -> list[str]: ...
 def after_fork() -> None: ...
 def at_exit() -> None: ...
+def problem(status: int, detail: str) -> str:
+    """The body of an answer with an error: a JSON problem."""
+
+def parse_form(content_type: str, body: bytes) -> list[tuple[str, str | tuple[str, str, bytes]]]:
+    """The fields of a form: names, and texts or file name, content type and content."""

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::Context;
 use crate::Result;
 use crate::codec::{Token, Writer};
 use crate::session::Payload;
@@ -40,6 +41,8 @@ pub struct HttpRequest<'a, H> {
     pub service_id: &'a str,
     /// The caller's user, encoded.
     pub user: &'a [u8],
+    /// Who calls, as `context` of the event.
+    pub context: Context<'a>,
     /// The path that `default` answers.
     pub function_path: Option<&'a str>,
 }
@@ -55,7 +58,7 @@ impl<'a, H: IntoIterator<Item = (&'a str, &'a [u8])>> HttpRequest<'a, H> {
             headers.iter().enumerate().filter(|(at, header)| !header.repeats(&headers[..*at])).count();
         let repeats = distinct < headers.len();
         out.reserve(self.body.len() + self.user.len() + 64 * headers.len() + 512);
-        out.open_map(17 + usize::from(repeats) + usize::from(self.function_path.is_some()))?;
+        out.open_map(18 + usize::from(repeats) + usize::from(self.function_path.is_some()))?;
         write_texts(out, &[("type", "http"), ("http_version", self.http_version)])?;
         out.text("asgi")?;
         out.open_map(2)?;
@@ -96,6 +99,8 @@ impl<'a, H: IntoIterator<Item = (&'a str, &'a [u8])>> HttpRequest<'a, H> {
         }
         out.text("user")?;
         out.raw(self.user)?;
+        out.text("context")?;
+        self.context.write(out)?;
         if let Some(path) = self.function_path {
             write_texts(out, &[("function_path", path)])?;
         }

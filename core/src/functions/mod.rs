@@ -7,6 +7,8 @@
 mod context;
 mod cors;
 mod event;
+mod form;
+mod http_error;
 mod json;
 mod pieces;
 mod response;
@@ -16,6 +18,8 @@ mod settings;
 pub use context::Context;
 pub use cors::{Cors, Origins};
 pub use event::{HttpRequest, is_event};
+pub use form::{Content, Field, parse_form};
+pub use http_error::{PROBLEM, problem};
 pub use pieces::Pieces;
 pub use response::Response;
 pub use router::{Match, Router};

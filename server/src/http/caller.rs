@@ -50,10 +50,16 @@ impl Caller {
         identify::acting_workspace(&self.user, Some(asked))
     }
 
+    /// Whether nothing is known of the caller: the request came without a token.
+    #[must_use]
+    pub fn is_stranger(&self, state: &State) -> bool {
+        Arc::ptr_eq(&self.user, &state.anonymous)
+    }
+
     /// The user as functions and services are told of it; that of strangers is encoded once for all.
     #[must_use]
     pub fn encoded(&self, state: &State) -> Bytes {
-        if Arc::ptr_eq(&self.user, &state.anonymous) {
+        if self.is_stranger(state) {
             return state.anonymous_encoded.clone();
         }
         encode_user(&self.user)

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use polyfn_core::codec::Writer;
-use polyfn_core::functions::{self, HttpRequest, Match};
+use polyfn_core::functions::{self, Context, HttpRequest, Match};
 use polyfn_core::session::Payload;
 use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Error, ErrorKind};
@@ -186,6 +186,7 @@ impl Asked<'_> {
         let Self { parts, place, path, user, body } = self;
         let ends = parts.extensions.get::<Ends>();
         let host = ends.map(|ends| ends.local.ip().to_canonical().to_string());
+        let (from, address) = (state.hub.gateway.address(&place.workspace), service.address());
         let path_decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
         let event = HttpRequest {
             method: parts.method.as_str(),
@@ -201,12 +202,21 @@ impl Asked<'_> {
             workspace: &place.workspace,
             service_id: &place.service,
             user,
+            context: Context {
+                from: &from,
+                to: &address,
+                method: &chosen.method,
+                ws: &place.workspace,
+                user: Some(user),
+                connection_type: "http",
+                ..Context::default()
+            },
             function_path: chosen.function_path.as_deref(),
         };
         let request = CallRequest {
             user,
             workspace: &place.workspace,
-            target: &service.address(),
+            target: &address,
             method: &chosen.method,
             args: 1,
             with_kwargs: false,

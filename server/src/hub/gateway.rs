@@ -119,6 +119,12 @@ impl Gateway {
         &self.id
     }
 
+    /// Its address in `workspace`, which calls come from.
+    #[must_use]
+    pub fn address(&self, workspace: &str) -> String {
+        format!("{workspace}/{}", self.id)
+    }
+
     /// How much its session holds.
     pub(super) fn statistics(&self) -> Statistics {
         self.inner.lock().session.statistics()
@@ -160,7 +166,7 @@ impl Gateway {
     where
         W: FnOnce(&mut Writer) -> Result<()>,
     {
-        let from = format!("{}/{}", request.workspace, self.id);
+        let from = self.address(request.workspace);
         let spec = CallSpec {
             target: request.target,
             method: request.method,

@@ -19,6 +19,7 @@ fn request<'a>(headers: Headers<'a>, user: &'a [u8]) -> HttpRequest<'a, Headers<
         workspace: "lab",
         service_id: "c:web",
         user,
+        context: Context { ws: "lab", user: Some(user), ..Context::default() },
         function_path: None,
     }
 }
@@ -65,7 +66,9 @@ fn every_key_has_its_type() {
     for (key, value) in &expected {
         assert_eq!(map.get(key), Some(value), "{key}");
     }
-    assert_eq!(map.len(), expected.len());
+    let context = map.get("context").and_then(Value::as_map).unwrap();
+    assert_eq!((context.text("ws"), context.get("user")), (Some("lab"), map.get("user")));
+    assert_eq!(map.len(), expected.len() + 1);
 }
 
 #[test]

@@ -37,10 +37,13 @@ impl Refusal {
         Self { problem, form: Form::Text, allow: Some(allow) }
     }
 
-    /// A call that failed. The log has everything; a stranger is shown one line, a member of the workspace the
-    /// traceback too.
+    /// A call that failed. The log has everything; a caller with a token for the workspace is shown the error, a
+    /// stranger only that there was one, and where the log tells of it.
     pub(super) fn of_call(state: &State, caller: &Caller, service: &Arc<Service>, error: &Error) -> Self {
-        let mut problem = Problem::new(error.kind(), shown(error));
+        let trusted = state.config.expose_detailed_errors
+            || (!caller.is_stranger(state) && caller.may(Permission::Read, &service.workspace));
+        let detail = if trusted { shown(error) } else { hidden(error).to_owned() };
+        let mut problem = Problem::new(error.kind(), detail);
         if is_raised(error) {
             problem = problem.with_status(StatusCode::INTERNAL_SERVER_ERROR);
         }
@@ -57,7 +60,6 @@ impl Refusal {
             );
             problem = problem.with_incident(incident);
         }
-        let trusted = state.config.expose_detailed_errors || caller.may(Permission::Read, &service.workspace);
         if let Some(trace) = error.trace().filter(|trace| trusted && !trace.is_empty()) {
             problem = problem.with_traceback(trace);
         }
@@ -70,6 +72,17 @@ impl Refusal {
             response.headers_mut().insert(header::ALLOW, allow);
         }
         response
+    }
+}
+
+/// What a stranger is told of an error: nothing that a function, or the way to it, has put into words.
+const fn hidden(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::Timeout => "the function did not answer in time",
+        ErrorKind::PeerGone => "the owner of the function is not connected",
+        ErrorKind::Overloaded => "too many calls are under way, try again later",
+        ErrorKind::TooLarge => "the request or its answer is too large",
+        _ => "the function failed",
     }
 }
 

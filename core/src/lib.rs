@@ -8,6 +8,7 @@
 //! # Ok::<(), polyfn_core::Error>(())
 //! ```
 
+pub mod apps;
 pub mod codec;
 mod error;
 mod extensions;

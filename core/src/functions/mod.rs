@@ -22,5 +22,6 @@ pub use form::{Content, Field, parse_form};
 pub use http_error::{PROBLEM, problem};
 pub use pieces::Pieces;
 pub use response::Response;
+pub(crate) use response::{is_name_byte, octets};
 pub use router::{Match, Router};
 pub use settings::{Settings, Signature};

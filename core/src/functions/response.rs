@@ -187,7 +187,7 @@ impl Content {
 }
 
 /// The bytes that a value stands for; the value itself when it is none of that kind.
-pub(super) fn octets(value: Value) -> std::result::Result<Bytes, Value> {
+pub(crate) fn octets(value: Value) -> std::result::Result<Bytes, Value> {
     match value {
         Value::Bytes(data) => Ok(data),
         Value::Tagged(tagged) => match *tagged {
@@ -264,7 +264,7 @@ fn add_header(headers: &mut Vec<(String, String)>, name: &str, value: &Value) ->
 }
 
 /// A byte of a token, RFC 9110 section 5.6.2.
-pub(super) const fn is_name_byte(byte: u8) -> bool {
+pub(crate) const fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }

@@ -10,16 +10,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use polyfn_core::codec::{Promise, StreamStub, Writer};
+use polyfn_core::codec::{Handle, Promise, StreamStub, Writer};
 use polyfn_core::session::{
-    CallId, CallSpec, ConnectionInfo, Event, Extensions, Options, Outgoing, Payload, Session, SpeakAs,
-    Statistics, StreamId,
+    CallId, CallSpec, ConnectionInfo, Event, Extensions, Invocation, Options, Outgoing, Payload, RunId,
+    Session, SpeakAs, Statistics, StreamId,
 };
 use polyfn_core::wire::ChunkLimits;
 use polyfn_core::{Error, ErrorKind, Result};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use crate::hub::callbacks::{Callbacks, Handover, Place};
 use crate::hub::deliver::send_later;
 use crate::hub::hub::{Hub, Settings, reject};
 use crate::hub::peer::Peer;
@@ -69,6 +70,9 @@ struct Inner {
     last: CallId,
     /// Who reads generators of clients.
     readers: HashMap<StreamId, UnboundedSender<Batch>>,
+    /// Functions that calls have given along.
+    callbacks: HashMap<Handle, Place>,
+    last_callback: Handle,
 }
 
 /// The part of the hub that calls functions of clients.
@@ -88,6 +92,7 @@ impl fmt::Debug for Gateway {
 struct Work {
     frames: Vec<Outgoing>,
     answers: Vec<(Answer, Result<Payload>)>,
+    invoked: Vec<Invocation>,
 }
 
 impl Gateway {
@@ -109,8 +114,9 @@ impl Gateway {
             ..ConnectionInfo::default()
         };
         let session = Session::local(options, info);
-        let (pending, readers) = (HashMap::new(), HashMap::new());
-        Self { id, inner: Mutex::new(Inner { session, pending, last: 0, readers }) }
+        let (pending, readers, callbacks) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let inner = Inner { session, pending, last: 0, readers, callbacks, last_callback: 0 };
+        Self { id, inner: Mutex::new(inner) }
     }
 
     /// Its client id, in every workspace.
@@ -141,6 +147,33 @@ impl Gateway {
     where
         W: FnOnce(&mut Writer) -> Result<()>,
     {
+        let deadline = request.timeout;
+        self.call_for(hub, request, Some(deadline)).await
+    }
+
+    /// Calls a function that may go on for as long as it shows signs of life: each begins its time anew.
+    ///
+    /// # Errors
+    /// As [`Gateway::call`].
+    ///
+    /// # Cancel safety
+    /// As [`Gateway::call`].
+    pub async fn call_lasting<W>(&self, hub: &Arc<Hub>, request: CallRequest<'_, W>) -> Result<Payload>
+    where
+        W: FnOnce(&mut Writer) -> Result<()>,
+    {
+        self.call_for(hub, request, None).await
+    }
+
+    async fn call_for<W>(
+        &self,
+        hub: &Arc<Hub>,
+        request: CallRequest<'_, W>,
+        deadline: Option<Duration>,
+    ) -> Result<Payload>
+    where
+        W: FnOnce(&mut Writer) -> Result<()>,
+    {
         let target = request
             .target
             .split_once('/')
@@ -149,7 +182,7 @@ impl Gateway {
         if target.queue.is_full() {
             target.queue.room().await;
         }
-        let (id, answer, work) = self.begin(hub, request, target.extensions)?;
+        let (id, answer, work) = self.begin(hub, request, deadline, target.extensions)?;
         let mut call = Open { hub, id, ended: false };
         self.send(hub, work, Some(&target));
         let answer = answer.await;
@@ -161,6 +194,7 @@ impl Gateway {
         &self,
         hub: &Hub,
         request: CallRequest<'_, W>,
+        deadline: Option<Duration>,
         receiver: Extensions,
     ) -> Result<(CallId, oneshot::Receiver<Result<Payload>>, Work)>
     where
@@ -174,7 +208,7 @@ impl Gateway {
             args: request.args,
             with_kwargs: request.with_kwargs,
             timeout: Some(request.timeout),
-            deadline: Some(request.timeout),
+            deadline,
             trace: request.trace,
             speak_as: Some(SpeakAs {
                 from: &from,
@@ -233,6 +267,61 @@ impl Gateway {
         self.touch(hub, |session, now| session.close_stream(id, now));
     }
 
+    /// Functions to be given along with a call, under these names.
+    #[must_use]
+    pub fn callbacks(&self, hub: &Arc<Hub>, names: &'static [&'static str]) -> Callbacks {
+        let (places, calls) = Place::many(names.len());
+        let mut inner = self.inner.lock();
+        let first = inner.last_callback + 1;
+        inner.last_callback += names.len() as Handle;
+        inner.callbacks.extend((first..).zip(places));
+        Callbacks::new(Arc::clone(hub), first, names, calls)
+    }
+
+    pub(super) fn forget_callbacks(&self, first: Handle, count: usize) {
+        let mut inner = self.inner.lock();
+        (first..).take(count).for_each(|handle| drop(inner.callbacks.remove(&handle)));
+    }
+
+    /// Answers a call of such a function; says whether somebody waited for it.
+    pub(super) fn resolve(
+        &self,
+        hub: &Arc<Hub>,
+        run: RunId,
+        write: impl FnOnce(&mut Writer) -> Result<()>,
+    ) -> bool {
+        let Some(mut draft) = self.inner.lock().session.begin_reply(run) else { return false };
+        if let Err(error) = write(&mut draft.writer) {
+            self.reject(hub, run, &error);
+            return true;
+        }
+        self.touch(hub, |session, now| session.finish_reply(draft, now));
+        true
+    }
+
+    pub(super) fn reject(&self, hub: &Arc<Hub>, run: RunId, error: &Error) {
+        self.touch(hub, |session, now| session.reject(run, error, now));
+    }
+
+    /// Hands the calls of such functions to whoever answers them.
+    fn hand_over(&self, hub: &Arc<Hub>, invoked: Vec<Invocation>) {
+        let taken: Vec<(Option<RunId>, Result<Handover>)> = {
+            let inner = self.inner.lock();
+            let take = |call: Invocation| {
+                let place = inner.callbacks.get(&call.handler);
+                (call.run, place.ok_or_else(over).and_then(|place| place.take(hub, call)))
+            };
+            invoked.into_iter().map(take).collect()
+        };
+        for (run, taken) in taken {
+            match (taken, run) {
+                (Ok(call), _) => call.deliver(),
+                (Err(error), Some(run)) => self.reject(hub, run, &error),
+                (Err(_), None) => {}
+            }
+        }
+    }
+
     fn touch(&self, hub: &Arc<Hub>, change: impl FnOnce(&mut Session, Duration)) {
         let work = {
             let mut inner = self.inner.lock();
@@ -261,7 +350,7 @@ impl Gateway {
             _ = inner.session.receive(event, now);
             inner.work()
         };
-        // what is left to send went to the client that has left
+        // what is left to send went to the client that has left, and it calls nothing any longer
         work.answer();
     }
 
@@ -288,7 +377,10 @@ impl Gateway {
                 self.end_unsent(outgoing, hub.elapsed());
             }
         }
-        work.answer();
+        let invoked = work.answer();
+        if !invoked.is_empty() {
+            self.hand_over(hub, invoked);
+        }
     }
 
     fn end_unsent(&self, outgoing: &Outgoing, now: Duration) {
@@ -325,6 +417,10 @@ fn push(target: &Arc<Peer>, outgoing: &Outgoing) -> bool {
     }
 }
 
+fn over() -> Error {
+    Error::new(ErrorKind::NotFound, "Session not found: the call that this function was given to is over")
+}
+
 fn gone(address: &str) -> Error {
     Error::new(ErrorKind::PeerGone, format!("Target peer {address} is not connected"))
 }
@@ -341,6 +437,15 @@ impl Inner {
                 Event::Rejected { call, error } => (call, Err(error)),
                 Event::Items { stream, items, count, end } => {
                     self.pass_on(stream, Batch { items, count, end });
+                    continue;
+                }
+                Event::Invoke(call) => {
+                    work.invoked.push(call);
+                    continue;
+                }
+                Event::Cancelled { run } => {
+                    // whoever has it finds that nobody waits for its answer
+                    self.session.reject(run, &Error::new(ErrorKind::Cancelled, "given up"), Duration::ZERO);
                     continue;
                 }
                 _ => continue,
@@ -366,11 +471,13 @@ impl Inner {
 }
 
 impl Work {
-    fn answer(self) {
+    /// Tells those who wait; gives back the calls of functions that were given along.
+    fn answer(self) -> Vec<Invocation> {
         for (answer, end) in self.answers {
             // whoever asked may have gone
             _ = answer.send(end);
         }
+        self.invoked
     }
 }
 

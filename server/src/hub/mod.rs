@@ -5,6 +5,7 @@
 //! Only the routing segment is ever read.
 
 mod alive;
+mod callbacks;
 mod deliver;
 mod gateway;
 #[expect(clippy::module_inception, reason = "the file defines `Hub`; the folder is its layer")]
@@ -17,6 +18,7 @@ mod select;
 mod service;
 mod wall;
 
+pub use callbacks::{Callbacks, Called, Names};
 pub use gateway::{CallRequest, Gateway};
 pub use hub::{Hub, Management, Settings};
 pub(crate) use peer::OPEN_CALLS_MAX;

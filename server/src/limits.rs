@@ -125,6 +125,8 @@ limits! {
     max_connections: usize = 16_384,
     /// Bytes of an HTTP request's body.
     max_request_body: usize = 100_000_000,
+    /// Bytes of the body of a request to a web app (`type: "asgi"`), which is passed on as it comes.
+    max_app_body: u64 = 10 << 30,
     /// Bytes of an HTTP request's line and headers together.
     max_header_size: usize = 64 << 10,
     /// Seconds an HTTP connection may take to send its next request's headers, idle time included.

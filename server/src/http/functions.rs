@@ -18,6 +18,7 @@ use polyfn_core::session::Payload;
 use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Error, ErrorKind};
 
+use crate::http::apps;
 use crate::http::caller::Caller;
 use crate::http::problem::Problem;
 use crate::http::{Ends, body, redirect_to_folder};
@@ -31,7 +32,7 @@ mod streamed;
 
 pub use place::Place;
 pub(super) use place::uri as service_uri;
-use refusal::Refusal;
+pub(in crate::http) use refusal::Refusal;
 
 /// Answers a request whose path is a [`Place`].
 pub async fn answer(state: &Arc<State>, request: Request) -> Response {
@@ -40,7 +41,9 @@ pub async fn answer(state: &Arc<State>, request: Request) -> Response {
         Some(place) => answer_at(state, &parts, &place, body).await,
         None => Problem::new(ErrorKind::NotFound, "Not Found").into_response(),
     };
-    origin::allow(&state.config.allow_origins, &parts.headers, response.headers_mut());
+    if response.extensions().get::<apps::Own>().is_none() {
+        origin::allow(&state.config.allow_origins, &parts.headers, response.headers_mut());
+    }
     response
 }
 
@@ -68,6 +71,11 @@ async fn call(
     check_free(state)?;
     let caller = Caller::from_headers(state, &parts.headers)?;
     let found = find(state, &caller, place, parts.uri.query()).map_err(Refusal::from);
+    if let Ok(service) = &found
+        && apps::is_app(&service.kind)
+    {
+        return apps::answer(apps::Asked { state, parts, place, path, caller: &caller, service }, body).await;
+    }
     let preflight = origin::is_preflight(&parts.method, &parts.headers);
     let found = found.and_then(|service| choose(&service, parts, path).map(|chosen| (service, chosen)));
     // a browser asks before it sends what it is allowed to send: functions need not know
@@ -119,9 +127,11 @@ fn find(
     let asks = hub::Caller::new(Arc::clone(&caller.user), caller.workspace(&place.workspace));
     let service =
         state.hub.find(&uri, &asks, mode.as_deref()).map_err(|error| not_found(state, &uri, &error))?;
-    if service.kind != "functions" {
-        let text =
-            format!("Invalid service type: {}, only services of type `functions` answer here", service.kind);
+    if service.kind != "functions" && !apps::is_app(&service.kind) {
+        let text = format!(
+            "Invalid service type: {}, only services of type `functions` or `asgi` answer here",
+            service.kind
+        );
         return Err(Problem::new(ErrorKind::Invalid, text));
     }
     Ok(service)
@@ -229,7 +239,7 @@ impl Asked<'_> {
 }
 
 /// The trace that a request belongs to; a malformed one counts as none.
-pub(super) fn trace(headers: &HeaderMap) -> Option<&str> {
+pub(in crate::http) fn trace(headers: &HeaderMap) -> Option<&str> {
     let trace = headers.get("traceparent")?.to_str().ok()?;
     Some(trace).filter(|trace| polyfn_core::wire::is_trace(trace))
 }

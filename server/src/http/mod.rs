@@ -15,6 +15,7 @@ use tower::Service;
 use crate::state::State;
 use crate::transport::{stream, websocket};
 
+mod apps;
 pub mod body;
 pub mod call_error;
 pub mod caller;

@@ -15,7 +15,7 @@ use crate::state::State;
 
 /// Why there is no answer of the function, and how that is told.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(in crate::http) struct Refusal {
     problem: Problem,
     /// How it is told to those who do not say what they accept.
     form: Form,
@@ -39,7 +39,12 @@ impl Refusal {
 
     /// A call that failed. The log has everything; a caller with a token for the workspace is shown the error, a
     /// stranger only that there was one, and where the log tells of it.
-    pub(super) fn of_call(state: &State, caller: &Caller, service: &Arc<Service>, error: &Error) -> Self {
+    pub(in crate::http) fn of_call(
+        state: &State,
+        caller: &Caller,
+        service: &Arc<Service>,
+        error: &Error,
+    ) -> Self {
         let trusted = state.config.expose_detailed_errors
             || (!caller.is_stranger(state) && caller.may(Permission::Read, &service.workspace));
         let detail = if trusted { shown(error) } else { hidden(error).to_owned() };

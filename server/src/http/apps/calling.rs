@@ -1,0 +1,86 @@
+//! How the function `serve` of a service wants to be called.
+
+use polyfn_core::codec::Writer;
+use polyfn_core::{ErrorKind, Map, Result, Value};
+
+use crate::http::functions::Refusal;
+use crate::http::problem::Problem;
+use crate::hub::{Names, Service};
+
+/// The functions that every call gives along, by their places.
+pub(super) const NAMES: [&str; 2] = ["receive", "send"];
+pub(super) const RECEIVE: usize = 0;
+
+/// How `serve` takes its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `serve({"scope": ..., "receive": ..., "send": ...})`.
+    One,
+    /// The same with `request`, the first message that `receive` would give, if it is here already. `send` may be called
+    /// with several messages at once, and the last of them may be the result of `serve`. `config.app_protocol: 2`.
+    Batched,
+    /// `serve(scope, receive, send)`: an ASGI app that was registered as it is.
+    Three,
+}
+
+impl Style {
+    /// How the service's function is declared to take them.
+    ///
+    /// # Errors
+    /// 404 for a service without the function.
+    pub(super) fn of(service: &Service) -> Result<Self, Refusal> {
+        let schema = service.info.get("service_schema").and_then(Value::as_map);
+        let Some(serve) = schema.and_then(|schema| schema.get("serve")).and_then(Value::as_map) else {
+            let text = format!("the service {} has no function `serve`", service.name);
+            return Err(Problem::new(ErrorKind::NotFound, text).into());
+        };
+        let inside = |map: &'_ Map, key: &str| map.get(key).and_then(Value::as_map).cloned();
+        let properties = inside(serve, "function")
+            .and_then(|function| inside(&function, "parameters"))
+            .and_then(|parameters| inside(&parameters, "properties"));
+        let has_all = |known: Map| ["scope", "receive", "send"].iter().all(|name| known.contains(name));
+        if properties.is_some_and(has_all) {
+            return Ok(Self::Three);
+        }
+        let config = service.info.get("config").and_then(Value::as_map);
+        let protocol = config.and_then(|config| config.get("app_protocol"));
+        Ok(if protocol == Some(&Value::Int(2)) { Self::Batched } else { Self::One })
+    }
+
+    pub(super) const fn args(self) -> usize {
+        match self {
+            Self::One | Self::Batched => 1,
+            Self::Three => 3,
+        }
+    }
+
+    /// Writes the arguments. `first` writes what of the request is here already.
+    pub(super) fn write(
+        self,
+        out: &mut Writer,
+        names: Names,
+        scope: impl FnOnce(&mut Writer) -> Result<()>,
+        first: Option<impl FnOnce(&mut Writer) -> Result<()>>,
+    ) -> Result<()> {
+        let one = self != Self::Three;
+        if one {
+            out.open_map(3 + usize::from(first.is_some()))?;
+            out.text("scope")?;
+        }
+        scope(out)?;
+        for (index, name) in NAMES.iter().enumerate() {
+            if one {
+                out.text(name)?;
+            }
+            names.write(index, out)?;
+        }
+        if one {
+            if let Some(first) = first {
+                out.text("request")?;
+                first(out)?;
+            }
+            out.close();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! One HTTP request of an app: its body on the way in, its answer on the way out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use futures_util::future::BoxFuture;
+use polyfn_core::apps::{self, Kind, Message};
+use polyfn_core::codec::Writer;
+use polyfn_core::session::Payload;
+use polyfn_core::{Error, ErrorKind, Value};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Asked;
+use super::calling::{NAMES, RECEIVE, Style};
+use super::outgoing::{Change, Failure, Outgoing};
+use super::upload::{Part, Upload};
+use crate::http::functions::{Refusal, trace};
+use crate::hub::{CallRequest, Callbacks, Called};
+use crate::state::State;
+
+/// Calls of `receive`, or of `send`, that an app may have open at a time.
+const MAX_OPEN: usize = 16;
+/// How long the body of a small request is waited for, to be sent along with the call.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+type Ended = polyfn_core::Result<Payload>;
+
+/// Has the app answer a request.
+pub(super) async fn answer(asked: &Asked<'_>, style: Style, body: Body) -> Result<Response, Refusal> {
+    let state = asked.state;
+    let mut upload = Upload::new(body, state.config.limits.max_app_body)?;
+    let callbacks = state.hub.gateway.callbacks(&state.hub, &NAMES);
+    let first = if style == Style::Batched { Some(first_part(&mut upload).await?) } else { None };
+    let call = call(asked, style, &callbacks, first)?;
+    let (outgoing, answer) = Outgoing::new(asked.parts.method.clone());
+    let patience = state.config.limits.http_call_timeout.duration();
+    let exchange = Exchange {
+        state: Arc::clone(state),
+        callbacks,
+        upload,
+        outgoing,
+        receiving: VecDeque::new(),
+        sending: VecDeque::new(),
+        patience,
+        until: Instant::now() + patience,
+    };
+    tokio::spawn(exchange.run(call));
+    match answer.await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(Failure::Request(problem))) => Err(problem.into()),
+        Ok(Err(Failure::Call(error))) => Err(Refusal::of_call(state, asked.caller, asked.service, &error)),
+        Err(_) => {
+            let error = Error::new(ErrorKind::Cancelled, "the server stops");
+            Err(Refusal::of_call(state, asked.caller, asked.service, &error))
+        }
+    }
+}
+
+/// What of the body is here, or as good as here.
+async fn first_part(upload: &mut Upload) -> Result<Option<Part>, Refusal> {
+    if !upload.is_small() {
+        return Ok(None);
+    }
+    Ok(timeout(PATIENCE, upload.next()).await.ok().transpose()?)
+}
+
+/// The call itself, which owns all that it needs.
+fn call(
+    asked: &Asked<'_>,
+    style: Style,
+    callbacks: &Callbacks,
+    first: Option<Option<Part>>,
+) -> Result<BoxFuture<'static, Ended>, Refusal> {
+    let state = Arc::clone(asked.state);
+    let user = asked.caller.encoded(&state);
+    let names = callbacks.names();
+    let kind = Kind::Http { method: asked.parts.method.as_str() };
+    // written once more into the call, where functions can be
+    let mut scope = Writer::new();
+    asked
+        .write_scope(kind, &user, &mut scope)
+        .map_err(|error| Refusal::of_call(&state, asked.caller, asked.service, &error))?;
+    let scope = scope.into_bytes();
+    let (target, method) = (asked.service.address(), asked.method());
+    let workspace = asked.place.workspace.to_string();
+    let trace = trace(&asked.parts.headers).map(str::to_owned);
+    Ok(Box::pin(async move {
+        let first = first.map(|part| {
+            move |out: &mut Writer| match part {
+                Some(part) => apps::write_request(out, &part.data, part.more),
+                None => out.nil(),
+            }
+        });
+        let request = CallRequest {
+            user: &user,
+            workspace: &workspace,
+            target: &target,
+            method: &method,
+            args: style.args(),
+            with_kwargs: false,
+            write: |out: &mut Writer| style.write(out, names, |out| out.raw(&scope), first),
+            timeout: state.config.limits.http_call_timeout.duration(),
+            trace: trace.as_deref(),
+        };
+        state.hub.gateway.call_lasting(&state.hub, request).await
+    }))
+}
+
+struct Exchange {
+    state: Arc<State>,
+    callbacks: Callbacks,
+    upload: Upload,
+    outgoing: Outgoing,
+    /// Calls of `receive` that wait for something to come.
+    receiving: VecDeque<Called>,
+    /// Calls of `send` whose message has no room yet.
+    sending: VecDeque<(Called, VecDeque<Message>)>,
+    patience: Duration,
+    /// When the app must have made some progress; once its answer is complete, or nobody waits for it, when it must
+    /// have ended.
+    until: Instant,
+}
+
+impl Exchange {
+    async fn run(mut self, mut call: BoxFuture<'static, Ended>) {
+        let ended = loop {
+            let is_open = self.outgoing.is_open();
+            // an answer under way takes as long as it takes
+            let is_timed = !(is_open && self.outgoing.has_begun());
+            let wants_body = is_open && !self.receiving.is_empty() && !self.upload.is_over();
+            let has_room = self.sending.len() < MAX_OPEN && self.receiving.len() < MAX_OPEN;
+            tokio::select! {
+                biased;
+                Some(called) = self.callbacks.next(), if has_room => self.take(called),
+                change = self.outgoing.change(!self.sending.is_empty()), if is_open => match change {
+                    Change::Left => self.left(),
+                    Change::Room => self.send(),
+                },
+                part = self.upload.next(), if wants_body => match part {
+                    Ok(part) => self.pass_on(part),
+                    Err(problem) => {
+                        std::mem::replace(&mut self.outgoing, Outgoing::Gone(0)).fail(Failure::Request(problem)).await;
+                        self.left();
+                    }
+                },
+                ended = &mut call => break ended,
+                () = sleep_until(self.until), if is_timed => {
+                    let text = format!("the app made no progress within {} s", self.patience.as_secs_f64());
+                    break Err(Error::new(ErrorKind::Timeout, text));
+                }
+            }
+        };
+        self.end(ended).await;
+    }
+
+    fn take(&mut self, called: Called) {
+        if called.index == RECEIVE {
+            self.receiving.push_back(called);
+            return self.tell_the_end();
+        }
+        match messages(&called.payload) {
+            Ok(messages) => {
+                self.sending.push_back((called, messages));
+                // without a body under way nothing is waited for
+                if !matches!(self.outgoing, Outgoing::Body(_)) {
+                    self.send();
+                }
+            }
+            Err(error) => called.fail(&error),
+        }
+    }
+
+    /// Sends one message, for which there is room.
+    fn send(&mut self) {
+        let Some((_, messages)) = self.sending.front_mut() else { return };
+        let was_open = self.outgoing.is_open();
+        let sent = messages.pop_front().map_or(Ok(()), |message| self.outgoing.take(message, &self.state));
+        let is_done = messages.is_empty();
+        if was_open && !self.outgoing.is_open() {
+            self.left_or_complete();
+        }
+        if (is_done || sent.is_err())
+            && let Some((called, _)) = self.sending.pop_front()
+        {
+            match sent {
+                Ok(()) => _ = called.answer(Writer::nil),
+                Err(error) => called.fail(&error),
+            }
+        } else if !matches!(self.outgoing, Outgoing::Body(_)) {
+            self.send();
+        }
+    }
+
+    /// Gives a part of the body to the app.
+    fn pass_on(&mut self, part: Part) {
+        self.until = Instant::now() + self.patience;
+        let Some(called) = self.receiving.pop_front() else { return self.upload.give_back(part) };
+        if !called.answer(|out| apps::write_request(out, &part.data, part.more)) {
+            self.upload.give_back(part);
+        }
+    }
+
+    /// Whoever asked has left.
+    fn left(&mut self) {
+        self.outgoing.leave();
+        self.left_or_complete();
+        // what waits for room has it now
+        while !self.sending.is_empty() {
+            self.send();
+        }
+    }
+
+    fn left_or_complete(&mut self) {
+        self.until = Instant::now() + self.patience;
+        self.tell_the_end();
+    }
+
+    /// There is nothing more to receive once the answer is complete, or nobody is there for it.
+    fn tell_the_end(&mut self) {
+        if !self.outgoing.is_open() {
+            for called in self.receiving.drain(..) {
+                called.answer(|out| apps::write_disconnect(out, None));
+            }
+        }
+    }
+
+    /// The call has ended: all that the app has said is in order before that.
+    async fn end(mut self, ended: Ended) {
+        let failure = match ended {
+            Ok(result) => self.send_last(&result).await.err().or_else(|| {
+                let text = "the app ended without having sent a complete answer";
+                self.outgoing.is_open().then(|| Error::remote(text))
+            }),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = failure {
+            self.outgoing.fail(Failure::Call(error)).await;
+        }
+    }
+
+    /// What was sent without waiting, and what the app gave as its result.
+    async fn send_last(&mut self, result: &Payload) -> Result<(), Error> {
+        let waiting = std::mem::take(&mut self.sending).into_iter().flat_map(|(_, messages)| messages);
+        let messages: Vec<Message> = waiting.chain(apps::from_result(result)?).collect();
+        for message in messages {
+            _ = self.outgoing.change(true).await;
+            self.outgoing.take(message, &self.state)?;
+        }
+        Ok(())
+    }
+}
+
+/// The message that `send` was called with, or several of them.
+fn messages(payload: &Payload) -> Result<VecDeque<Message>, Error> {
+    let (mut args, _) = payload.values()?;
+    match args.as_mut_slice() {
+        [Value::List(messages)] => std::mem::take(messages).into_iter().map(Message::from_value).collect(),
+        _ => Message::from_call(payload).map(|message| VecDeque::from([message])),
+    }
+}

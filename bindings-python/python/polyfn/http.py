@@ -25,7 +25,7 @@ class HTTPError(Exception):
 
     >>> error = HTTPError(404, "no such user")
     >>> print(error, "/", error.response()["body"])
-    404: no such user / {"detail":"no such user","status":404,"title":"Not Found","type":"about:blank"}
+    404: no such user / {"type":"about:blank","title":"Not Found","status":404,"detail":"no such user"}
     >>> HTTPError(200)
     Traceback (most recent call last):
     ValueError: the status of an error is 400 to 599, found 200

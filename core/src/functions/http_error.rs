@@ -12,7 +12,7 @@ pub const PROBLEM: &str = "application/problem+json";
 /// ```
 /// use polyfn_core::functions::problem;
 /// let body = problem(404, "no such user")?;
-/// assert_eq!(body, r#"{"detail":"no such user","status":404,"title":"Not Found","type":"about:blank"}"#);
+/// assert_eq!(body, r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"no such user"}"#);
 /// # Ok::<_, polyfn_core::Error>(())
 /// ```
 ///
@@ -22,11 +22,9 @@ pub fn problem(status: i64, detail: &str) -> Result<String> {
     if !(400..=599).contains(&status) {
         return Err(Error::invalid(format!("the status of an error is 400 to 599, found {status}")));
     }
-    let mut body = json!({"type": "about:blank", "title": title(status), "status": status});
-    if !detail.is_empty() {
-        body["detail"] = detail.into();
-    }
-    Ok(body.to_string())
+    let head = format!(r#"{{"type":"about:blank","title":"{}","status":{status}"#, title(status));
+    let detail = if detail.is_empty() { String::new() } else { format!(r#","detail":{}"#, json!(detail)) };
+    Ok(format!("{head}{detail}}}"))
 }
 
 /// What a status is called.

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -25,11 +26,14 @@ use crate::http::{Ends, body, redirect_to_folder};
 use crate::hub::{self, CallRequest, Reader, Service};
 use crate::state::State;
 
+mod limits;
 mod origin;
 mod place;
 mod refusal;
 mod streamed;
 
+use limits::{Allowed, Turn};
+use origin::Rules;
 pub use place::Place;
 pub(super) use place::uri as service_uri;
 pub(in crate::http) use refusal::Refusal;
@@ -37,22 +41,33 @@ pub(in crate::http) use refusal::Refusal;
 /// Answers a request whose path is a [`Place`].
 pub async fn answer(state: &Arc<State>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let mut found = None;
     let mut response = match Place::of(parts.uri.path()) {
-        Some(place) => answer_at(state, &parts, &place, body).await,
+        Some(place) => answer_at(state, &parts, &place, body, &mut found).await,
         None => Problem::new(ErrorKind::NotFound, "Not Found").into_response(),
     };
-    if response.extensions().get::<apps::Own>().is_none() {
-        origin::allow(&state.config.allow_origins, &parts.headers, response.headers_mut());
+    let service = found.as_ref().and_then(|service: &Arc<Service>| service.settings.cors.as_ref());
+    // an app decides for itself, unless its service has rules
+    if service.is_some() || response.extensions().get::<apps::Own>().is_none() {
+        let rules = Rules { server: &state.config.allow_origins, service };
+        rules.allow(&parts.headers, response.headers_mut());
     }
     response
 }
 
-async fn answer_at(state: &Arc<State>, parts: &Parts, place: &Place<'_>, body: Body) -> Response {
+/// Notes in `seen` which service was asked, whatever comes of it.
+async fn answer_at(
+    state: &Arc<State>,
+    parts: &Parts,
+    place: &Place<'_>,
+    body: Body,
+    seen: &mut Option<Arc<Service>>,
+) -> Response {
     let Some(path) = place.path else { return redirect_to_folder(&state.config.base_path, &parts.uri) };
     let metrics = &state.metrics;
     let _held = metrics.http_calls.hold();
     metrics.http_calls_total.increment();
-    match call(state, parts, place, path, body).await {
+    match call(state, parts, place, path, body, seen).await {
         Ok(response) => response,
         Err(refusal) => {
             metrics.http_call_errors_total.increment();
@@ -67,30 +82,40 @@ async fn call(
     place: &Place<'_>,
     path: &str,
     body: Body,
+    seen: &mut Option<Arc<Service>>,
 ) -> Result<Response, Refusal> {
     check_free(state)?;
     let caller = Caller::from_headers(state, &parts.headers)?;
     let found = find(state, &caller, place, parts.uri.query()).map_err(Refusal::from);
+    let preflight = origin::is_preflight(&parts.method, &parts.headers);
+    *seen = match &found {
+        Ok(service) => Some(Arc::clone(service)),
+        // a browser asks without the token that it will send
+        Err(_) if preflight => place.uri().ok().and_then(|uri| state.hub.registry.find(&uri).pop()),
+        Err(_) => None,
+    };
     if let Ok(service) = &found
         && apps::is_app(&service.kind)
+        && !(preflight && service.settings.cors.is_some())
     {
         return apps::answer(apps::Asked { state, parts, place, path, caller: &caller, service }, body).await;
     }
-    let preflight = origin::is_preflight(&parts.method, &parts.headers);
     let found = found.and_then(|service| choose(&service, parts, path).map(|chosen| (service, chosen)));
     // a browser asks before it sends what it is allowed to send: functions need not know
     if preflight && !matches!(&found, Ok((_, chosen)) if chosen.takes_options()) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let (service, chosen) = found?;
-    let body = body::collect(body, &state.config.limits).await?;
+    let allowed = Allowed::of(&state.config.limits, &service);
+    let body = body::collect_at_most(body, allowed.body, &state.config.limits).await?;
+    let turn = Turn::take(&service)?;
     let user = caller.encoded(state);
-    let event = Asked { parts, place, path, user: &user, body };
+    let event = Asked { parts, place, path, user: &user, body, time: allowed.time };
     let answered = match event.call(state, &service, &chosen).await.and_then(|result| read_answer(&result)) {
         Ok(mut answer) => match answer.stream.take() {
             Some(stub) => {
                 let reader = reader_of(state, &service, &user, &place.workspace);
-                streamed::respond(state, answer, &stub, &reader, &parts.method).await
+                streamed::respond(state, answer, &stub, &reader, &parts.method, (allowed.time, turn)).await
             }
             None => Ok(respond(answer, &parts.method)),
         },
@@ -189,11 +214,12 @@ struct Asked<'a> {
     path: &'a str,
     user: &'a [u8],
     body: Bytes,
+    time: Duration,
 }
 
 impl Asked<'_> {
     async fn call(self, state: &Arc<State>, service: &Service, chosen: &Chosen) -> Result<Payload, Error> {
-        let Self { parts, place, path, user, body } = self;
+        let Self { parts, place, path, user, body, time } = self;
         let ends = parts.extensions.get::<Ends>();
         let host = ends.map(|ends| ends.local.ip().to_canonical().to_string());
         let (from, address) = (state.hub.gateway.address(&place.workspace), service.address());
@@ -231,7 +257,7 @@ impl Asked<'_> {
             args: 1,
             with_kwargs: false,
             write: |out: &mut Writer| event.write(out),
-            timeout: state.config.limits.http_call_timeout.duration(),
+            timeout: time,
             trace: trace(&parts.headers),
         };
         state.hub.gateway.call(&state.hub, request).await

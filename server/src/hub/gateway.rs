@@ -185,7 +185,11 @@ impl Gateway {
         let (id, answer, work) = self.begin(hub, request, deadline, target.extensions)?;
         let mut call = Open { hub, id, ended: false };
         self.send(hub, work, Some(&target));
-        let answer = answer.await;
+        let answer = match deadline {
+            // the session looks at its clock now and then only
+            Some(time) => tokio::time::timeout(time, answer).await.map_err(|_| late(time))?,
+            None => answer.await,
+        };
         call.ended = true;
         answer.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled, "the server stops")))
     }
@@ -419,6 +423,10 @@ fn push(target: &Arc<Peer>, outgoing: &Outgoing) -> bool {
 
 fn over() -> Error {
     Error::new(ErrorKind::NotFound, "Session not found: the call that this function was given to is over")
+}
+
+fn late(time: Duration) -> Error {
+    Error::new(ErrorKind::Timeout, format!("no answer within {} s", time.as_secs_f64()))
 }
 
 fn gone(address: &str) -> Error {

@@ -123,6 +123,7 @@ mod tests {
             info: Map::new(),
             packed_schema: None,
             settings: polyfn_core::functions::Settings::default(),
+            calls: Arc::default(),
             routes: OnceLock::new(),
         };
         clients.iter().map(make).map(Arc::new).collect()

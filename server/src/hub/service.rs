@@ -1,6 +1,7 @@
 //! A registered service, as the server knows it.
 
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use polyfn_core::codec::Reader;
@@ -37,6 +38,8 @@ pub struct Service {
     pub packed_schema: Option<Bytes>,
     /// What it says of itself as one that answers over HTTP.
     pub settings: Settings,
+    /// Calls over HTTP that are under way, where `settings` say how many may be.
+    pub calls: Arc<AtomicUsize>,
     /// Its functions by path, made when the first request over HTTP comes.
     pub routes: OnceLock<Router<String>>,
 }

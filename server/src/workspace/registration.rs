@@ -1,6 +1,6 @@
 //! What a client says of a service it registers, checked.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use polyfn_core::functions::Settings;
 use polyfn_core::session::Visibility;
@@ -69,6 +69,7 @@ pub(super) fn read(mut info: Map, peer: &Peer) -> Result<Option<Service>> {
         info,
         packed_schema: None,
         settings,
+        calls: Arc::default(),
         routes: OnceLock::new(),
     };
     if service.is_built_in() {

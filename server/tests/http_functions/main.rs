@@ -4,6 +4,7 @@
 
 mod calls;
 mod services;
+mod settings;
 mod web;
 
 use std::net::SocketAddr;

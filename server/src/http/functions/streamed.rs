@@ -1,6 +1,7 @@
 //! Answers whose body is a generator: what it gives leaves when it is produced.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -11,6 +12,7 @@ use polyfn_core::codec::StreamStub;
 use polyfn_core::functions::{self, Pieces};
 use polyfn_core::{Error, ErrorKind};
 
+use super::limits::Turn;
 use super::{has_body, respond as respond_whole};
 use crate::hub::{Batch, Reader, Reading};
 use crate::state::State;
@@ -23,6 +25,7 @@ pub(super) async fn respond(
     stub: &StreamStub,
     reader: &Reader<'_>,
     method: &Method,
+    (patience, turn): (Duration, Turn),
 ) -> Result<Response, Error> {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let said = answer.headers.iter().find(|(name, _)| name == "content-type");
@@ -33,7 +36,6 @@ pub(super) async fn respond(
         return Ok(respond_whole(answer, method));
     }
     let mut reading = state.hub.gateway.read(&state.hub, stub, reader)?;
-    let patience = state.config.limits.http_call_timeout.duration();
     let first = tokio::time::timeout(patience, reading.next()).await.map_err(|_| {
         let text = format!("the function gave nothing within {} s", patience.as_secs_f64());
         Error::new(ErrorKind::Timeout, text)
@@ -47,7 +49,7 @@ pub(super) async fn respond(
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     *response.body_mut() = Body::from_stream(
-        Rest { reading, pieces, ready: first, failed, _counted: Counted::new(state) }.pieces(),
+        Rest { reading, pieces, ready: first, failed, _counted: Counted::new(state), _turn: turn }.pieces(),
     );
     Ok(response)
 }
@@ -61,6 +63,7 @@ struct Rest {
     /// How the generator failed behind what is sent already.
     failed: Option<Error>,
     _counted: Counted,
+    _turn: Turn,
 }
 
 /// One of the calls under way, as long as its body is being sent.

@@ -162,6 +162,7 @@ fn http(criterion: &mut Criterion) {
                     ..Default::default()
                 },
                 function_path: None,
+                cloudevent: None,
             };
             let mut out = Writer::new();
             request.write(&mut out).map(|()| out.into_bytes())

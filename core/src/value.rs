@@ -71,6 +71,11 @@ impl Map {
         Self(Vec::new())
     }
 
+    /// The map of entries whose keys are known to differ: looking for repeats would cost a square.
+    pub(crate) const fn from_distinct(entries: Vec<(String, Value)>) -> Self {
+        Self(entries)
+    }
+
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)

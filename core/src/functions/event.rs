@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::Context;
-use crate::Result;
-use crate::codec::{Token, Writer};
+use crate::codec::{Token, Walk, Writer};
 use crate::session::Payload;
+use crate::{Result, Value};
 
 /// A request to a function. Nothing in it is copied before [`HttpRequest::write`] puts it on the wire.
 ///
@@ -45,6 +45,8 @@ pub struct HttpRequest<'a, H> {
     pub context: Context<'a>,
     /// The path that `default` answers.
     pub function_path: Option<&'a str>,
+    /// The CloudEvent that the request is, or the list of them, see [`super::cloudevent`].
+    pub cloudevent: Option<&'a Value>,
 }
 
 impl<'a, H: IntoIterator<Item = (&'a str, &'a [u8])>> HttpRequest<'a, H> {
@@ -54,11 +56,11 @@ impl<'a, H: IntoIterator<Item = (&'a str, &'a [u8])>> HttpRequest<'a, H> {
     /// Those of [`Writer`].
     pub fn write(self, out: &mut Writer) -> Result<()> {
         let headers: Vec<Header<'_>> = self.headers.into_iter().map(Header::from).collect();
-        let distinct =
-            headers.iter().enumerate().filter(|(at, header)| !header.repeats(&headers[..*at])).count();
+        let distinct = distinct(&headers);
         let repeats = distinct < headers.len();
         out.reserve(self.body.len() + self.user.len() + 64 * headers.len() + 512);
-        out.open_map(18 + usize::from(repeats) + usize::from(self.function_path.is_some()))?;
+        let optional = [repeats, self.function_path.is_some(), self.cloudevent.is_some()];
+        out.open_map(18 + optional.into_iter().filter(|is_there| *is_there).count())?;
         write_texts(out, &[("type", "http"), ("http_version", self.http_version)])?;
         out.text("asgi")?;
         out.open_map(2)?;
@@ -104,6 +106,10 @@ impl<'a, H: IntoIterator<Item = (&'a str, &'a [u8])>> HttpRequest<'a, H> {
         if let Some(path) = self.function_path {
             write_texts(out, &[("function_path", path)])?;
         }
+        if let Some(event) = self.cloudevent {
+            out.text("cloudevent")?;
+            event.walk(out)?;
+        }
         out.close();
         Ok(())
     }
@@ -131,7 +137,7 @@ fn says_http(arguments: &Payload) -> Result<bool> {
 }
 
 /// A header with its name in lower case and its value as text.
-struct Header<'a> {
+pub(super) struct Header<'a> {
     name: Cow<'a, str>,
     value: Cow<'a, str>,
 }
@@ -155,7 +161,12 @@ impl Header<'_> {
     }
 }
 
-fn write_texts(out: &mut Writer, entries: &[(&str, &str)]) -> Result<()> {
+/// How many names there are.
+pub(super) fn distinct(headers: &[Header<'_>]) -> usize {
+    headers.iter().enumerate().filter(|(at, header)| !header.repeats(&headers[..*at])).count()
+}
+
+pub(super) fn write_texts(out: &mut Writer, entries: &[(&str, &str)]) -> Result<()> {
     entries.iter().try_for_each(|(key, value)| {
         out.text(key)?;
         out.text(value)
@@ -172,7 +183,7 @@ fn write_endpoint(out: &mut Writer, endpoint: Option<(Cow<'_, str>, u16)>) -> Re
 }
 
 /// One entry for each name; the values of a repeated one are joined as RFC 9110 and 6265 say.
-fn write_headers(out: &mut Writer, headers: &[Header<'_>], distinct: usize) -> Result<()> {
+pub(super) fn write_headers(out: &mut Writer, headers: &[Header<'_>], distinct: usize) -> Result<()> {
     out.text("headers")?;
     out.open_map(distinct)?;
     for (at, header) in headers.iter().enumerate() {

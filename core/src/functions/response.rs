@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::cloudevent::{is_event, is_structured, write_binary, write_structured};
 use super::json::write_json;
 use crate::codec::{Origin, Reader, StreamStub, Tagged, Token};
 use crate::session::Payload;
@@ -73,11 +74,11 @@ impl Response {
         if let Some(parts) = Parts::find(frame, start)? {
             return parts.read(frame);
         }
-        Ok(match Content::read(frame, start)? {
+        Ok(match Content::read(frame, start, None)? {
             None => Self::nothing(),
             Some(content) => {
                 let kind = content.kind.map(|kind| ("content-type".to_owned(), kind.to_owned()));
-                let headers = kind.into_iter().collect();
+                let headers = kind.into_iter().chain(content.headers).collect();
                 Self { status: 200, headers, body: content.body, stream: content.stream }
             }
         })
@@ -125,15 +126,17 @@ impl Parts {
             Some(at) => read_headers(frame.reader(at).value()?).map_err(|e| e.at(".headers"))?,
             None => Vec::new(),
         };
+        let said = headers.iter().find(|(name, _)| name == "content-type").map(|(_, kind)| kind.as_str());
         let content = match self.body {
-            Some(at) => Content::read(frame, at).map_err(|error| error.at(".body"))?,
+            Some(at) => Content::read(frame, at, said).map_err(|error| error.at(".body"))?,
             None => None,
         };
+        let is_said = said.is_some();
         let (body, stream) = content.map_or_else(Default::default, |content| {
-            let is_said = headers.iter().any(|(name, _)| name == "content-type");
             if let Some(kind) = content.kind.filter(|_| !is_said) {
                 headers.push(("content-type".to_owned(), kind.to_owned()));
             }
+            headers.extend(content.headers);
             (content.body, content.stream)
         });
         Ok(Response { status: self.status.unwrap_or(200), headers, body, stream })
@@ -154,15 +157,17 @@ fn status(token: &Token<'_>) -> Option<u16> {
 #[derive(Default)]
 struct Content {
     kind: Option<&'static str>,
+    /// What a CloudEvent has beside its data, the content type included.
+    headers: Vec<(String, String)>,
     body: Bytes,
     stream: Option<Arc<StreamStub>>,
 }
 
 impl Content {
-    /// Reads the value at `start`; `None` for nil.
-    fn read(frame: Encoded<'_>, start: usize) -> Result<Option<Self>> {
+    /// Reads the value at `start`, for a function that has `said` the content type; `None` for nil.
+    fn read(frame: Encoded<'_>, start: usize, said: Option<&str>) -> Result<Option<Self>> {
         let mut reader = frame.reader(start);
-        let known = |kind, body| Self { kind: Some(kind), body, stream: None };
+        let known = |kind, body| Self { kind: Some(kind), body, ..Self::default() };
         let json = |value: Value| Ok::<_, Error>(known(JSON, value.to_json()?.to_string().into()));
         Ok(Some(match reader.token()? {
             Token::Nil => return Ok(None),
@@ -177,6 +182,14 @@ impl Content {
                     Err(value) => json(value)?,
                 },
             },
+            Token::Map(_) | Token::List(_) if said.is_some_and(is_structured) => {
+                let body = write_structured(reader.starting_at(start).value()?)?;
+                Self { body, ..Self::default() }
+            }
+            Token::Map(_) if said.is_none() && is_event(frame.reader(start))? => {
+                let (headers, body) = write_binary(reader.starting_at(start).value()?)?;
+                Self { headers, body, ..Self::default() }
+            }
             _ => {
                 let mut json = Vec::new();
                 write_json(&mut reader.starting_at(start), &mut json)?;

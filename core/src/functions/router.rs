@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::Value;
+use super::settings::Signature;
+use super::signature::place_of;
+use crate::{Map, Value};
 
 /// Names of functions that answer one HTTP method each, when a folder holds them.
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
@@ -74,25 +76,33 @@ impl<M> Default for Node<M> {
 impl Router<String> {
     /// The router of a service, from the `service_schema` that it was registered with; members are method
     /// paths such as `api.v1.users`.
-    pub fn from_schema(schema: &Value) -> Self {
+    ///
+    /// For functions that take a context, a folder with a function `handle` is what a module of the signature
+    /// specification exports: `handle` answers everything there, see [`super::signature`].
+    pub fn from_schema(schema: &Value, signature: Signature) -> Self {
         let mut router = Self::default();
-        router.add_schema(schema, &mut String::new());
+        router.add_schema(schema, &mut String::new(), signature);
         router
     }
 
-    fn add_schema(&mut self, schema: &Value, path: &mut String) {
+    fn add_schema(&mut self, schema: &Value, path: &mut String, signature: Signature) {
         match schema {
-            Value::Map(leaf) if leaf.text("type") == Some("function") && !path.is_empty() => {
+            Value::Map(leaf) if is_function(leaf) && !path.is_empty() => {
                 self.insert(path, path.clone());
             }
             Value::Map(leaf) if leaf.text("type").is_some() => {}
+            Value::Map(folder) if signature == Signature::Context && has_handle(folder) => {
+                self.add_handle(folder, path);
+            }
             Value::Map(folder) => {
-                self.add_members(folder.iter().map(|(name, value)| (name.as_str().into(), value)), path);
+                let members = folder.iter().map(|(name, value)| (name.as_str().into(), value));
+                self.add_members(members, path, signature);
             }
             Value::List(items) => {
                 self.add_members(
                     items.iter().enumerate().map(|(at, item)| (at.to_string().into(), item)),
                     path,
+                    signature,
                 );
             }
             _ => {}
@@ -103,6 +113,7 @@ impl Router<String> {
         &mut self,
         members: impl Iterator<Item = (Cow<'a, str>, &'a Value)>,
         path: &mut String,
+        signature: Signature,
     ) {
         let parent = path.len();
         // A dot would make the method path mean another function.
@@ -111,10 +122,32 @@ impl Router<String> {
                 path.push('.');
             }
             path.push_str(&name);
-            self.add_schema(value, path);
+            self.add_schema(value, path, signature);
             path.truncate(parent);
         }
     }
+
+    /// A folder with a `handle`: its members stand where the signature specification has them.
+    fn add_handle(&mut self, folder: &Map, path: &mut String) {
+        let inside = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        let functions = folder.iter().filter(|(_, value)| value.as_map().is_some_and(is_function));
+        for (name, _) in functions.filter(|(name, _)| !name.is_empty() && !name.contains('.')) {
+            if let Some(place) = place_of(name) {
+                self.insert(&inside(place), inside(name));
+            }
+        }
+        let folders = folder.iter().filter(|(_, value)| !value.as_map().is_some_and(is_function));
+        let folders = folders.map(|(name, value)| (Cow::Borrowed(name.as_str()), value)).collect::<Vec<_>>();
+        self.add_members(folders.into_iter(), path, Signature::Context);
+    }
+}
+
+fn is_function(schema: &Map) -> bool {
+    schema.text("type") == Some("function")
+}
+
+fn has_handle(folder: &Map) -> bool {
+    folder.get("handle").and_then(Value::as_map).is_some_and(is_function)
 }
 
 impl<M> Router<M> {

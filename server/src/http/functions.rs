@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use polyfn_core::codec::Writer;
-use polyfn_core::functions::{self, Context, HttpRequest, Match};
+use polyfn_core::functions::{self, Context, HttpRequest, Match, Signature};
 use polyfn_core::session::Payload;
 use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Error, ErrorKind};
@@ -31,12 +31,14 @@ mod origin;
 mod place;
 mod refusal;
 mod streamed;
+mod told;
 
 use limits::{Allowed, Turn};
 use origin::Rules;
 pub use place::Place;
 pub(super) use place::uri as service_uri;
 pub(in crate::http) use refusal::Refusal;
+use told::Told;
 
 /// Answers a request whose path is a [`Place`].
 pub async fn answer(state: &Arc<State>, request: Request) -> Response {
@@ -106,11 +108,17 @@ async fn call(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let (service, chosen) = found?;
+    if chosen.is_own_health(&service, path) {
+        return Ok("OK".into_response());
+    }
     let allowed = Allowed::of(&state.config.limits, &service);
     let body = body::collect_at_most(body, allowed.body, &state.config.limits).await?;
+    let told = Told::read(parts, &body, service.settings.signature)?;
     let turn = Turn::take(&service)?;
+    let request_id = told::request_id(&parts.headers);
     let user = caller.encoded(state);
-    let event = Asked { parts, place, path, user: &user, body, time: allowed.time };
+    let event =
+        Asked { parts, place, path, user: &user, body, told: &told, request_id: &request_id, time: allowed.time };
     let answered = match event.call(state, &service, &chosen).await.and_then(|result| read_answer(&result)) {
         Ok(mut answer) => match answer.stream.take() {
             Some(stub) => {
@@ -121,7 +129,8 @@ async fn call(
         },
         Err(error) => Err(error),
     };
-    answered.map_err(|error| Refusal::of_call(state, &caller, &service, &error))
+    let answered = answered.map(|response| told.finish(response, &request_id));
+    answered.map_err(|error| Refusal::of_request(state, &caller, &service, &error, request_id))
 }
 
 /// Whom a generator in the answer is read for.
@@ -190,6 +199,13 @@ struct Chosen {
 }
 
 impl Chosen {
+    /// Whether it is asked how a module is that has no answer of its own: as its owner is there, it is well.
+    fn is_own_health(&self, service: &Service, path: &str) -> bool {
+        service.settings.signature == Signature::Context
+            && functions::signature::is_health(path)
+            && self.method.ends_with(".handle")
+    }
+
     fn takes_options(&self) -> bool {
         self.method.ends_with(".OPTIONS")
     }
@@ -214,12 +230,14 @@ struct Asked<'a> {
     path: &'a str,
     user: &'a [u8],
     body: Bytes,
+    told: &'a Told,
+    request_id: &'a str,
     time: Duration,
 }
 
 impl Asked<'_> {
     async fn call(self, state: &Arc<State>, service: &Service, chosen: &Chosen) -> Result<Payload, Error> {
-        let Self { parts, place, path, user, body, time } = self;
+        let Self { parts, place, path, user, body, told, request_id, time } = self;
         let ends = parts.extensions.get::<Ends>();
         let host = ends.map(|ends| ends.local.ip().to_canonical().to_string());
         let (from, address) = (state.hub.gateway.address(&place.workspace), service.address());
@@ -248,6 +266,7 @@ impl Asked<'_> {
                 ..Context::default()
             },
             function_path: chosen.function_path.as_deref(),
+            cloudevent: told.event.as_ref(),
         };
         let request = CallRequest {
             user,
@@ -256,7 +275,10 @@ impl Asked<'_> {
             method: &chosen.method,
             args: 1,
             with_kwargs: false,
-            write: |out: &mut Writer| event.write(out),
+            write: |out: &mut Writer| match &told.context {
+                Some(body) => event.write_context(&functions::signature::Told { request_id, body }, out),
+                None => event.write(out),
+            },
             timeout: time,
             trace: trace(&parts.headers),
         };

@@ -76,8 +76,12 @@ impl Service {
     /// Its functions by path.
     #[must_use]
     pub fn router(&self) -> &Router<String> {
-        self.routes
-            .get_or_init(|| Router::from_schema(self.info.get("service_schema").unwrap_or(&Value::Nil)))
+        self.routes.get_or_init(|| {
+            Router::from_schema(
+                self.info.get("service_schema").unwrap_or(&Value::Nil),
+                self.settings.signature,
+            )
+        })
     }
 
     /// The service that every client registers first.

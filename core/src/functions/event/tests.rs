@@ -21,6 +21,7 @@ fn request<'a>(headers: Headers<'a>, user: &'a [u8]) -> HttpRequest<'a, Headers<
         user,
         context: Context { ws: "lab", user: Some(user), ..Context::default() },
         function_path: None,
+        cloudevent: None,
     }
 }
 
@@ -77,11 +78,14 @@ fn what_is_not_there_is_nil_or_absent() {
     let mut bare = request(Vec::new(), &user);
     (bare.body, bare.client, bare.server) = (Bytes::new(), None, None);
     bare.function_path = Some("/x");
+    let one = Value::List(Vec::new());
+    bare.cloudevent = Some(&one);
     let map = event(bare);
     for key in ["body", "client", "server"] {
         assert_eq!(map.get(key), Some(&Value::Nil), "{key}");
     }
     assert_eq!(map.text("function_path"), Some("/x"));
+    assert_eq!(map.get("cloudevent"), Some(&one));
     assert_eq!(map.get("headers"), Some(&Value::Map(Map::new())));
 }
 

@@ -168,7 +168,7 @@ fn a_schema_makes_a_router() {
         }"#,
     )
     .unwrap();
-    let router = Router::from_schema(&Value::from(schema));
+    let router = Router::from_schema(&Value::from(schema), Signature::Event);
     for (path, answer) in [
         ("/", "index"),
         ("/api/v1/users", "api.v1.users"),
@@ -184,6 +184,37 @@ fn a_schema_makes_a_router() {
     ] {
         assert_eq!(route(&router, "GET", path), answer, "{path}");
     }
-    let nothing = Router::from_schema(&Value::from(5));
+    let nothing = Router::from_schema(&Value::from(5), Signature::Event);
     assert_eq!(route(&nothing, "GET", "/"), "404 index");
+}
+
+#[test]
+fn a_handle_answers_everything_in_its_folder() {
+    let function = serde_json::json!({"type": "function"});
+    let module = |more: &[&str]| {
+        let names = ["handle", "init", "shutdown", "liveness"].iter().chain(more);
+        names.map(|name| ((*name).to_owned(), function.clone())).collect::<serde_json::Map<_, _>>()
+    };
+    let mut schema = module(&["other"]);
+    schema.insert("inner".to_owned(), module(&[]).into());
+    schema.insert("plain".to_owned(), serde_json::json!({"init": function}));
+    let schema = Value::from(serde_json::Value::Object(schema));
+    let router = Router::from_schema(&schema, Signature::Context);
+    for (path, expected) in [
+        ("/", "handle /"),
+        ("/a/b", "handle /a/b"),
+        ("/init", "handle /init"),
+        ("/handle", "handle /handle"),
+        ("/health/liveness", "liveness"),
+        ("/health/readiness", "handle /health/readiness"),
+        ("/other", "other"),
+        ("/inner", "inner.handle /inner"),
+        ("/inner/x", "inner.handle /inner/x"),
+        ("/inner/health/liveness", "inner.liveness"),
+        ("/plain/init", "plain.init"),
+    ] {
+        assert_eq!(route(&router, "GET", path), expected, "{path}");
+    }
+    let as_it_stands = Router::from_schema(&schema, Signature::Event);
+    assert_eq!(route(&as_it_stands, "GET", "/handle"), "handle");
 }

@@ -9,6 +9,7 @@ use polyfn_core::{Error, ErrorKind};
 use crate::auth::Permission;
 use crate::http::call_error::{is_raised, shown};
 use crate::http::caller::Caller;
+use crate::http::functions::told;
 use crate::http::problem::{Form, Problem};
 use crate::hub::Service;
 use crate::state::State;
@@ -45,6 +46,17 @@ impl Refusal {
         service: &Arc<Service>,
         error: &Error,
     ) -> Self {
+        Self::of_request(state, caller, service, error, told::request_id(&HeaderMap::new()))
+    }
+
+    /// The same for a request that has an id already.
+    pub(super) fn of_request(
+        state: &State,
+        caller: &Caller,
+        service: &Arc<Service>,
+        error: &Error,
+        incident: String,
+    ) -> Self {
         let trusted = state.config.expose_detailed_errors
             || (!caller.is_stranger(state) && caller.may(Permission::Read, &service.workspace));
         let detail = if trusted { shown(error) } else { hidden(error).to_owned() };
@@ -53,7 +65,6 @@ impl Refusal {
             problem = problem.with_status(StatusCode::INTERNAL_SERVER_ERROR);
         }
         if problem.status().is_server_error() {
-            let incident = format!("{:016x}", fastrand::u64(..));
             let trace = error.trace().unwrap_or_default();
             tracing::warn!(
                 incident,

@@ -76,7 +76,11 @@ pub(super) static METHODS: [Method; 18] = [
         name: "log",
         description: "Writes a line into the log of the server.",
         right: Permission::ReadWrite,
-        parameters: &[required("msg", "", "what to write")],
+        parameters: &[required(
+            "msg",
+            "",
+            "what to write; or `{level, message, request_id, service, fields}`",
+        )],
         handler: Handler::Now(workspaces::log),
     },
     Method {

@@ -11,16 +11,44 @@ const LINE_MAX: usize = 4096;
 /// Bytes of a workspace's name.
 const NAME_MAX: usize = 128;
 
-/// `log`.
+/// `log`: a line, or a record of a function with its level and the request's id.
 pub(super) fn log(call: &mut Call) -> Result<Value> {
     let message = match call.arguments.take(0) {
         Value::Text(text) => text,
+        Value::Map(record) if record.text("level").is_some() => {
+            log_record(call, &record);
+            return Ok(Value::Nil);
+        }
         other => other.to_json().map_or_else(|_| "(not text)".to_owned(), |json| json.to_string()),
     };
     let message: String = message.chars().take(LINE_MAX).collect();
     let workspace = &call.caller.workspace;
     tracing::info!(target: "polyfn::client", workspace, user = call.caller.user.id, ?message);
     Ok(Value::Nil)
+}
+
+/// What a function logged: `{level, message, request_id, service, fields}`. All of it is the client's word, so it is
+/// written with quotes and without line breaks.
+fn log_record(call: &Call, record: &Map) {
+    let text = |key: &str| record.text(key).unwrap_or_default().chars().take(LINE_MAX).collect::<String>();
+    let (message, request, service, level) =
+        (text("message"), text("request_id"), text("service"), text("level"));
+    let fields = record.get("fields").and_then(|fields| fields.to_json().ok()).map(|json| json.to_string());
+    let fields: String = fields.unwrap_or_default().chars().take(LINE_MAX).collect();
+    let (workspace, user) = (&call.caller.workspace, &call.caller.user.id);
+    macro_rules! write {
+        ($level:ident) => {
+            tracing::event!(target: "polyfn::functions", tracing::Level::$level,
+                workspace, user, ?service, ?request, level, ?message, fields)
+        };
+    }
+    match level.as_str() {
+        "trace" => write!(TRACE),
+        "debug" => write!(DEBUG),
+        "warn" => write!(WARN),
+        "error" | "fatal" => write!(ERROR),
+        _ => write!(INFO),
+    }
 }
 
 /// `create_workspace`: for registered users.

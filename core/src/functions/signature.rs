@@ -39,10 +39,8 @@ pub fn parse_body(content_type: Option<&str>, body: &Bytes) -> Result<Value> {
             Error::invalid(format!("the body is no JSON, as its content type says: {error}"))
         })?;
         Ok(json.into())
-    } else if media.is("application/x-www-form-urlencoded") {
-        Ok(fields::pairs(body).into())
-    } else if media.is("multipart/form-data") {
-        fields::multipart(&media, body).map(Value::Map)
+    } else if media.is("application/x-www-form-urlencoded") || media.is("multipart/form-data") {
+        fields::form(content_type.unwrap_or_default(), body).map(Value::Map)
     } else if media.is_utf8_text() {
         match std::str::from_utf8(body) {
             Ok(text) => Ok(text.into()),
@@ -168,6 +166,7 @@ mod tests {
             service_id: "c:web",
             user: &user,
             function_path: Some("/x"),
+            context: crate::functions::Context::default(),
             cloudevent: Some(&event),
         };
         let told = Told { request_id: "r1", body: &"text".into() };

@@ -117,8 +117,16 @@ async fn call(
     let turn = Turn::take(&service)?;
     let request_id = told::request_id(&parts.headers);
     let user = caller.encoded(state);
-    let event =
-        Asked { parts, place, path, user: &user, body, told: &told, request_id: &request_id, time: allowed.time };
+    let event = Asked {
+        parts,
+        place,
+        path,
+        user: &user,
+        body,
+        told: &told,
+        request_id: &request_id,
+        time: allowed.time,
+    };
     let answered = match event.call(state, &service, &chosen).await.and_then(|result| read_answer(&result)) {
         Ok(mut answer) => match answer.stream.take() {
             Some(stub) => {

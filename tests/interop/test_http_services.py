@@ -186,8 +186,33 @@ def test_msgpack_both_ways(service):
     assert msgpack.unpackb(answer.body) == {"bytes": b"\x00\xff", "number": 1}
 
 
-def test_bytes_do_not_fit_into_json(service):
-    assert get(f"{service()}/make?size=10").status == 500
+def test_bytes_are_marked_in_json(ours):
+    made = get(f"{ours()}/make?size=3")
+    assert made.json() == {"_rtype": "bytes", "_rvalue": "AAEC"}
+    for value in (made.json(), {"nested": [made.json()]}):
+        assert post_json(f"{ours()}/echo", {"value": value}).json() == value
+    assert post_json(f"{ours()}/size", {"content": made.json()}).json() == 3
+
+
+def test_marked_values_that_cannot_be_read_are_400(ours):
+    answer = post_json(f"{ours()}/echo", {"value": [{"_rtype": "bytes", "_rvalue": "?"}]})
+    assert answer.status == 400
+    assert ".value[0]" in detail(answer)
+
+
+def test_an_array_keeps_its_shape_in_json(ours):
+    array = {"_rtype": "ndarray", "_rvalue": "AACAPwAAAEA=", "_rshape": [2, 1], "_rdtype": "float32"}
+    assert post_json(f"{ours()}/echo", {"value": array}).json() == array
+
+
+@pytest.mark.parametrize(
+    ("accept", "packed"),
+    [("application/msgpack", True), ("application/json", False), ("application/msgpack;q=0.1, */*", False)],
+)
+def test_the_form_of_a_result_is_the_one_that_is_accepted(ours, accept, packed):
+    answer = get(f"{ours()}/add?a=1&b=2", headers={"Accept": accept})
+    assert answer.media_type == ("application/msgpack" if packed else "application/json")
+    assert answer.body == (b"\x03" if packed else b"3")
 
 
 def test_a_dotted_name_is_a_nested_function(service):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 from urllib.parse import urlsplit
 
 import pytest
@@ -70,3 +71,55 @@ def test_who_leaves_early_closes_the_generator(streams):
 def test_nobody_reads_the_body_of_head(streams):
     answer = request("HEAD", f"{streams}/texts")
     assert (answer.status, answer.body) == (200, b"")
+
+
+# -- called as services ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def called(streams):
+    """Calls a function of the service with a plain request, for an answer in the form that is accepted."""
+    base = streams.replace("/apps/", "/services/")
+
+    def call(member: str, accept: str = "*/*"):
+        headers = {"Accept": accept, "Content-Type": "application/json"}
+        return request("POST", f"{base}/{member}", headers=headers, body=b"[{}]")
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "body"),
+    [
+        ("*/*", "text/event-stream", b'data: {"a":1}\n\ndata: [null]\n\ndata: [DONE]\n\n'),
+        ("application/x-ndjson", "application/x-ndjson", b'{"a":1}\n[null]\n'),
+        ("application/msgpack", "application/msgpack", b"\x81\xa1a\x01\x91\xc0"),
+    ],
+)
+def test_a_generator_of_a_service_is_streamed(called, accept, content_type, body):
+    answer = called("objects", accept)
+    assert (answer.status, answer.media_type, answer.body) == (200, content_type, body)
+
+
+def test_bytes_of_a_generator_are_marked_in_json(called):
+    assert (
+        called("bytes", "application/x-ndjson").text.splitlines()[0] == '{"_rtype":"bytes","_rvalue":"AP8="}'
+    )
+
+
+def test_a_failure_of_a_generator_is_its_last_item(called):
+    lines = called("breaks", "application/x-ndjson").text.splitlines()
+    assert lines[0] == '"some"'
+    assert "error" in json.loads(lines[1])
+    assert len(lines) == 2
+    assert called("breaks").text.endswith("data: [DONE]\n\n")
+
+
+def test_a_generator_that_nobody_waits_for_is_closed(called, streams):
+    before = int(get(f"{streams}/closed").text)
+    parts = urlsplit(streams.replace("/apps/", "/services/"))
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    connection.request("POST", f"{parts.path}/endless", b"[{}]", {"Content-Type": "application/json"})
+    assert connection.getresponse().read(10)
+    connection.close()
+    eventually(lambda: int(get(f"{streams}/closed").text) > before)

@@ -38,6 +38,7 @@ use origin::Rules;
 pub use place::Place;
 pub(super) use place::uri as service_uri;
 pub(in crate::http) use refusal::Refusal;
+pub(in crate::http) use streamed::Counted;
 use told::Told;
 
 /// Answers a request whose path is a [`Place`].

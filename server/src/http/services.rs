@@ -19,14 +19,17 @@ use crate::hub::{self, CallRequest, Service};
 use crate::state::State;
 
 mod arguments;
+mod format;
 mod member;
 mod once;
+mod plain;
 mod result;
+mod streamed;
 
 use arguments::Arguments;
+use format::Format;
 use member::Member;
 pub(crate) use once::call_once;
-use result::Format;
 
 /// The names under which the workspace manager is reached.
 const MANAGER: [&str; 2] = ["ws", "~"];
@@ -130,7 +133,7 @@ async fn call(
     let place = CallPlace { workspace, id, function };
     let answer = match admit(&state, request.headers()) {
         Ok(caller) => match make_call(&state, &caller, &place, request).await {
-            Ok(value) => value.answer(format),
+            Ok(outcome) => answer(&state, &caller, outcome, format),
             Err(stop) => stop,
         },
         Err(problem) => problem.answer(crate::http::problem::Form::Json),
@@ -156,19 +159,41 @@ struct CallPlace {
 
 /// What came of a call that worked.
 enum Outcome {
-    /// An encoded list of one.
-    Payload(polyfn_core::session::Payload),
+    /// An encoded list of one, and who gave it to whom.
+    Payload(polyfn_core::session::Payload, Ends),
     /// A value that the server had to look at.
     Value(Value),
 }
 
-impl Outcome {
-    fn answer(self, format: Format) -> Response {
-        match self {
-            Self::Payload(payload) => result::of_payload(&payload, format),
-            Self::Value(value) => result::of_value(&value, format),
+/// Between whom a call was made.
+struct Ends {
+    /// The workspace that it was made from.
+    caller: String,
+    /// The workspace and the name of the function's owner.
+    owner: (String, String),
+}
+
+fn answer(state: &Arc<State>, caller: &Caller, outcome: Outcome, format: Format) -> Response {
+    let (payload, ends) = match outcome {
+        Outcome::Value(value) => return result::of_value(&value, format),
+        Outcome::Payload(payload, ends) => (payload, ends),
+    };
+    let user = caller.encoded(state);
+    let owner = state.hub.registry.client(&ends.owner.0, &ends.owner.1);
+    let owner = owner.map(|owner| owner.extensions).unwrap_or_default();
+    let reader = hub::Reader { user: &user, workspace: &ends.caller, owner };
+    if let Some(stub) = streamed::stub_of(&payload) {
+        let answered = streamed::respond(state, &stub, &reader, format);
+        return answered.unwrap_or_else(|error| refusal(&error));
+    }
+    let answer = result::of_payload(&payload, format);
+    if !answer.status().is_success() {
+        // nobody will read what could not be told of
+        for stub in payload.value().iter().flat_map(streamed::stubs_in) {
+            state.hub.gateway.discard(&state.hub, &stub, &reader);
         }
     }
+    answer
 }
 
 async fn make_call(
@@ -200,7 +225,9 @@ async fn make_call(
             arguments.drop_context(&service);
             let called = Called { service: &service, function: &place.function, speaks_in, trace };
             let made = invoke(state, caller, &called, arguments).await;
-            made.map(Outcome::Payload).map_err(|error| refusal(&error))
+            let owner = (service.workspace.clone(), service.client.clone());
+            let ends = Ends { caller: speaks_in.to_owned(), owner };
+            made.map(|result| Outcome::Payload(result, ends)).map_err(|error| refusal(&error))
         }
         Member::Value => {
             // the registry knows of values only that they are there

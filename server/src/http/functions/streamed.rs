@@ -67,10 +67,10 @@ struct Rest {
 }
 
 /// One of the calls under way, as long as its body is being sent.
-struct Counted(Arc<State>);
+pub(in crate::http) struct Counted(Arc<State>);
 
 impl Counted {
-    fn new(state: &Arc<State>) -> Self {
+    pub(in crate::http) fn new(state: &Arc<State>) -> Self {
         state.metrics.http_calls.increment();
         Self(Arc::clone(state))
     }

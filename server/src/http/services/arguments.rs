@@ -8,6 +8,7 @@ use polyfn_core::{ErrorKind, Map, Result, Value};
 
 use crate::http::body;
 use crate::http::problem::Problem;
+use crate::http::services::plain;
 use crate::hub::Service;
 use crate::limits::Limits;
 
@@ -112,9 +113,8 @@ impl Arguments {
 }
 
 fn json(body: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice::<serde_json::Value>(body)
-        .map(Value::from)
-        .map_err(|error| invalid(error.to_string()))
+    let json = serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))?;
+    plain::from_json(json).map_err(|error| invalid(error.message()))
 }
 
 fn msgpack(body: &Bytes) -> Result<Value, Problem> {

@@ -1,36 +1,23 @@
-//! The result of a call as a body: JSON, or msgpack for those who sent that.
+//! The result of a call as a body: JSON or msgpack.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use polyfn_core::session::Payload;
 use polyfn_core::{Error, Result, Value};
 
 use crate::http::failure;
-use crate::http::services::arguments::Encoding;
+use crate::http::services::format::Format;
+use crate::http::services::plain;
 
 const NIL: Bytes = Bytes::from_static(&[0xc0]);
-
-/// What an answer is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Json,
-    Msgpack,
-}
-
-impl Format {
-    /// The form that the request itself has.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        if Encoding::of(headers) == Some(Encoding::Msgpack) { Self::Msgpack } else { Self::Json }
-    }
-}
 
 /// The answer for a value that came from a client; in msgpack its bytes are passed on as they are.
 pub(super) fn of_payload(payload: &Payload, format: Format) -> Response {
     let body = match format {
         Format::Msgpack => first(payload),
-        Format::Json => payload.value().and_then(|value| json(&value)),
+        Format::Json | Format::Lines => payload.value().and_then(|value| json(&value)),
     };
     answer(body, format)
 }
@@ -39,7 +26,7 @@ pub(super) fn of_payload(payload: &Payload, format: Format) -> Response {
 pub(super) fn of_value(value: &Value, format: Format) -> Response {
     let body = match format {
         Format::Msgpack => value.to_msgpack().map(Bytes::from),
-        Format::Json => json(value),
+        Format::Json | Format::Lines => json(value),
     };
     answer(body, format)
 }
@@ -54,18 +41,14 @@ fn first(payload: &Payload) -> Result<Bytes> {
 }
 
 fn json(value: &Value) -> Result<Bytes> {
-    value.to_json().map(|json| json.to_string().into())
+    plain::to_json(value).map(|json| json.to_string().into())
 }
 
 fn answer(body: Result<Bytes>, format: Format) -> Response {
     match body {
         Ok(body) => {
             let mut response = Response::new(Body::from(body));
-            let kind = match format {
-                Format::Json => HeaderValue::from_static("application/json"),
-                Format::Msgpack => HeaderValue::from_static("application/msgpack"),
-            };
-            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            response.headers_mut().insert(header::CONTENT_TYPE, format.content_type());
             response
         }
         Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &unfit(&error)),
@@ -105,12 +88,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bytes_need_msgpack() {
+    async fn bytes_are_marked_in_json() {
         let bytes = Value::from(Bytes::from_static(b"\xff"));
         let packed = body(of_payload(&payload(bytes.clone()), Format::Msgpack)).await;
         assert_eq!(packed, (200, Bytes::from_static(b"\xc4\x01\xff")));
-        for value in [bytes, Value::from(f64::NAN)] {
-            assert_eq!(body(of_payload(&payload(value), Format::Json)).await.0, 500);
-        }
+        let marked = r#"{"_rtype":"bytes","_rvalue":"/w=="}"#;
+        assert_eq!(body(of_payload(&payload(bytes), Format::Json)).await, (200, marked.into()));
+        assert_eq!(body(of_payload(&payload(Value::from(f64::NAN)), Format::Json)).await.0, 500);
     }
 }

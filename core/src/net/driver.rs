@@ -105,11 +105,13 @@ impl Driver {
                     let Err(reason) = end else { return closed_by_us() };
                     self.shared.with(|session, _| session.disconnected(reason.message()));
                     attempt = if since.elapsed() < SETTLED { attempt + 1 } else { 0 };
-                    if !self.options.reconnect {
+                    if !self.options.reconnect || self.connector.is_over() {
                         return reason;
                     }
                 }
-                Err(error) if !was_connected || !self.may_retry(&error) => return error,
+                Err(error) if !was_connected || self.connector.is_over() || !self.may_retry(&error) => {
+                    return error;
+                }
                 Err(error) => {
                     tracing::debug!(%error, attempt, "cannot connect yet");
                     attempt += 1;

@@ -59,4 +59,9 @@ pub trait Connect: Send + Sync {
 
     /// Takes another way from now on: the transport that was opened last stayed mute.
     fn take_other_way(&self) {}
+
+    /// Whether the server is gone for good, so that connecting again is of no use.
+    fn is_over(&self) -> bool {
+        false
+    }
 }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod frames;
+pub(crate) mod memory;
 pub(crate) mod session;
 pub mod stream;
 pub mod streams;

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message, error::CapacityError};
 
@@ -13,7 +14,7 @@ use crate::state::State;
 use crate::transport::frames::{self, Reader, Writer};
 
 /// Close code of an ordinary end.
-const NORMAL: u16 = 1000;
+pub(super) const NORMAL: u16 = 1000;
 /// How long an end may take to be told before the connection is cut.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -53,38 +54,17 @@ async fn write(writer: &mut Writer, peer: &Peer) -> io::Result<()> {
 
 /// Reads until the client closes or the connection breaks.
 async fn read(state: &Arc<State>, reader: &mut Reader, peer: &Arc<Peer>) {
-    let limits = &state.config.limits;
-    let rate = Rate::new(limits.ws_msg_rate_limit, limits.ws_msg_burst_limit);
-    let mut bucket = rate.map(|rate| (rate, Bucket::full(rate, state.hub.elapsed())));
+    let mut heard = Heard::new(state, peer);
     while let Some(message) = reader.next().await {
         peer.hear();
         match message {
-            Ok(Message::Binary(frame)) => {
-                let now = state.hub.elapsed();
-                peer.be_active(now);
-                if let Some((rate, bucket)) = &mut bucket
-                    && bucket.take(*rate, now).is_err()
-                {
-                    let text = "Rate limit exceeded: too many messages per second";
-                    return end(peer, 1008, text).await;
-                }
-                state.hub.deliver(peer, &frame).await;
-            }
-            Ok(Message::Text(text)) => {
-                peer.be_active(state.hub.elapsed());
-                if text.len() <= limits.max_text_size || text.chars().count() <= limits.max_text_size {
-                    control(state, peer, &text).await;
-                }
-            }
+            Ok(Message::Binary(frame)) => heard.frame(&frame).await,
+            Ok(Message::Text(text)) => heard.text(&text).await,
             Ok(Message::Ping(payload)) => _ = peer.queue.push_urgent(Item::Pong(payload)),
-            Ok(Message::Close(frame)) => {
-                peer.queue.hang_up(frame.map_or(NORMAL, |frame| frame.code.into()));
-                return std::future::pending().await;
-            }
+            Ok(Message::Close(frame)) => heard.close(frame.map_or(NORMAL, |frame| frame.code.into())).await,
             Ok(_) => {}
             Err(SocketError::Capacity(CapacityError::MessageTooLong { size, max_size })) => {
-                let text = format!("Message too long: {size} bytes, {max_size} are allowed");
-                return end(peer, 1009, &text).await;
+                return end(peer, 1009, &too_long(size, max_size)).await;
             }
             Err(error) => {
                 tracing::debug!(client = peer.address(), %error, "connection broke");
@@ -92,6 +72,57 @@ async fn read(state: &Arc<State>, reader: &mut Reader, peer: &Arc<Peer>) {
             }
         }
     }
+}
+
+/// What a client says, whatever it came by.
+pub(super) struct Heard<'a> {
+    state: &'a Arc<State>,
+    peer: &'a Arc<Peer>,
+    bucket: Option<(Rate, Bucket)>,
+}
+
+impl<'a> Heard<'a> {
+    pub(super) fn new(state: &'a Arc<State>, peer: &'a Arc<Peer>) -> Self {
+        let limits = &state.config.limits;
+        let rate = Rate::new(limits.ws_msg_rate_limit, limits.ws_msg_burst_limit);
+        let bucket = rate.map(|rate| (rate, Bucket::full(rate, state.hub.elapsed())));
+        Self { state, peer, bucket }
+    }
+
+    /// Takes a frame to where it goes. Does not return when the connection ends over it.
+    pub(super) async fn frame(&mut self, frame: &Bytes) {
+        let now = self.state.hub.elapsed();
+        self.peer.be_active(now);
+        let max = self.state.config.limits.max_frame_size;
+        if frame.len() > max {
+            return end(self.peer, 1009, &too_long(frame.len(), max)).await;
+        }
+        if let Some((rate, bucket)) = &mut self.bucket
+            && bucket.take(*rate, now).is_err()
+        {
+            return end(self.peer, 1008, "Rate limit exceeded: too many messages per second").await;
+        }
+        self.state.hub.deliver(self.peer, frame).await;
+    }
+
+    /// Answers a control message.
+    pub(super) async fn text(&self, text: &str) {
+        let max = self.state.config.limits.max_text_size;
+        self.peer.be_active(self.state.hub.elapsed());
+        if text.len() <= max || text.chars().count() <= max {
+            control(self.state, self.peer, text).await;
+        }
+    }
+
+    /// The client ends the connection; the writer answers, and the reader must not be done before.
+    pub(super) async fn close(&self, code: u16) {
+        self.peer.queue.hang_up(code);
+        std::future::pending::<()>().await;
+    }
+}
+
+fn too_long(size: usize, max: usize) -> String {
+    format!("Message too long: {size} bytes, {max} are allowed")
 }
 
 /// Ends the connection from our side; the writer does it, and the reader must not be done before.

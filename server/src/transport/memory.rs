@@ -1,0 +1,143 @@
+//! A client in the same process: its messages are handed over as they are, without a socket.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+
+use futures_util::{SinkExt, StreamExt};
+use polyfn_core::net::{Connect, Message, Transport, memory_pair};
+use polyfn_core::{Error, ErrorKind, Result as CoreResult};
+use serde_json::Value as Json;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use crate::auth::{AuthMessage, HandshakeError};
+use crate::hub::{Ending, Item, Next, Peer};
+use crate::shutdown::Signal;
+use crate::state::State;
+use crate::transport::admission::{Member, admit};
+use crate::transport::session::{self, Heard};
+
+/// Messages that may wait on the way to either side before the other is slowed.
+const CAPACITY: usize = 64;
+
+/// Opens connections to a server of this process.
+pub(crate) struct InProcess {
+    state: Weak<State>,
+    runtime: Handle,
+}
+
+impl InProcess {
+    /// To the server that runs on `runtime`.
+    pub(crate) fn new(state: &Arc<State>, runtime: Handle) -> Self {
+        Self { state: Arc::downgrade(state), runtime }
+    }
+
+    fn open_state(&self) -> Option<Arc<State>> {
+        self.state.upgrade().filter(|state| !state.shutdown.begun())
+    }
+
+    fn open(&self) -> CoreResult<Transport> {
+        let stopped = || Error::new(ErrorKind::PeerGone, "the server of this process has stopped");
+        let state = self.open_state().ok_or_else(stopped)?;
+        let (client, server) = memory_pair(CAPACITY);
+        // before the task runs: a server that stops meanwhile waits for it
+        let signal = state.shutdown.for_session();
+        self.runtime.spawn(serve(state, server, signal));
+        Ok(client)
+    }
+}
+
+impl Connect for InProcess {
+    fn connect(&self) -> Pin<Box<dyn Future<Output = CoreResult<Transport>> + Send + '_>> {
+        Box::pin(std::future::ready(self.open()))
+    }
+
+    fn is_over(&self) -> bool {
+        self.open_state().is_none()
+    }
+}
+
+async fn serve(state: Arc<State>, mut transport: Transport, _signal: Signal) {
+    let _open = state.metrics.connections.hold();
+    match join(&state, &mut transport).await {
+        Ok(member) => run(&state, transport, &member.peer).await,
+        Err(error) => {
+            state.refused(&error);
+            _ = close(&mut transport, &error.message, true).await;
+        }
+    }
+}
+
+async fn join(state: &Arc<State>, transport: &mut Transport) -> Result<Member, HandshakeError> {
+    let limit = state.config.limits.time_to_authenticate.duration();
+    let hello = timeout(limit, transport.incoming.next()).await.map_err(|_| HandshakeError::timeout())?;
+    let Some(Ok(Message::Text(hello))) = hello else { return Err(HandshakeError::undecodable()) };
+    admit(state, &AuthMessage::parse(&hello)?, Json::Object).await
+}
+
+async fn run(state: &Arc<State>, transport: Transport, peer: &Arc<Peer>) {
+    let Transport { mut incoming, mut outgoing, .. } = transport;
+    let write = async {
+        loop {
+            match peer.queue.next().await {
+                Next::Batch(items) => {
+                    for message in items.into_iter().filter_map(|item| message(peer, item)) {
+                        outgoing.feed(message).await?;
+                    }
+                    outgoing.flush().await?;
+                }
+                Next::End(Ending::Cut) => return Ok::<_, Error>(()),
+                Next::End(Ending::Close { reason, told, .. }) => {
+                    return say_end(&mut outgoing, &reason, told).await;
+                }
+            }
+        }
+    };
+    let read = async {
+        let mut heard = Heard::new(state, peer);
+        while let Some(Ok(message)) = incoming.next().await {
+            peer.hear();
+            match message {
+                Message::Binary(frame) => heard.frame(&frame).await,
+                Message::Text(text) => heard.text(&text).await,
+                Message::Close(_) => heard.close(session::NORMAL).await,
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = session::cut(peer) => {}
+        _ = write => {}
+        () = read => {}
+    }
+    state.hub.leave(peer);
+}
+
+/// What the client gets of `item`. That nobody has cut the connection is all the sign of life there can be.
+fn message(peer: &Peer, item: Item) -> Option<Message> {
+    match item {
+        Item::Frame(frame) => Some(Message::Binary(frame)),
+        Item::Text(text) => Some(Message::Text(text)),
+        Item::Ping | Item::Pong(_) => {
+            peer.hear();
+            None
+        }
+    }
+}
+
+async fn close(transport: &mut Transport, reason: &str, told: bool) -> CoreResult<()> {
+    say_end(&mut transport.outgoing, reason, told).await
+}
+
+async fn say_end(
+    outgoing: &mut (impl futures_util::Sink<Message, Error = Error> + Unpin),
+    reason: &str,
+    told: bool,
+) -> CoreResult<()> {
+    if told {
+        let text = serde_json::json!({"type": "error", "message": reason}).to_string();
+        outgoing.send(Message::Text(text)).await?;
+    }
+    outgoing.send(Message::Close(reason.to_owned())).await
+}

@@ -1,4 +1,6 @@
-//! The command line: arguments and environment to [`Config`], and the command that serves.
+//! The command line: arguments and environment to [`crate::Config`], and the command that serves.
+//!
+//! The same command comes with the binary and with the packages of both languages: [`Host`] says which it is.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -7,15 +9,21 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::dev::Plan;
+use crate::runtime;
 use crate::server::{Running, Server, StartError};
 use crate::state::VERSION;
 
+mod dev;
 mod environment;
 mod flags;
 mod inert;
 mod log;
+mod settings;
 
+pub use dev::DevFlags;
 pub use flags::ServeFlags;
+pub use settings::{Setting, embedded};
 
 /// Exit code for a command line or a setting that cannot be used.
 const UNUSABLE: u8 = 2;
@@ -35,27 +43,76 @@ enum Command {
     /// Run the server.
     #[command(infer_long_args = true, after_help = flags::EXAMPLES)]
     Serve(Box<ServeFlags>),
+    /// Serve the functions of a module, and load it again when it is saved.
+    #[command(after_help = dev::EXAMPLES)]
+    Dev(DevFlags),
+    /// Serve an ASGI or WSGI application of Python's through a server; needs the Python package.
+    #[command(disable_help_flag = true)]
+    ServeApp {
+        /// `module:application` and flags; `--help` tells them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<String>,
+    },
+}
+
+/// What the command is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The binary alone.
+    Binary,
+    /// The package for Python.
+    Python,
+    /// The package for Node.
+    Node,
+}
+
+/// What has become of a command.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is done; the process is to end with this code.
+    Exit(u8),
+    /// The host is to serve these modules.
+    Dev(Plan),
+    /// The host is to run its module `serve_app` with these arguments.
+    ServeApp(Vec<String>),
 }
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    ExitCode::from(run(std::env::args_os()))
+    match run(Host::Binary, std::env::args_os()) {
+        Outcome::Exit(code) => ExitCode::from(code),
+        Outcome::Dev(_) | Outcome::ServeApp(_) => ExitCode::from(FAILED),
+    }
 }
 
-/// Runs the command in `arguments`, whose first one is the program's name, and answers the exit code.
+/// Runs the command in `arguments`, whose first one is the program's name, as far as it needs no other language
+/// than this one.
 ///
-/// Blocks until the command is done; it makes its own tokio runtime, so it is not to be called from one.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+/// Blocks until that is done; it makes its own tokio runtime, so it is not to be called from one.
+pub fn run(host: Host, arguments: impl IntoIterator<Item = OsString>) -> Outcome {
     let (cli, notes) = match parse(arguments.into_iter().collect(), &|name| std::env::var(name).ok()) {
         Ok(parsed) => parsed,
-        Err(error) => return show(&error),
+        Err(error) => return Outcome::Exit(show(&error)),
     };
-    let Command::Serve(flags) = cli.command;
-    log::start(&flags.log);
-    for note in notes.into_iter().chain(flags.inert.warnings()) {
-        tracing::warn!("{note}");
+    match cli.command {
+        Command::Serve(flags) => {
+            log::start(&flags.log);
+            for note in notes.into_iter().chain(flags.inert.warnings()) {
+                tracing::warn!("{note}");
+            }
+            Outcome::Exit(serve(&flags))
+        }
+        Command::Dev(flags) => match flags.plan(host) {
+            Ok(plan) => Outcome::Dev(plan),
+            Err(error) => Outcome::Exit(fail(UNUSABLE, &error)),
+        },
+        Command::ServeApp { arguments } if host == Host::Python => Outcome::ServeApp(arguments),
+        Command::ServeApp { .. } => {
+            let text = "`serve-app` runs Python applications: `pip install polyfn`, then `python3 -m polyfn \
+                        serve-app ...`";
+            Outcome::Exit(fail(UNUSABLE, text))
+        }
     }
-    serve(&flags)
 }
 
 /// Reads the arguments, then again with what the environment adds. Also answers what of the environment was left
@@ -80,28 +137,14 @@ fn show(error: &clap::Error) -> u8 {
 }
 
 fn serve(flags: &ServeFlags) -> u8 {
-    let mut builder = runtime(flags.workers);
-    let runtime = match builder.enable_all().thread_name("polyfn").build() {
+    let runtime = match runtime::new(flags.workers) {
         Ok(runtime) => runtime,
-        Err(error) => return fail(FAILED, &format!("cannot start the runtime: {error}")),
+        Err(error) => return fail(FAILED, &StartError::Runtime(error).to_string()),
     };
     let code = runtime.block_on(serve_until_signal(flags));
     // what did not end in time must not keep the process
     runtime.shutdown_background();
     code
-}
-
-/// One thread needs no hand-over between threads; more than one share the connections.
-fn runtime(workers: usize) -> tokio::runtime::Builder {
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    // Whoever calls and whoever serves often run on the same machine: half of it is theirs.
-    let workers = if workers == 0 { processors.div_ceil(2) } else { workers };
-    if workers == 1 {
-        return tokio::runtime::Builder::new_current_thread();
-    }
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(workers);
-    builder
 }
 
 async fn serve_until_signal(flags: &ServeFlags) -> u8 {

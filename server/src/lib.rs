@@ -1,7 +1,7 @@
 //! The polyfn server: functions registered by Python and JavaScript programs, called by RPC and over HTTP.
 //!
-//! The binary `polyfn` is this library behind a command line ([`cli`]); [`Server::start`] runs the same inside
-//! another program.
+//! The binary `polyfn` is this library behind a command line ([`cli`]); [`Server::start`] runs the same on a
+//! runtime of yours, [`Embedded`] on a thread of its own inside another program.
 
 #![forbid(unsafe_code)]
 
@@ -9,13 +9,17 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dev;
+pub mod embedded;
 pub mod http;
 pub mod hub;
 pub mod limits;
 mod listener;
 pub mod metrics;
 pub mod names;
+pub mod observer;
 pub mod rate;
+mod runtime;
 pub mod server;
 pub mod shutdown;
 pub mod state;
@@ -23,6 +27,8 @@ pub mod transport;
 pub mod workspace;
 
 pub use config::{Config, ConfigError, Issuer, Secret};
+pub use embedded::{Embedded, Settings as EmbeddedSettings};
 pub use limits::{Limits, Seconds};
+pub use observer::{Answered, Observer, Requests};
 pub use server::{Running, Server, StartError};
 pub use state::{State, VERSION};

@@ -5,12 +5,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use polyfn_core::ErrorKind;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, ConfigError};
 use crate::http;
 use crate::listener::Listener;
+use crate::observer::Observer;
 use crate::state::State;
 
 /// Connections that the system keeps ready while we accept others.
@@ -23,6 +25,8 @@ pub enum StartError {
     Config(ConfigError),
     /// The address cannot be listened at.
     Listen(String, io::Error),
+    /// The system does not give what a server needs to run: a thread, randomness.
+    Runtime(io::Error),
 }
 
 impl fmt::Display for StartError {
@@ -30,6 +34,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::Listen(address, error) => write!(f, "cannot listen at {address}: {error}"),
+            Self::Runtime(error) => write!(f, "cannot start the runtime: {error}"),
         }
     }
 }
@@ -38,7 +43,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Config(error) => Some(error),
-            Self::Listen(_, error) => Some(error),
+            Self::Listen(_, error) | Self::Runtime(error) => Some(error),
         }
     }
 }
@@ -46,6 +51,20 @@ impl std::error::Error for StartError {
 impl From<ConfigError> for StartError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<StartError> for polyfn_core::Error {
+    fn from(error: StartError) -> Self {
+        let kind = match &error {
+            StartError::Config(_) => ErrorKind::Invalid,
+            StartError::Listen(_, error) if error.kind() == io::ErrorKind::AddrInUse => ErrorKind::Conflict,
+            StartError::Listen(_, error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                ErrorKind::PermissionDenied
+            }
+            StartError::Listen(..) | StartError::Runtime(_) => ErrorKind::Internal,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 
@@ -70,11 +89,19 @@ impl Server {
     /// # }).unwrap();
     /// ```
     pub async fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_observed(config, None).await
+    }
+
+    /// The same, and `observer` is told of each HTTP request that was answered.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_observed(config: Config, observer: Option<Observer>) -> Result<Running, StartError> {
         let config = config.checked()?;
         let socket = listen(&config.host, config.port).await?;
         let name = || format!("{}:{}", config.host, config.port);
         let address = socket.local_addr().map_err(|error| StartError::Listen(name(), error))?;
-        let state = Arc::new(State::new(config, address)?);
+        let state = Arc::new(State { observer, ..State::new(config, address)? });
         state.hub.start(state.shutdown.for_session());
         let router = http::router(&state);
         let accepting = tokio::spawn(Listener::new(Arc::clone(&state), router, socket).run());

@@ -13,6 +13,7 @@ use crate::http::throttle::Throttle;
 use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
 use crate::names;
+use crate::observer::Observer;
 use crate::shutdown::Shutdown;
 use crate::transport::streams::Streams;
 use crate::workspace::Manager;
@@ -52,6 +53,8 @@ pub struct State {
     pub hub: Arc<Hub>,
     /// Clients that came over HTTP.
     pub streams: Streams,
+    /// Who is told of the HTTP requests.
+    pub observer: Option<Observer>,
 }
 
 impl fmt::Debug for State {
@@ -107,6 +110,7 @@ impl State {
             shutdown: Shutdown::default(),
             started: Instant::now(),
             streams: Streams::default(),
+            observer: None,
             config,
         })
     }

@@ -8,7 +8,7 @@ fn read(line: &str, variables: &[(&str, &str)]) -> Result<(ServeFlags, Vec<Strin
     let find =
         |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
     let (cli, notes) = parse(arguments, &find)?;
-    let Command::Serve(flags) = cli.command;
+    let Command::Serve(flags) = cli.command else { panic!("expected `serve`") };
     Ok((*flags, notes))
 }
 

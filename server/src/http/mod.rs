@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use tower::Service;
 
+use crate::observer::Answered;
 use crate::state::State;
 use crate::transport::{stream, websocket};
 
@@ -65,19 +67,32 @@ pub fn router(state: &Arc<State>) -> Router {
     ordinary.with_state(Arc::clone(state))
 }
 
-/// Answers one request: takes the base path off, asks the router, counts and logs.
+/// Answers one request: takes the base path off, asks the router, counts, logs and tells the observer.
 pub async fn answer(state: Arc<State>, router: Router, request: Request) -> Response {
-    let log = state.config.access_log.then(|| (request.method().clone(), request.uri().path().to_owned()));
+    let is_watched = state.config.access_log || state.observer.is_some();
+    let watched =
+        is_watched.then(|| (Instant::now(), request.method().clone(), request.uri().path().to_owned()));
     let response = match throttled(&state, &request) {
         Ok(()) => under_base(&state, router, request).await,
         Err(problem) => problem.into_response(),
     };
     state.metrics.count_response(response.status());
-    if let Some((method, path)) = log {
-        // the query is left out, as it may carry a token
-        tracing::info!(target: "polyfn::access", %method, path, status = response.status().as_u16());
+    if let Some((begun, method, path)) = watched {
+        let answered = Answered { method, path, status: response.status().as_u16(), time: begun.elapsed() };
+        tell(&state, answered);
     }
     response
+}
+
+fn tell(state: &State, answered: Answered) {
+    if state.config.access_log {
+        let Answered { method, path, status, .. } = &answered;
+        // the query is left out, as it may carry a token
+        tracing::info!(target: "polyfn::access", %method, path, status);
+    }
+    if let Some(observer) = &state.observer {
+        observer(answered);
+    }
 }
 
 fn throttled(state: &State, request: &Request) -> Result<(), Problem> {

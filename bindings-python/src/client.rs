@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polyfn_core::codec::{Promise, Stub};
-use polyfn_core::net::{ClientOptions, Connection, TransportMode};
+use polyfn_core::net::{ClientOptions, Connect, Connection, TransportMode};
 use polyfn_core::session::{CallId, Options as SessionOptions};
 use polyfn_core::wire::PublicKey;
 use pyo3::prelude::*;
@@ -18,6 +18,7 @@ use crate::inbox::Mailbox;
 use crate::interpreter::Interpreter;
 use crate::link::{self, Link};
 use crate::scope::Scope;
+use crate::server::EmbeddedServer;
 use crate::{event_loop, runtime};
 
 /// A connection that has joined a workspace.
@@ -86,6 +87,7 @@ fn read_options(given: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
     set(given, "connect_timeout", |time: Seconds| options.connect_timeout = time.0)?;
     set(given, "ping_interval", |time: Seconds| options.ping_interval = time.0)?;
     set(given, "ping_timeout", |time: Seconds| options.ping_timeout = time.0)?;
+    set(given, "in_process", |server: Way| options.connect = Some(server.0))?;
     set(given, "token_refresh_interval", |time: Seconds| options.token_refresh_interval = time.0)?;
     for name in SessionOptions::limits() {
         let mut written = Ok(());
@@ -104,6 +106,17 @@ impl<'py> FromPyObject<'_, 'py> for Mode {
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let name: String = object.extract()?;
         name.parse().map(Self).map_err(|error| raised(object.py(), &error))
+    }
+}
+
+/// The way to an embedded server.
+struct Way(Arc<dyn Connect>);
+
+impl<'py> FromPyObject<'_, 'py> for Way {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        object.cast::<EmbeddedServer>()?.get().connector(object.py()).map(Self)
     }
 }
 

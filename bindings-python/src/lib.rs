@@ -2,8 +2,10 @@
 
 mod callback;
 mod client;
+mod command;
 mod convert;
 mod current_task;
+mod dev;
 mod error;
 mod event_loop;
 mod function;
@@ -16,6 +18,7 @@ mod pump;
 mod resume;
 mod runtime;
 mod scope;
+mod server;
 mod source;
 mod step;
 mod stream;
@@ -29,7 +32,11 @@ mod _native {
     #[pymodule_export]
     use crate::client::{Client, connect};
     #[pymodule_export]
+    use crate::command::run_command;
+    #[pymodule_export]
     use crate::current_task::CurrentTask;
+    #[pymodule_export]
+    use crate::dev::{Watch, dev_failed, dev_routes};
     #[pymodule_export]
     use crate::error::error_codes;
     #[pymodule_export]
@@ -40,6 +47,8 @@ mod _native {
     use crate::runtime::{after_fork, at_exit};
     #[pymodule_export]
     use crate::scope::{current_deadline, current_trace};
+    #[pymodule_export]
+    use crate::server::EmbeddedServer;
     #[pymodule_export]
     use crate::stream::RemoteStream;
 

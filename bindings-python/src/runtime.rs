@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
-use crate::{event_loop, link};
+use crate::{event_loop, link, server};
 
 /// Counts forks on the way from the first process to this one: what was made under another number is not ours.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
@@ -84,6 +84,7 @@ pub(crate) fn after_fork() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     // Only attached threads take this lock, and only the one that forked is here.
     std::mem::forget(RUNTIME.lock().take());
+    server::forget_all();
 }
 
 /// For `atexit`: says goodbye on all connections and ends the thread. It waits detached, and not for ever.
@@ -92,12 +93,15 @@ pub(crate) fn at_exit(py: Python<'_>) {
     EXITED.store(true, Ordering::Release);
     link::close_all();
     event_loop::end_threads(py);
-    let Some(runtime) = RUNTIME.lock().take() else { return };
-    runtime.stop.notify_one();
-    let ended = runtime.ended;
+    let runtime = RUNTIME.lock().take();
     py.detach(move || {
-        // Past the limit the process ends all the same, and the thread with it.
-        let _ = ended.recv_timeout(EXIT_LIMIT);
+        if let Some(runtime) = runtime {
+            runtime.stop.notify_one();
+            // Past the limit the process ends all the same, and the thread with it.
+            let _ = runtime.ended.recv_timeout(EXIT_LIMIT);
+        }
+        // Not before the connections have said goodbye to them.
+        server::end_all();
     });
 }
 

@@ -30,14 +30,14 @@ def server_url() -> Iterator[str]:
 
 
 @pytest.fixture
-async def owner(server_url: str) -> AsyncIterator[polyfn.Server]:
+async def owner(server_url: str) -> AsyncIterator[polyfn.Client]:
     """The client that registers services."""
     async with polyfn.connect_to_server(server_url, method_timeout=10) as client:
         yield client
 
 
 @pytest.fixture
-async def caller(server_url: str, owner: polyfn.Server) -> AsyncIterator[polyfn.Server]:
+async def caller(server_url: str, owner: polyfn.Client) -> AsyncIterator[polyfn.Client]:
     """A client in the same workspace that calls them."""
     token = await owner.generate_token()
     async with polyfn.connect_to_server(
@@ -47,7 +47,7 @@ async def caller(server_url: str, owner: polyfn.Server) -> AsyncIterator[polyfn.
 
 
 @pytest.fixture
-def offer(owner: polyfn.Server, caller: polyfn.Server):
+def offer(owner: polyfn.Client, caller: polyfn.Client):
     """Registers functions and gives them as the caller has them."""
 
     async def offered(api=None, /, **functions):
@@ -63,12 +63,12 @@ def at_rest():
     """Waits until clients run nothing and hold nothing that is given or read item by item."""
     names = ("runs", "tasks", "generators", "streams")
 
-    async def rest(*clients: polyfn.Server) -> None:
+    async def rest(*clients: polyfn.Client) -> None:
         while any(client.statistics()[name] for client in clients for name in names):
             # a round trip: what was given up before it is given up behind it
             await clients[0].echo(None)
 
-    async def rest_soon(*clients: polyfn.Server) -> None:
+    async def rest_soon(*clients: polyfn.Client) -> None:
         await asyncio.wait_for(rest(*clients), 10)
 
     return rest_soon

@@ -53,9 +53,9 @@ def documented():
                 yield f"{module.__name__}.{name}", member
     for name in polyfn.__all__:
         yield f"polyfn.{name}", getattr(polyfn, name)
-    for name, member in inspect.getmembers(polyfn.Server):
+    for name, member in inspect.getmembers(polyfn.Client):
         if not name.startswith("_"):
-            yield f"polyfn.Server.{name}", member
+            yield f"polyfn.Client.{name}", member
 
 
 def blocks():
@@ -128,10 +128,10 @@ def test_there_are_examples():
         "polyfn.sync.get_remote_service",
         "polyfn.launch.launch_external_services",
         "polyfn.Rpc",
-        "polyfn.Server.register_service",
-        "polyfn.Server.get_service",
-        "polyfn.Server.get_service_schema",
-        "polyfn.Server.register_codec",
+        "polyfn.Client.register_service",
+        "polyfn.Client.get_service",
+        "polyfn.Client.get_service_schema",
+        "polyfn.Client.register_codec",
     }
 
 
@@ -140,7 +140,7 @@ def test_everything_public_is_documented():
         for name in module.__all__:
             # these have the documentation of the function that each of them stands for
             assert inspect.getdoc(getattr(module, name)) or name in ("RemoteFunction", "Function"), name
-    for kind in (polyfn.Server, polyfn.Rpc):
+    for kind in (polyfn.Client, polyfn.Rpc):
         for name, member in inspect.getmembers(kind):
             if not name.startswith("_") and callable(member):
                 assert inspect.getdoc(member), name

@@ -388,10 +388,10 @@ def test_what_must_not_get_out_of_a_function(offer):
     assert service.stops.__name__ == "stops"
 
 
-@pytest.mark.parametrize("name", [name for name in vars(polyfn.Server) if not name.startswith("_")])
+@pytest.mark.parametrize("name", [name for name in vars(polyfn.Client) if not name.startswith("_")])
 def test_type_checkers_are_told_of_everything(name):
     """The two lists of methods must not part."""
-    asynchronous = getattr(polyfn.Server, name)
+    asynchronous = getattr(polyfn.Client, name)
     if name in ("open", "on_end"):
         return
     declared = declarations()[name]
@@ -404,7 +404,7 @@ def test_type_checkers_are_told_of_everything(name):
 
 def declarations():
     tree = ast.parse(inspect.getsource(sync))
-    server = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Server")
+    server = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Client")
     block = next(node for node in server.body if isinstance(node, ast.If))
     found = {}
     for node in block.body:

@@ -30,7 +30,7 @@ def settings(server, **more):
 
 
 @pytest.fixture
-async def ours(server) -> AsyncIterator[polyfn.Server]:
+async def ours(server) -> AsyncIterator[polyfn.Client]:
     async with polyfn.connect_to_server(settings(server)) as client:
         yield client
 

@@ -18,8 +18,8 @@ from ._native import RemoteFunction, RemoteStream, current_deadline, current_tra
 from ._native import version as __version__
 from .accounts import login, logout
 from .client import (
+    Client,
     Connecting,
-    Server,
     connect_to_server,
     connect_to_server_http,
     get_remote_service,
@@ -45,6 +45,7 @@ from .http import Event, HTTPError, Upload
 from .proxy import ObjectProxy
 from .rpc import Rpc
 from .schema import schema_function, schema_method, schema_service
+from .server import Request, Server
 from .sync import connect_to_server as connect_to_server_sync
 from .sync import get_remote_service as get_remote_service_sync
 from .sync import login as login_sync
@@ -52,6 +53,7 @@ from .sync import logout as logout_sync
 
 __all__ = [
     "CallCancelledError",
+    "Client",
     "ConflictError",
     "Connecting",
     "Event",
@@ -66,6 +68,7 @@ __all__ = [
     "RemoteError",
     "RemoteFunction",
     "RemoteStream",
+    "Request",
     "Rpc",
     "RpcError",
     "RpcTimeoutError",

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, final
 
 from .codecs import Codecs
@@ -10,17 +11,22 @@ from .codecs import Codecs
 __all__ = [
     "Client",
     "CurrentTask",
+    "EmbeddedServer",
     "Member",
     "RemoteFunction",
     "RemoteStream",
+    "Watch",
     "after_fork",
     "at_exit",
     "connect",
     "current_deadline",
     "current_trace",
+    "dev_failed",
+    "dev_routes",
     "error_codes",
     "parse_form",
     "problem",
+    "run_command",
     "version",
 ]
 
@@ -114,6 +120,27 @@ class CurrentTask:
     ) -> None: ...
     def remove_done_callback(self, callback: Callable[[Any], object]) -> int: ...
 
+@final
+class EmbeddedServer:
+    """A server on a thread of its own; its methods block."""
+
+    @staticmethod
+    def start(settings: dict[str, Any], observes: bool = False) -> EmbeddedServer: ...
+    def stop(self) -> bool: ...
+    def abort(self) -> None: ...
+    def requests(self, timeout: float) -> list[tuple[str, str, int, float, str]] | None: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def root_token(self) -> str: ...
+
+@final
+class Watch:
+    """Looks after the files of modules."""
+
+    def __new__(cls, modules: list[str], others: list[str]) -> Watch: ...
+    def changed(self) -> list[Path]: ...
+
 def connect(
     options: dict[str, Any], on_event: Callable[[str, Any], object], hooks: object | None = None
 ) -> asyncio.Future[Client]: ...
@@ -125,6 +152,11 @@ def current_deadline() -> float | None:
 
 def current_trace() -> str | None:
     """The trace that the call served here belongs to, a W3C `traceparent`; None where there is none."""
+
+def dev_routes(url: str, workspace: str, service: str, functions: list[str]) -> str: ...
+def dev_failed(error: str, file: str | None = None, line: int = 0, source: str = "") -> str: ...
+def run_command(arguments: list[str]) -> tuple[str, Any]:
+    """Run the command `polyfn`; gives `("exit", code)`, or what is left for Python to do."""
 
 def error_codes() -> list[str]: ...
 def after_fork() -> None: ...

@@ -32,7 +32,7 @@ class Hooks(Protocol):
         ...
 
 
-class Server:
+class Client:
     """A server as one client sees it; made by `connect_to_server`.
 
     Besides the methods here it has all methods that the server's manager offers, under their own names, for
@@ -58,7 +58,7 @@ class Server:
         self._infos: dict[str, ObjectProxy] = {}
         self._rpc = Rpc(self)
 
-    async def open(self, settings: dict[str, Any]) -> Server:
+    async def open(self, settings: dict[str, Any]) -> Client:
         """Connect; `connect_to_server` does it."""
         self.app_id = str(settings.get("app_id") or "*")
         self._client = await _native.connect(settings, self._on_event, self._hooks)
@@ -340,6 +340,14 @@ class Server:
         if self._end is not None and not self._is_leaving:
             raise self._end
 
+    def is_of_this_loop(self) -> bool:
+        """Whether the connection belongs to the event loop that runs here."""
+        return asyncio.get_running_loop() is self._loop
+
+    async def closed(self) -> None:
+        """Wait until the connection is over, whatever the reason."""
+        await self._closed.wait()
+
     def on_end(self, told: Callable[[], object]) -> None:
         """Have `told` called when the connection is over."""
         self._at_end.append(told)
@@ -348,7 +356,7 @@ class Server:
         """How much this connection holds at the moment, by name."""
         return self._native_client.statistics()
 
-    async def __aenter__(self) -> Server:
+    async def __aenter__(self) -> Client:
         return self
 
     async def __aexit__(
@@ -429,16 +437,16 @@ def _no_colon(name: str, value: str) -> None:
 class Connecting(Generic[T]):
     """A connection that is about to be made: await it, or enter it with `async with`."""
 
-    def __init__(self, settings: dict[str, Any], then: Callable[[Server], Awaitable[T]]) -> None:
+    def __init__(self, settings: dict[str, Any], then: Callable[[Client], Awaitable[T]]) -> None:
         self._settings = settings
         self._then = then
-        self._server: Server | None = None
+        self._server: Client | None = None
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self._connect().__await__()
 
     async def _connect(self) -> T:
-        server = await Server().open(self._settings)
+        server = await Client().open(self._settings)
         self._server = server
         try:
             return await self._then(server)
@@ -456,7 +464,7 @@ class Connecting(Generic[T]):
             await self._server.disconnect()
 
 
-def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any) -> Connecting[Server]:
+def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any) -> Connecting[Client]:
     """Connect to a server and join a workspace.
 
     Await the result, or use it with `async with`, which disconnects at the end.
@@ -492,12 +500,12 @@ def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any
     return Connecting(options.read(config, more), _itself)
 
 
-def connect_to_server_http(config: Mapping[str, Any] | str | None = None, **more: Any) -> Connecting[Server]:
+def connect_to_server_http(config: Mapping[str, Any] | str | None = None, **more: Any) -> Connecting[Client]:
     """The same with `transport="http"`, for networks that let no websocket through."""
     return Connecting(options.read(config, {**more, "transport": "http"}), _itself)
 
 
-async def _itself(server: Server) -> Server:
+async def _itself(server: Client) -> Client:
     return server
 
 
@@ -518,7 +526,7 @@ def get_remote_service(
     """
     address, settings, selection = urls.settings_of(service_uri, {**(config or {}), **more})
 
-    async def get(server: Server) -> Any:
+    async def get(server: Client) -> Any:
         return await server.get_service(address, selection)
 
     return Connecting(options.read(settings, {}), get)

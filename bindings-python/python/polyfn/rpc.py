@@ -11,7 +11,7 @@ from .functions import described, service_map
 from .proxy import ObjectProxy
 
 if TYPE_CHECKING:
-    from .client import Server
+    from .client import Client
 
 #: What this object has of its connection as it is.
 _SHARED = frozenset(
@@ -44,7 +44,7 @@ class Rpc:
     ```
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Client) -> None:
         self._server = server
 
     async def ping(self, client_id: str, timeout: float | None = 1) -> str:
@@ -64,7 +64,7 @@ class Rpc:
         """Get a service from the client that has it, without asking the manager: `client:service`.
 
         Without a client it is one's own; without anything it is the manager. `config` takes `timeout`,
-        `case_conversion` and `encryption_public_key`, as in `Server.get_service`.
+        `case_conversion` and `encryption_public_key`, as in `Client.get_service`.
         """
         settings = {**(config or {}), **more}
         if service_uri is None:

@@ -23,12 +23,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from . import _native, accounts, client, options, portal, urls
+from . import _native, accounts, client, options, portal, server, urls
 from .proxy import ObjectProxy
 from .rpc import Rpc
+from .server import Request
 from .threads import each
 
-__all__ = ["Function", "Server", "Service", "connect_to_server", "get_remote_service", "login", "logout"]
+__all__ = [
+    "Client",
+    "Function",
+    "Server",
+    "Service",
+    "connect_to_server",
+    "get_remote_service",
+    "login",
+    "logout",
+]
 
 T = TypeVar("T")
 _END = object()
@@ -186,8 +196,8 @@ class _Blocking:
         return f"<blocking {self._inner!r}>"
 
 
-class Server(_Blocking):
-    """A server as a blocking program sees it: what `polyfn.Server` has, without `await`."""
+class Client(_Blocking):
+    """A server as a blocking program sees it: what `polyfn.Client` has, without `await`."""
 
     def __getitem__(self, name: str) -> Any:
         try:
@@ -195,7 +205,7 @@ class Server(_Blocking):
         except AttributeError as error:
             raise KeyError(name) from error
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Client:
         return self
 
     def __exit__(
@@ -204,7 +214,7 @@ class Server(_Blocking):
         self.disconnect()
 
     if TYPE_CHECKING:
-        # What type checkers are told; a test compares it with `polyfn.Server`.
+        # What type checkers are told; a test compares it with `polyfn.Client`.
         @property
         def config(self) -> ObjectProxy: ...
         @property
@@ -249,7 +259,7 @@ class Service(ObjectProxy):
 
     __slots__ = ("__server",)
 
-    def __init__(self, members: Mapping[str, Any], server: Server) -> None:
+    def __init__(self, members: Mapping[str, Any], server: Client) -> None:
         super().__init__(members)
         object.__setattr__(self, "_Service__server", server)
 
@@ -262,7 +272,7 @@ class Service(ObjectProxy):
         self.__server.disconnect()
 
 
-def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any) -> Server:
+def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any) -> Client:
     """Connect to a server and join a workspace; with `with` it disconnects at the end.
 
     Options are those of `polyfn.connect_to_server`, and `sync_max_workers`: how many functions of this
@@ -271,18 +281,72 @@ def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any
     """
     given: dict[str, Any] = {"server_url": config} if isinstance(config, str) else dict(config or {})
     given.update(more)
+    return _connect(given, lambda given: options.read(given, {}))
+
+
+def _connect(given: dict[str, Any], read: Callable[[dict[str, Any]], dict[str, Any]]) -> Client:
     workers = given.pop("sync_max_workers", None)
     mixes_async = bool(given.pop("mix_async", False))
     bridge = Bridge(2 if workers is None else int(workers), mixes_async)
-    settings = options.read(given, {})
+    settings = read(given)
 
-    async def connect() -> client.Server:
-        server = await client.Server(bridge).open(settings)
-        portal.at_end(server.disconnect)
-        server.on_end(lambda: portal.not_at_end(server.disconnect))
-        return server
+    async def connect() -> client.Client:
+        made = await client.Client(bridge).open(settings)
+        portal.at_end(made.disconnect)
+        made.on_end(lambda: portal.not_at_end(made.disconnect))
+        return made
 
-    return Server(bridge.portal.call(connect), bridge)
+    return Client(bridge.portal.call(connect), bridge)
+
+
+class Server:
+    """A server inside this program, for programs that block: what `polyfn.Server` is, without `await`.
+
+    ```python
+    from polyfn.sync import Server
+
+    with Server() as server, server.connect(workspace="lab") as client:
+        client.register_service({"id": "calc", "add": lambda a, b: a + b})
+        print(client.get_service("calc").add(1, 2))
+    ```
+    """
+
+    def __init__(self, *, on_request: Callable[[Request], object] | None = None, **settings: Any) -> None:
+        self._server = server.Server(on_request=on_request, **settings)
+
+    def start(self) -> Server:
+        """Start; it listens when this returns. `with` does it."""
+        portal.Portal.shared().call(self._server.start)
+        return self
+
+    def stop(self) -> bool:
+        """Stop, and wait for that; gives whether everything ended by itself in time."""
+        return portal.Portal.shared().call(self._server.stop)
+
+    @property
+    def url(self) -> str:
+        """Its URL on this machine, without a slash at the end."""
+        return self._server.url
+
+    @property
+    def root_token(self) -> str:
+        """The token that may do everything; `connect` uses it unless told otherwise."""
+        return self._server.root_token
+
+    def connect(self, config: Mapping[str, Any] | None = None, **more: Any) -> Client:
+        """Connect to it without a socket, with the options of `polyfn.Server.connect`."""
+        return _connect({**(config or {}), **more}, self._server.connection_settings)
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<blocking {self._server!r}>"
 
 
 def get_remote_service(service_uri: str, config: Mapping[str, Any] | None = None, **more: Any) -> Service:

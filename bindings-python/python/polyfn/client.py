@@ -340,11 +340,11 @@ class Client:
         if self._end is not None and not self._is_leaving:
             raise self._end
 
-    def is_of_this_loop(self) -> bool:
+    def _is_of_this_loop(self) -> bool:
         """Whether the connection belongs to the event loop that runs here."""
         return asyncio.get_running_loop() is self._loop
 
-    async def closed(self) -> None:
+    async def _over(self) -> None:
         """Wait until the connection is over, whatever the reason."""
         await self._closed.wait()
 

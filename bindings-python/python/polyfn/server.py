@@ -95,7 +95,7 @@ class Server:
 
     async def _let_go(self) -> None:
         """Wait until the clients of this loop have noticed."""
-        ours = [client.closed() for client in self._clients if client.is_of_this_loop()]
+        ours = [client._over() for client in self._clients if client._is_of_this_loop()]
         if ours:
             await asyncio.wait([asyncio.ensure_future(closed) for closed in ours], timeout=_GOODBYE)
 

@@ -92,6 +92,18 @@ function streams() {
       closed++;
     }
   }
+  const waiting = [];
+  // Waits for a call of another function in the middle.
+  async function* waits() {
+    yield { number: 0 };
+    await new Promise((open) => waiting.push(open));
+    yield { number: 1 };
+  }
+  function goesOn() {
+    const opened = waiting.length > 0;
+    for (const open of waiting.splice(0)) open();
+    return { body: opened ? "True" : "False" };
+  }
   const events = { status: 201, headers: { "content-type": "text/event-stream" } };
   return {
     texts: () => given("grüße ", "welt"),
@@ -101,6 +113,8 @@ function streams() {
     nothing: () => given(),
     fails: () => failing(),
     breaks: () => failing("some"),
+    waits: () => waits(),
+    goes_on: () => goesOn(),
     endless: () => endless(),
     closed: () => ({ body: String(closed) }),
   };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 
@@ -108,9 +109,29 @@ class Endless:
             self.closed += 1
 
 
+class Gate:
+    """A generator that waits for a call of another function in the middle."""
+
+    def __init__(self):
+        self.waiting = []
+
+    async def items(self):
+        yield {"number": 0}
+        opened = asyncio.Event()
+        self.waiting.append(opened)
+        await opened.wait()
+        yield {"number": 1}
+
+    async def open(self):
+        opened = bool(self.waiting)
+        while self.waiting:
+            self.waiting.pop().set()
+        return {"body": str(opened)}
+
+
 def streams() -> dict:
     """Answers that come bit by bit."""
-    endless = Endless()
+    endless, gate = Endless(), Gate()
     events = {"status": 201, "headers": {"content-type": "text/event-stream"}}
     return {
         "texts": lambda event: given("grüße ", "welt"),
@@ -120,6 +141,8 @@ def streams() -> dict:
         "nothing": lambda event: given(),
         "fails": lambda event: failing(),
         "breaks": lambda event: failing("some"),
+        "waits": lambda event: gate.items(),
+        "goes_on": lambda event: gate.open(),
         "endless": lambda event: endless.items(),
         "closed": lambda event: {"body": str(endless.closed)},
     }

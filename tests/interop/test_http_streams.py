@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import zlib
 from urllib.parse import urlsplit
 
 import pytest
@@ -47,6 +48,8 @@ def test_a_failure_behind_it_cuts_the_connection(streams):
     with pytest.raises(http.client.IncompleteRead) as caught:
         get(f"{streams}/breaks")
     assert caught.value.partial == b"some"
+    with pytest.raises(http.client.HTTPException):
+        get(f"{streams}/breaks", headers={"Accept-Encoding": "gzip"})
 
 
 def closed(streams: str) -> int:
@@ -66,6 +69,26 @@ def test_who_leaves_early_closes_the_generator(streams):
         assert closed(streams) == before + 1
 
     eventually(gone)
+
+
+def test_compressed_pieces_leave_as_they_come(streams):
+    parts = urlsplit(streams)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    connection.request("GET", f"{parts.path}/waits", headers={"Accept-Encoding": "gzip"})
+    answer = connection.getresponse()
+    assert (answer.getheader("content-encoding"), answer.getheader("vary")) == ("gzip", "accept-encoding")
+    unpack, text = zlib.decompressobj(wbits=31), b""
+    while text != b'{"number":0}\n':
+        piece = answer.read1()
+        assert piece, text
+        text += unpack.decompress(piece)
+
+    def goes_on():
+        assert get(f"{streams}/goes_on").text == "True"
+
+    eventually(goes_on)
+    assert unpack.decompress(answer.read()) == b'{"number":1}\n'
+    connection.close()
 
 
 def test_nobody_reads_the_body_of_head(streams):

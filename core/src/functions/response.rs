@@ -21,6 +21,8 @@ pub struct Response {
     pub body: Bytes,
     /// The generator whose items are the body, see [`super::Pieces`].
     pub stream: Option<Arc<StreamStub>>,
+    /// Whether the body was given as bytes.
+    pub octets: bool,
 }
 
 /// An encoded value and the peer that sent it.
@@ -67,7 +69,7 @@ impl Response {
     }
 
     fn nothing() -> Self {
-        Self { status: 204, headers: Vec::new(), body: Bytes::new(), stream: None }
+        Self { status: 204, headers: Vec::new(), body: Bytes::new(), stream: None, octets: false }
     }
 
     fn read(frame: Encoded<'_>, start: usize) -> Result<Self> {
@@ -79,7 +81,8 @@ impl Response {
             Some(content) => {
                 let kind = content.kind.map(|kind| ("content-type".to_owned(), kind.to_owned()));
                 let headers = kind.into_iter().chain(content.headers).collect();
-                Self { status: 200, headers, body: content.body, stream: content.stream }
+                let octets = content.kind == Some(OCTETS);
+                Self { status: 200, headers, body: content.body, stream: content.stream, octets }
             }
         })
     }
@@ -132,14 +135,14 @@ impl Parts {
             None => None,
         };
         let is_said = said.is_some();
-        let (body, stream) = content.map_or_else(Default::default, |content| {
+        let (body, stream, octets) = content.map_or_else(Default::default, |content| {
             if let Some(kind) = content.kind.filter(|_| !is_said) {
                 headers.push(("content-type".to_owned(), kind.to_owned()));
             }
             headers.extend(content.headers);
-            (content.body, content.stream)
+            (content.body, content.stream, content.kind == Some(OCTETS))
         });
-        Ok(Response { status: self.status.unwrap_or(200), headers, body, stream })
+        Ok(Response { status: self.status.unwrap_or(200), headers, body, stream, octets })
     }
 }
 

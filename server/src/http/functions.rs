@@ -26,6 +26,8 @@ use crate::http::{Ends, body, redirect_to_folder};
 use crate::hub::{self, CallRequest, Reader, Service};
 use crate::state::State;
 
+mod compress;
+mod conditional;
 mod limits;
 mod origin;
 mod place;
@@ -129,17 +131,23 @@ async fn call(
         time: allowed.time,
     };
     let answered = match event.call(state, &service, &chosen).await.and_then(|result| read_answer(&result)) {
-        Ok(mut answer) => match answer.stream.take() {
-            Some(stub) => {
-                let reader = reader_of(state, &service, &user, &place.workspace);
-                streamed::respond(state, answer, &stub, &reader, &parts.method, (allowed.time, turn)).await
+        Ok(mut answer) => {
+            conditional::prepare(&mut answer, &parts.method, &parts.headers);
+            match answer.stream.take() {
+                Some(stub) => {
+                    let reader = reader_of(state, &service, &user, &place.workspace);
+                    streamed::respond(state, answer, &stub, &reader, &parts.method, (allowed.time, turn))
+                        .await
+                }
+                None => Ok(respond(answer, &parts.method)),
             }
-            None => Ok(respond(answer, &parts.method)),
-        },
+        }
         Err(error) => Err(error),
     };
-    let answered = answered.map(|response| told.finish(response, &request_id));
-    answered.map_err(|error| Refusal::of_request(state, &caller, &service, &error, request_id))
+    let response = answered
+        .map(|response| told.finish(response, &request_id))
+        .map_err(|error| Refusal::of_request(state, &caller, &service, &error, request_id))?;
+    Ok(compress::compress(&parts.method, &parts.headers, response).await)
 }
 
 /// Whom a generator in the answer is read for.
@@ -364,7 +372,7 @@ mod tests {
 
     fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> functions::Response {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        functions::Response { status, headers, body: Bytes::from(body), stream: None }
+        functions::Response { status, headers, body: Bytes::from(body), stream: None, octets: false }
     }
 
     #[test]

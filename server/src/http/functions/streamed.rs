@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use polyfn_core::codec::StreamStub;
 use polyfn_core::functions::{self, Pieces};
 use polyfn_core::{Error, ErrorKind};
@@ -85,7 +85,7 @@ impl Drop for Counted {
 impl Rest {
     /// One after the other; an error cuts the connection, so that nobody takes a part for the whole.
     fn pieces(self) -> impl stream::Stream<Item = Result<Bytes, Error>> {
-        stream::unfold(Some(self), |rest| async move {
+        let pieces = stream::unfold(Some(self), |rest| async move {
             let mut rest = rest?;
             let next = rest.next().await?;
             if let Err(error) = &next {
@@ -95,7 +95,9 @@ impl Rest {
             }
             let rest = next.is_ok().then_some(rest);
             Some((next, rest))
-        })
+        });
+        // compression asks once more behind the end
+        pieces.fuse()
     }
 
     /// The next piece that is not empty; `None` at the end.

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import shlex
 import subprocess
 import sys
 import urllib.request
@@ -118,6 +119,26 @@ await server.register_service(
         assert await asyncio.to_thread(events) == "".join(
             f'data: {{"number":{number}}}\n\n' for number in range(3)
         )
+
+
+async def test_the_service_of_the_page_on_services_is_called(polyfn_server):
+    async with polyfn.connect_to_server({"server_url": polyfn_server.url}) as server:
+        await run_inside(blocks("docs/services.md", "python")[0], {"server": server})
+        lines = blocks("docs/services.md", "console")[0].splitlines()
+        expected: list[str] = []
+        for line in lines:
+            if not line.startswith("$ "):
+                expected.append(line)
+                continue
+            command = line.removeprefix("$ ").replace(WRITTEN, polyfn_server.url)
+            command = command.replace("{workspace}", server.config.workspace)
+            process = await asyncio.create_subprocess_exec(
+                *shlex.split(command), "--silent", stdout=asyncio.subprocess.PIPE
+            )
+            printed = (await process.communicate())[0].decode().split()
+            at = lines.index(line) + 1
+            assert printed == lines[at : at + len(printed)]
+    assert expected == ["3", "3", "2", "1"]
 
 
 def test_the_table_of_errors_names_every_class_of_both_packages():

@@ -29,5 +29,5 @@ pub use http_error::{PROBLEM, problem};
 pub use pieces::Pieces;
 pub use response::Response;
 pub(crate) use response::{is_name_byte, octets};
-pub use router::{Match, Router};
+pub use router::{METHODS, Match, Router};
 pub use settings::{Settings, Signature};

@@ -8,7 +8,9 @@ use super::signature::place_of;
 use crate::{Map, Value};
 
 /// Names of functions that answer one HTTP method each, when a folder holds them.
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+/// The methods that a folder may hold functions for.
+pub const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,6 +24,7 @@ pub mod caller;
 pub mod cors;
 pub mod functions;
 pub mod health;
+mod openapi;
 pub mod pages;
 pub mod problem;
 pub mod services;
@@ -54,6 +55,7 @@ pub fn router(state: &Arc<State>) -> Router {
         .route("/health/readiness", get(health::readiness))
         .route("/metrics", get(health::metrics))
         .merge(services::router())
+        .merge(openapi::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(cors::compression())

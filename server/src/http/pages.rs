@@ -41,7 +41,7 @@ pub async fn config(Extract(state): Extract<Arc<State>>, caller: Caller) -> Json
     }))
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request, State as Extract};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use polyfn_core::session::Visibility;
@@ -14,7 +14,7 @@ use crate::auth::Permission;
 use crate::http::caller::Caller;
 use crate::http::functions::{check_free, selection, service_uri, trace};
 use crate::http::problem::Problem;
-use crate::http::{call_error, failure, redirect_to_folder};
+use crate::http::{call_error, failure, openapi, redirect_to_folder};
 use crate::hub::{self, CallRequest, Service};
 use crate::state::State;
 
@@ -218,7 +218,11 @@ async fn make_call(
         _ => asks.workspace.as_str(),
     };
     match member::find(&service, &place.function) {
-        Member::Missing => Err(failure(StatusCode::NOT_FOUND, &format!("{} not found.", place.function))),
+        Member::Missing => {
+            let described = described(state, &service, place).filter(|_| request.method() == Method::GET);
+            Err(described
+                .unwrap_or_else(|| failure(StatusCode::NOT_FOUND, &format!("{} not found.", place.function))))
+        }
         Member::Function => {
             let trace = trace(request.headers()).map(str::to_owned);
             let mut arguments = read(state, request).await?;
@@ -239,6 +243,18 @@ async fn make_call(
                 .ok_or_else(|| failure(StatusCode::NOT_FOUND, &format!("{} not found.", place.function)))?;
             Ok(Outcome::Value(member::plain(value)))
         }
+    }
+}
+
+/// What a service offers to those who want to know of it, as long as it has no functions of these names.
+fn described(state: &State, service: &Service, place: &CallPlace) -> Option<Response> {
+    match place.function.as_str() {
+        openapi::DOCUMENT => {
+            let described = openapi::describe(service, &place.id, &state.public_base_url);
+            Some(openapi::document(&described))
+        }
+        openapi::PAGE => Some(openapi::page(&state.config.base_path, &service.name, openapi::DOCUMENT)),
+        _ => None,
     }
 }
 

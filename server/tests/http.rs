@@ -70,7 +70,7 @@ async fn the_caller_comes_from_the_token_and_never_from_the_url() {
 
     let refused = who(path, "authorization: Bearer abc.def.ghi").await;
     assert_eq!((refused.status, &refused.json()["detail"]), (401, &"Error decoding token headers.".into()));
-    assert!(refused.has("www-authenticate: Bearer"));
+    assert!(refused.has("www-authenticate: Bearer error=\"invalid_token\""));
     let special = UserInfo { scope: Scope::parse("ws:lab-one#rw file:x"), ..user };
     let refused = who(path, &format!("authorization: {}", token(&special))).await;
     assert_eq!(refused.status, 403);

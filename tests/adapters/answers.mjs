@@ -169,6 +169,7 @@ export function services() {
     },
     streams: streams(),
     web: web(),
+    echo: { default: ({ method, path, body }) => `${method} ${path} ${body?.length ?? 0}` },
     methods: {
       thing: { GET: named("get"), POST: named("post") },
       GET: named("root get"),

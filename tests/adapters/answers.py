@@ -208,6 +208,7 @@ def services() -> dict[str, dict]:
         },
         "streams": streams(),
         "web": web(),
+        "echo": {"default": lambda event: f"{event['method']} {event['path']} {len(event['body'] or b'')}"},
         "methods": {
             "thing": {"GET": named("get"), "POST": named("post")},
             "GET": named("root get"),

@@ -28,6 +28,7 @@ use crate::state::State;
 
 mod compress;
 mod conditional;
+mod framing;
 mod limits;
 mod origin;
 mod place;
@@ -89,6 +90,7 @@ async fn call(
     body: Body,
     seen: &mut Option<Arc<Service>>,
 ) -> Result<Response, Refusal> {
+    framing::check(parts.version, &parts.headers)?;
     check_free(state)?;
     let caller = Caller::from_headers(state, &parts.headers)?;
     let found = find(state, &caller, place, parts.uri.query()).map_err(Refusal::from);
@@ -229,6 +231,10 @@ impl Chosen {
 }
 
 fn choose(service: &Service, parts: &Parts, path: &str) -> Result<Chosen, Refusal> {
+    if place::is_devious(path) {
+        let text = "the path may not hold `.` or `..` as a segment, or NUL";
+        return Err(Problem::new(ErrorKind::Invalid, text).into());
+    }
     match service.router().route(parts.method.as_str(), path) {
         Match::Found { member, function_path } => {
             Ok(Chosen { method: format!("services.{}.{member}", service.name), function_path })

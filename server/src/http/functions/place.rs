@@ -65,6 +65,16 @@ fn parts(path: &str) -> Option<(&str, &str, Option<&str>)> {
     (!workspace.is_empty() && !service.is_empty()).then_some((workspace, service, path))
 }
 
+/// Whether a path could lead a function that opens files out of its folder: segments `.` and `..`, on any system and
+/// however they are encoded, and NUL.
+pub(super) fn is_devious(path: &str) -> bool {
+    if !path.contains(['.', '%']) {
+        return false;
+    }
+    let decoded = decode(path);
+    decoded.contains('\0') || decoded.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
+}
+
 /// Many slashes in front are one.
 fn one_slash(path: &str) -> &str {
     let slashes = path.len() - path.trim_start_matches('/').len();
@@ -101,6 +111,18 @@ mod tests {
         ] {
             assert_eq!(Place::of(path), expected, "{path}");
             assert_eq!(Place::has(path), expected.is_some(), "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_that_climb_are_told_from_others() {
+        for path in
+            ["/..", "/a/../b", "/%2e%2e/", "/.%2E", "/a\\..", "/a%5c..%5Cb", "/./a", "/a%00.txt", "/..%2fa"]
+        {
+            assert!(is_devious(path), "{path}");
+        }
+        for path in ["/", "/a..b", "/.well-known/x", "/...", "/%252e%252e", "/a.txt", "/%2e%2ea"] {
+            assert!(!is_devious(path), "{path}");
         }
     }
 

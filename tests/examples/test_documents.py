@@ -13,6 +13,7 @@ import urllib.request
 
 import polyfn
 import pytest
+from runner import web
 from runner.documents import ROOT, blocks
 from runner.peers import environment
 
@@ -119,6 +120,22 @@ await server.register_service(
         assert await asyncio.to_thread(events) == "".join(
             f'data: {{"number":{number}}}\n\n' for number in range(3)
         )
+
+
+async def test_the_errors_of_the_contract_are_answers(polyfn_server):
+    async with polyfn.connect_to_server(polyfn_server.url) as server:
+        await run_inside(blocks("docs/functions.md", "python")[2], {"server": server})
+
+        def ask(name: str):
+            url = f"{polyfn_server.url}/{server.config.workspace}/apps/users/user"
+            headers = {"Origin": "https://pages.example"}
+            return web.request("POST", url, headers=headers, body=b'{"name": "%s"}' % name.encode())
+
+        found, missing = await asyncio.to_thread(ask, "ann"), await asyncio.to_thread(ask, "bob")
+        assert found.json() == {"name": "ann"}
+        assert found.header("access-control-allow-credentials") == "true"
+        assert (missing.status, missing.json()["detail"]) == (404, "no such user")
+        assert missing.header("cache-control") == "no-store"
 
 
 async def test_the_service_of_the_page_on_services_is_called(polyfn_server):

@@ -11,69 +11,28 @@ from urllib.parse import urlsplit
 
 import pytest
 from runner import tokens
-from runner.programs import Program
-from runner.waiting import eventually
-from runner.web import Response, get, request
+from runner.apps import App, Apps, until
+from runner.web import Response
 
-PROGRAMS = Path(__file__).resolve().parents[1] / "apps"
 PYTHON_KINDS = ["hypha_rpc-python", "polyfn-python"]
 
 
 @pytest.fixture(scope="module")
 def started():
-    """Programs by name, kind and server; each is started once."""
-    programs: dict[tuple[str, str, str], Program] = {}
-
-    def program(name: str, kind: str, server_url: str) -> Program:
-        key = (name, kind, server_url)
-        if key not in programs:
-            programs[key] = Program(PROGRAMS / name, kind, server_url)
-        return programs[key]
-
-    yield program
-    for running in programs.values():
-        running.stop()
-
-
-def until(true) -> None:
-    """Waits until a condition holds."""
-
-    def attempt() -> None:
-        assert true()
-
-    eventually(attempt)
-
-
-class App:
-    """The services of a program."""
-
-    def __init__(self, program: Program, server_url: str, service: str):
-        self.program = program
-        self.path = f"/{program.workspace}/apps/{service}"
-        self.url = server_url + self.path
-
-    def get(self, path: str, **more) -> Response:
-        return get(self.url + path, **more)
-
-    def request(self, method: str, path: str, **more) -> Response:
-        return request(method, self.url + path, **more)
-
-    def seen(self, what: str):
-        return self.get("/seen").json().get(what)
+    with Apps() as apps:
+        yield apps
 
 
 @pytest.fixture(params=PYTHON_KINDS)
 def raw(started, polyfn_server, request):
     """The app without a framework, as a wrapper function, on our server."""
-    program = started("raw.py", request.param, polyfn_server.url)
-    return lambda service="public-raw": App(program, polyfn_server.url, service)
+    return lambda service="public-raw": started.app("raw.py", request.param, polyfn_server.url, service)
 
 
 @pytest.fixture(params=PYTHON_KINDS)
 def everywhere(started, server, request):
     """The same on every server."""
-    program = started("raw.py", request.param, server.url)
-    return lambda service="public-raw": App(program, server.url, service)
+    return lambda service="public-raw": started.app("raw.py", request.param, server.url, service)
 
 
 def test_the_scope_has_the_types_of_the_standard(raw):

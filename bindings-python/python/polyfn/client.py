@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from . import _native, errors, options, service_types, urls
+from .apps import Hosted, hosted
 from .codecs import Codecs
 from .events import Events, Handler
 from .functions import described, schema_tree, service_map
@@ -56,6 +57,7 @@ class Client:
         self._at_end: list[Callable[[], object]] = []
         self._services: dict[str, dict[str, Any]] = {}
         self._infos: dict[str, ObjectProxy] = {}
+        self._apps: dict[str, Hosted] = {}
         self._rpc = Rpc(self)
 
     async def open(self, settings: dict[str, Any]) -> Client:
@@ -149,9 +151,27 @@ class Client:
         if check_type and service.get("type"):
             kind = await self._call("get_service_type", (service["type"],), {})
             service = service_types.checked(service, kind)
-        info = await self._native_client.register_service(described(service), overwrite, notify)
+        app = hosted(service, api)
+        if app is not None:
+            await app.start()
+            service = app.service
+        try:
+            info = await self._native_client.register_service(described(service), overwrite, notify)
+        except BaseException:
+            if app is not None:
+                await app.stop()
+            raise
         self._note_service(service, info)
+        await self._host(_short_id(service["id"]), app)
         return info
+
+    async def _host(self, name: str, app: Hosted | None) -> None:
+        """Have an app served under a name; the one before it ends."""
+        before = self._apps.pop(name, None)
+        if app is not None:
+            self._apps[name] = app
+        if before is not None:
+            await before.stop()
 
     def _note_service(self, service: dict[str, Any], info: ObjectProxy | None = None) -> None:
         name = _short_id(service["id"])
@@ -171,6 +191,7 @@ class Client:
             self._native_client.remove_service(service_id)
         self._services.pop(_short_id(service_id), None)
         self._infos.pop(_short_id(service_id), None)
+        await self._host(_short_id(service_id), None)
 
     async def get_service_schema(self, service: Any) -> dict[str, Any]:
         """The schema of each function of a service, one's own or one that was got from somebody.
@@ -325,6 +346,11 @@ class Client:
             return
         if asyncio.get_running_loop() is self._loop:
             await self._closed.wait()
+            await self._stop_apps()
+
+    async def _stop_apps(self) -> None:
+        apps, self._apps = list(self._apps.values()), {}
+        await asyncio.gather(*(app.stop() for app in apps))
 
     def _leave(self) -> None:
         self._is_leaving = True
@@ -337,6 +363,7 @@ class Client:
         Returns after `disconnect`; raises when the connection was lost for good.
         """
         await self._closed.wait()
+        await self._stop_apps()
         if self._end is not None and not self._is_leaving:
             raise self._end
 

@@ -1,0 +1,108 @@
+"""Web apps as services: ASGI apps as they are, and WSGI apps in threads.
+
+```python
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@app.get("/hello")
+async def hello():
+    return {"message": "Hello"}
+
+await server.register_service({
+    "id": "web",
+    "type": "asgi",
+    "config": {"visibility": "public"},
+    "serve": app,
+})
+```
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from .exchange import Asgi, serving
+from .lifespan import Lifespan
+from .wsgi import App, Wsgi
+
+__all__ = ["Hosted", "hosted"]
+
+
+class Hosted:
+    """An app that a service serves, from its start to its end."""
+
+    def __init__(self, service: dict[str, Any], app: Asgi, close: Callable[[], None] | None = None) -> None:
+        self._lifespan = Lifespan(app)
+        self._close = close
+        config = cast("Mapping[str, Any]", service.get("config") or {})
+        #: The service as it is to be registered. Servers know by the config that links may be whole, and that
+        #: several messages may go together.
+        self.service: dict[str, Any] = {
+            **service,
+            "type": "asgi",
+            "config": {"root_path": True, **config, "app_protocol": 2},
+            "serve": serving(app, self._lifespan.state),
+        }
+
+    async def start(self) -> None:
+        """Let the app prepare itself.
+
+        Raises `RuntimeError` when it says that it cannot.
+        """
+        await self._lifespan.start()
+
+    async def stop(self) -> None:
+        """Let the app clean up."""
+        await self._lifespan.stop()
+        if self._close is not None:
+            self._close()
+
+
+def hosted(service: Mapping[str, Any], given: Any) -> Hosted | None:
+    """The app of a service, if it has one: `given` is what was registered, `service` the same as a dict.
+
+    A service of type `asgi` may also have a function `serve(args, context)` which calls the app by itself, as
+    with hypha-rpc; then there is nothing to host.
+    """
+    kind = str(service.get("type") or "").lower()
+    if kind not in ("asgi", "wsgi"):
+        return None
+    # what runs in threads was wrapped already
+    app: Any = (
+        cast("Mapping[str, Any]", given).get("serve") if isinstance(given, Mapping) else service.get("serve")
+    )
+    if not callable(app):
+        raise ValueError(f"a service of type {kind} needs the app, or a function, under the name `serve`")
+    if kind == "wsgi":
+        config = cast("Mapping[str, Any]", service.get("config") or {})
+        wsgi = Wsgi(cast("App", app), int(config.get("threads", 10)))
+        return Hosted(dict(service), wsgi, wsgi.close)
+    if is_asgi(app):
+        return Hosted(dict(service), cast("Asgi", app))
+    return None
+
+
+def is_asgi(app: Callable[..., Any]) -> bool:
+    """Whether this is an ASGI app, called with scope, receive and send; not a function of one argument.
+
+    >>> async def app(scope, receive, send): ...
+    >>> async def serve(args, context=None): ...
+    >>> is_asgi(app), is_asgi(serve)
+    (True, False)
+    """
+    try:
+        signature = inspect.signature(app)
+    except (TypeError, ValueError):
+        return False
+
+    def takes(count: int) -> bool:
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            return False
+        return True
+
+    return takes(3) and not takes(1)

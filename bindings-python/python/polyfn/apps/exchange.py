@@ -1,0 +1,162 @@
+"""One request of an ASGI app: between the app and the server that it came from."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, cast
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger("polyfn.apps")
+
+
+def serving(app: Asgi, state: Mapping[str, Any]) -> Callable[..., Awaitable[Any]]:
+    """The function `serve` by which a server reaches an app.
+
+    `state` is what the app has prepared at its start; each request gets a copy of it.
+    """
+
+    async def serve(args: Any, context: Any = None) -> Any:
+        """Answer one request of a web app."""
+        exchange = Exchange(args)
+        scope = scope_of(args["scope"], state)
+        try:
+            await app(scope, exchange.receive, exchange.send)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("the app failed at %s %s", scope.get("method", scope["type"]), scope["path"])
+            raise
+        finally:
+            exchange.end()
+        return await exchange.rest()
+
+    return serve
+
+
+def scope_of(given: Mapping[str, Any], state: Mapping[str, Any]) -> Scope:
+    """The scope with the types that apps expect."""
+    scope = {key: _plain(value) for key, value in given.items()}
+    scope["headers"] = [(bytes(name), bytes(value)) for name, value in given["headers"]]
+    for key in ("client", "server"):
+        if scope.get(key) is not None:
+            scope[key] = tuple(scope[key])
+    scope["state"] = dict(state)
+    return scope
+
+
+def _plain(value: Any) -> Any:
+    """Dicts without the attributes that those of peers have."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in cast("Mapping[str, Any]", value).items()}
+    return value
+
+
+class Exchange:
+    """What an app receives and sends."""
+
+    def __init__(self, args: Mapping[str, Any]) -> None:
+        self._ask: Callable[[], Awaitable[Any]] = args["receive"]
+        self._tell: Callable[[Any], Awaitable[Any]] = args["send"]
+        # the server has named it: it takes several messages at once, and the last of them as the result
+        self._is_batched = "request" in args
+        self._first: Any = args.get("request")
+        self._asking: asyncio.Task[Any] | None = None
+        self._lock = asyncio.Lock()
+        self._held: list[Message] = []
+        self._telling: set[asyncio.Task[Any]] = set()
+        self._is_over = False
+
+    async def receive(self) -> Message:
+        """The next message of the server. One that is waited for no longer comes to who asks next."""
+        first, self._first = self._first, None
+        if first is not None:
+            return _received(first)
+        async with self._lock:
+            if self._asking is None:
+                self._asking = asyncio.ensure_future(_ask(self._ask))
+            message = await asyncio.shield(self._asking)
+            self._asking = None
+        return _received(message)
+
+    async def send(self, message: Message) -> None:
+        """Give the server a message; returns when there is room for the next."""
+        message = _sent(message)
+        if not self._is_batched:
+            await self._tell(message)
+            return
+        kind = message["type"]
+        if kind == "http.response.start" and not self._held:
+            # it may not leave before the body does
+            self._held.append(message)
+            return
+        if not self._held:
+            await self._tell(message)
+            return
+        self._held.append(message)
+        if kind == "http.response.body" and not message.get("more_body"):
+            # an app that ends now gives its answer as the result; one with more to do keeps nobody waiting
+            asyncio.get_running_loop().call_soon(self._flush_later)
+            return
+        held, self._held = self._held, []
+        await self._tell(held)
+
+    def _flush_later(self) -> None:
+        if self._is_over or not self._held:
+            return
+        held, self._held = self._held, []
+        telling = asyncio.ensure_future(_tell(self._tell, held))
+        self._telling.add(telling)
+        telling.add_done_callback(self._told)
+
+    def _told(self, telling: asyncio.Task[Any]) -> None:
+        self._telling.discard(telling)
+        if not telling.cancelled() and (error := telling.exception()) is not None:
+            log.debug("an answer did not reach the server: %s", error)
+
+    def end(self) -> None:
+        """The app has ended: nobody waits for a message any longer."""
+        self._is_over = True
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def rest(self) -> list[Message] | None:
+        """What was not sent yet; what is on its way comes first."""
+        if self._telling:
+            await asyncio.wait(self._telling)
+        held, self._held = self._held, []
+        return held or None
+
+
+async def _ask(ask: Callable[[], Awaitable[Any]]) -> Any:
+    return await ask()
+
+
+async def _tell(tell: Callable[[Any], Awaitable[Any]], messages: list[Message]) -> None:
+    await tell(messages)
+
+
+def _received(message: Mapping[str, Any]) -> Message:
+    """A message of the server with the types that apps expect."""
+    plain = dict(message)
+    for key in ("body", "bytes"):
+        if plain.get(key) is not None:
+            plain[key] = bytes(plain[key])
+    return plain
+
+
+def _sent(message: Message) -> Message:
+    """A message of the app with values that can be sent."""
+    plain = dict(message)
+    if "headers" in plain:
+        plain["headers"] = [(bytes(name), bytes(value)) for name, value in plain["headers"]]
+    for key in ("body", "bytes"):
+        if plain.get(key) is not None and not isinstance(plain[key], bytes):
+            plain[key] = bytes(plain[key])
+    return plain

@@ -200,7 +200,9 @@ async def register(server):
     await server.register_service({"id": "rooted", "type": "ASGI", "config": rooted, "serve": serve})
     context = {"visibility": "public", "require_context": True}
     await server.register_service({"id": "context", "type": "asgi", "config": context, "serve": with_context})
-    await server.register_service({"id": "empty", "type": "asgi", "config": rooted, "other": serve})
+    if package.PACKAGE == "hypha_rpc":
+        # ours says at once what is missing
+        await server.register_service({"id": "empty", "type": "asgi", "config": rooted, "other": serve})
     await server.register_service({"id": "generic", "config": rooted, "serve": serve})
 
 

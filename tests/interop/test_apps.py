@@ -248,8 +248,8 @@ def test_an_app_is_told_who_asks(raw):
     assert app.get("/").json()["ws"] == app.program.workspace
 
 
-def test_services_that_are_no_apps(raw):
-    missing = raw("empty").get("/")
+def test_services_that_are_no_apps(raw, started, polyfn_server):
+    missing = started.app("raw.py", "hypha_rpc-python", polyfn_server.url, "empty").get("/")
     assert (missing.status, "no function `serve`" in missing.text) == (404, True)
     assert raw("no-such-app").get("/").status == 404
     assert "Invalid service type" in raw("generic").get("/").text

@@ -36,7 +36,7 @@ mod refusal;
 mod streamed;
 mod told;
 
-use limits::{Allowed, Turn};
+pub(in crate::http) use limits::{Allowed, Turn};
 use origin::Rules;
 pub use place::Place;
 pub(super) use place::uri as service_uri;

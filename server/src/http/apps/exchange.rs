@@ -17,7 +17,7 @@ use super::Asked;
 use super::calling::{NAMES, RECEIVE, Style};
 use super::outgoing::{Change, Failure, Outgoing};
 use super::upload::{Part, Upload};
-use crate::http::functions::{Refusal, trace};
+use crate::http::functions::{Allowed, Refusal, Turn, trace};
 use crate::hub::{CallRequest, Callbacks, Called};
 use crate::state::State;
 
@@ -31,12 +31,15 @@ type Ended = polyfn_core::Result<Payload>;
 /// Has the app answer a request.
 pub(super) async fn answer(asked: &Asked<'_>, style: Style, body: Body) -> Result<Response, Refusal> {
     let state = asked.state;
-    let mut upload = Upload::new(body, state.config.limits.max_app_body)?;
+    let limits = &state.config.limits;
+    let own = asked.service.settings.max_request_body.and_then(|own| u64::try_from(own).ok());
+    let mut upload = Upload::new(body, own.unwrap_or(u64::MAX).min(limits.max_app_body))?;
+    let turn = Turn::take(asked.service)?;
     let callbacks = state.hub.gateway.callbacks(&state.hub, &NAMES);
     let first = if style == Style::Batched { Some(first_part(&mut upload).await?) } else { None };
     let call = call(asked, style, &callbacks, first)?;
     let (outgoing, answer) = Outgoing::new(asked.parts.method.clone());
-    let patience = state.config.limits.http_call_timeout.duration();
+    let patience = Allowed::of(limits, asked.service).time;
     let exchange = Exchange {
         state: Arc::clone(state),
         callbacks,
@@ -46,6 +49,7 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style, body: Body) -> Resul
         sending: VecDeque::new(),
         patience,
         until: Instant::now() + patience,
+        _turn: turn,
     };
     tokio::spawn(exchange.run(call));
     match answer.await {
@@ -122,6 +126,7 @@ struct Exchange {
     /// When the app must have made some progress; once its answer is complete, or nobody waits for it, when it must
     /// have ended.
     until: Instant,
+    _turn: Turn,
 }
 
 impl Exchange {

@@ -12,15 +12,15 @@ use crate::limits::Limits;
 
 /// The limits of one call: the service's own, never above those of the server.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Allowed {
+pub(in crate::http) struct Allowed {
     /// Bytes of the request's body.
     pub(super) body: usize,
     /// How long the call may take.
-    pub(super) time: Duration,
+    pub(in crate::http) time: Duration,
 }
 
 impl Allowed {
-    pub(super) fn of(limits: &Limits, service: &Service) -> Self {
+    pub(in crate::http) fn of(limits: &Limits, service: &Service) -> Self {
         let own = &service.settings;
         let (body, time) = (limits.max_request_body, limits.http_call_timeout.duration());
         Self {
@@ -32,14 +32,14 @@ impl Allowed {
 
 /// One of the calls of a service that are under way, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(Option<Arc<AtomicUsize>>);
+pub(in crate::http) struct Turn(Option<Arc<AtomicUsize>>);
 
 impl Turn {
     /// A call more.
     ///
     /// # Errors
     /// 429 when the service has as many as it wants.
-    pub(super) fn take(service: &Service) -> Result<Self, Problem> {
+    pub(in crate::http) fn take(service: &Service) -> Result<Self, Problem> {
         let Some(max) = service.settings.max_http_calls else { return Ok(Self(None)) };
         let turn = Self(Some(Arc::clone(&service.calls)));
         if service.calls.fetch_add(1, Ordering::Relaxed) >= max {

@@ -127,6 +127,8 @@ limits! {
     max_request_body: usize = 100_000_000,
     /// Bytes of the body of a request to a web app (`type: "asgi"`), which is passed on as it comes.
     max_app_body: u64 = 10 << 30,
+    /// Websockets of web apps at the same time; more are refused with 503.
+    max_app_websockets: usize = 4096,
     /// Bytes of an HTTP request's line and headers together.
     max_header_size: usize = 64 << 10,
     /// Seconds an HTTP connection may take to send its next request's headers, idle time included.

@@ -115,6 +115,8 @@ metrics! {
     http_call_errors_total: Counter,
     /// Calls over HTTP under way.
     http_calls: Gauge,
+    /// Websockets of web apps.
+    app_websockets: Gauge,
     /// Calls to the workspace manager.
     manager_calls_total: Counter,
     /// Calls that the server itself makes to clients.

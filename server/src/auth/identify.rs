@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
+use http::{HeaderMap, HeaderValue};
 
 use crate::auth::scope::Permission;
 use crate::auth::token::{TokenError, Tokens};
@@ -25,6 +25,12 @@ pub fn credentials(headers: &HeaderMap) -> Result<Option<String>, TokenError> {
         }
         None => Ok(cookie(headers)),
     }
+}
+
+/// Whether the token of a request is one that the browser sends by itself, whoever made the page that asks.
+#[must_use]
+pub fn is_by_cookie(headers: &HeaderMap) -> bool {
+    headers.get(AUTHORIZATION).is_none_or(HeaderValue::is_empty) && cookie(headers).is_some()
 }
 
 /// The user of a request; `None` for one without a token. `now` is in seconds since 1970.

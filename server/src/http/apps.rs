@@ -21,8 +21,11 @@ use crate::state::State;
 mod asked;
 mod calling;
 mod exchange;
+mod handshake;
 mod outgoing;
+mod socket;
 mod upload;
+mod websocket;
 
 /// Marks answers that an app gave: nobody else adds to their headers.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +51,11 @@ pub(super) struct Asked<'a> {
 /// Has the app answer.
 pub(super) async fn answer(asked: Asked<'_>, body: Body) -> Result<Response, Refusal> {
     let style = calling::Style::of(asked.service)?;
-    let mut response = exchange::answer(&asked, style, body).await?;
+    let mut response = if handshake::is_asked_for(&asked.parts.headers) {
+        websocket::answer(&asked, style).await?
+    } else {
+        exchange::answer(&asked, style, body).await?
+    };
     response.extensions_mut().insert(Own);
     Ok(response)
 }

@@ -1,11 +1,22 @@
 //! How the function `serve` of a service wants to be called.
 
-use polyfn_core::codec::Writer;
-use polyfn_core::{ErrorKind, Map, Result, Value};
+use std::sync::Arc;
 
-use crate::http::functions::Refusal;
+use futures_util::future::BoxFuture;
+use polyfn_core::apps::{self, Kind};
+use polyfn_core::codec::Writer;
+use polyfn_core::session::Payload;
+use polyfn_core::{ErrorKind, Map, Value};
+
+use super::Asked;
+use super::upload::Part;
+use crate::http::functions::{Refusal, trace};
 use crate::http::problem::Problem;
-use crate::hub::{Names, Service};
+use crate::hub::{CallRequest, Callbacks, Names, Service};
+
+/// The call of an app, which owns all that it needs.
+pub(super) type Call = BoxFuture<'static, Ended>;
+pub(super) type Ended = polyfn_core::Result<Payload>;
 
 /// The functions that every call gives along, by their places.
 pub(super) const NAMES: [&str; 2] = ["receive", "send"];
@@ -59,9 +70,9 @@ impl Style {
         self,
         out: &mut Writer,
         names: Names,
-        scope: impl FnOnce(&mut Writer) -> Result<()>,
-        first: Option<impl FnOnce(&mut Writer) -> Result<()>>,
-    ) -> Result<()> {
+        scope: impl FnOnce(&mut Writer) -> polyfn_core::Result<()>,
+        first: Option<impl FnOnce(&mut Writer) -> polyfn_core::Result<()>>,
+    ) -> polyfn_core::Result<()> {
         let one = self != Self::Three;
         if one {
             out.open_map(3 + usize::from(first.is_some()))?;
@@ -83,4 +94,46 @@ impl Style {
         }
         Ok(())
     }
+}
+
+/// Prepares the call: what of the request is here already goes along as `first`, where the app takes that.
+pub(super) fn call(
+    asked: &Asked<'_>,
+    kind: Kind<'_>,
+    style: Style,
+    callbacks: &Callbacks,
+    first: Option<Option<Part>>,
+) -> Result<Call, Refusal> {
+    let state = Arc::clone(asked.state);
+    let user = asked.caller.encoded(&state);
+    let names = callbacks.names();
+    // written once more into the call, where functions can be
+    let mut scope = Writer::new();
+    asked
+        .write_scope(kind, &user, &mut scope)
+        .map_err(|error| Refusal::of_call(&state, asked.caller, asked.service, &error))?;
+    let scope = scope.into_bytes();
+    let (target, method) = (asked.service.address(), asked.method());
+    let workspace = asked.place.workspace.to_string();
+    let trace = trace(&asked.parts.headers).map(str::to_owned);
+    Ok(Box::pin(async move {
+        let first = first.map(|part| {
+            move |out: &mut Writer| match part {
+                Some(part) => apps::write_request(out, &part.data, part.more),
+                None => out.nil(),
+            }
+        });
+        let request = CallRequest {
+            user: &user,
+            workspace: &workspace,
+            target: &target,
+            method: &method,
+            args: style.args(),
+            with_kwargs: false,
+            write: |out: &mut Writer| style.write(out, names, |out| out.raw(&scope), first),
+            timeout: state.config.limits.http_call_timeout.duration(),
+            trace: trace.as_deref(),
+        };
+        state.hub.gateway.call_lasting(&state.hub, request).await
+    }))
 }

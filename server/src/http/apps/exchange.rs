@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use futures_util::future::BoxFuture;
 use polyfn_core::apps::{self, Kind, Message};
 use polyfn_core::codec::Writer;
 use polyfn_core::session::Payload;
@@ -14,19 +13,17 @@ use polyfn_core::{Error, ErrorKind, Value};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Asked;
-use super::calling::{NAMES, RECEIVE, Style};
+use super::calling::{Call, Ended, NAMES, RECEIVE, Style, call};
 use super::outgoing::{Change, Failure, Outgoing};
 use super::upload::{Part, Upload};
-use crate::http::functions::{Allowed, Refusal, Turn, trace};
-use crate::hub::{CallRequest, Callbacks, Called};
+use crate::http::functions::{Allowed, Refusal, Turn};
+use crate::hub::{Callbacks, Called};
 use crate::state::State;
 
 /// Calls of `receive`, or of `send`, that an app may have open at a time.
 const MAX_OPEN: usize = 16;
 /// How long the body of a small request is waited for, to be sent along with the call.
 const PATIENCE: Duration = Duration::from_millis(20);
-
-type Ended = polyfn_core::Result<Payload>;
 
 /// Has the app answer a request.
 pub(super) async fn answer(asked: &Asked<'_>, style: Style, body: Body) -> Result<Response, Refusal> {
@@ -37,7 +34,8 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style, body: Body) -> Resul
     let turn = Turn::take(asked.service)?;
     let callbacks = state.hub.gateway.callbacks(&state.hub, &NAMES);
     let first = if style == Style::Batched { Some(first_part(&mut upload).await?) } else { None };
-    let call = call(asked, style, &callbacks, first)?;
+    let kind = Kind::Http { method: asked.parts.method.as_str() };
+    let call = call(asked, kind, style, &callbacks, first)?;
     let (outgoing, answer) = Outgoing::new(asked.parts.method.clone());
     let patience = Allowed::of(limits, asked.service).time;
     let exchange = Exchange {
@@ -71,48 +69,6 @@ async fn first_part(upload: &mut Upload) -> Result<Option<Part>, Refusal> {
     Ok(timeout(PATIENCE, upload.next()).await.ok().transpose()?)
 }
 
-/// The call itself, which owns all that it needs.
-fn call(
-    asked: &Asked<'_>,
-    style: Style,
-    callbacks: &Callbacks,
-    first: Option<Option<Part>>,
-) -> Result<BoxFuture<'static, Ended>, Refusal> {
-    let state = Arc::clone(asked.state);
-    let user = asked.caller.encoded(&state);
-    let names = callbacks.names();
-    let kind = Kind::Http { method: asked.parts.method.as_str() };
-    // written once more into the call, where functions can be
-    let mut scope = Writer::new();
-    asked
-        .write_scope(kind, &user, &mut scope)
-        .map_err(|error| Refusal::of_call(&state, asked.caller, asked.service, &error))?;
-    let scope = scope.into_bytes();
-    let (target, method) = (asked.service.address(), asked.method());
-    let workspace = asked.place.workspace.to_string();
-    let trace = trace(&asked.parts.headers).map(str::to_owned);
-    Ok(Box::pin(async move {
-        let first = first.map(|part| {
-            move |out: &mut Writer| match part {
-                Some(part) => apps::write_request(out, &part.data, part.more),
-                None => out.nil(),
-            }
-        });
-        let request = CallRequest {
-            user: &user,
-            workspace: &workspace,
-            target: &target,
-            method: &method,
-            args: style.args(),
-            with_kwargs: false,
-            write: |out: &mut Writer| style.write(out, names, |out| out.raw(&scope), first),
-            timeout: state.config.limits.http_call_timeout.duration(),
-            trace: trace.as_deref(),
-        };
-        state.hub.gateway.call_lasting(&state.hub, request).await
-    }))
-}
-
 struct Exchange {
     state: Arc<State>,
     callbacks: Callbacks,
@@ -130,7 +86,7 @@ struct Exchange {
 }
 
 impl Exchange {
-    async fn run(mut self, mut call: BoxFuture<'static, Ended>) {
+    async fn run(mut self, mut call: Call) {
         let ended = loop {
             let is_open = self.outgoing.is_open();
             // an answer under way takes as long as it takes

@@ -89,6 +89,14 @@ impl Outgoing {
         *self = Self::Gone(0);
     }
 
+    /// Gives an answer of the server's own in the place of the app's; says whether somebody still waited for it.
+    pub(super) fn give(&mut self, response: Response) -> bool {
+        match std::mem::replace(self, Self::Complete) {
+            Self::Head { asker, .. } => asker.send(Ok(response)).is_ok(),
+            _ => false,
+        }
+    }
+
     /// Takes a message of the app; there must be room for it.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Extensions;
-use super::draft::{Beside, ReplyDraft};
+use super::draft::{Beside, ReplyDraft, Speaker};
 use super::event::{RunId, Time};
 use super::sealing::Said;
 use super::session::Session;
@@ -304,7 +304,20 @@ impl Session {
             return self.send_reject(&run, &error, now);
         }
         let message = draft.writer.into_package();
-        self.send_long(&draft.to, message, Waiter::Caller(Box::new(run)), Beside::default(), now);
+        let beside = self.beside(&run);
+        self.send_long(&draft.to, message, Waiter::Caller(Box::new(run)), beside, now);
+    }
+
+    /// The parts of a long reply come from whom the caller has asked. A part of the server, which stands in every
+    /// workspace, has many addresses.
+    fn beside(&self, run: &Run) -> Beside {
+        let workspace = run.me.split('/').next().unwrap_or_default();
+        if self.info.workspace != "*" || workspace == "*" {
+            return Beside::default();
+        }
+        let (from, workspace) = (run.me.clone(), workspace.to_owned());
+        let speaker = Speaker { from, workspace, user: Vec::new(), receiver: run.extensions };
+        Beside { speaker: Some(speaker), ..Beside::default() }
     }
 
     /// Keeps the functions of a result for its receiver.
@@ -328,7 +341,7 @@ impl Session {
 
     pub(super) fn send_reject(&mut self, run: &Run, error: &Error, now: Time) {
         if let Ok(frame) = self.reject_frame(run, error) {
-            self.send_long(&run.reject.to, frame, Waiter::Nobody, Beside::default(), now);
+            self.send_long(&run.reject.to, frame, Waiter::Nobody, self.beside(run), now);
         }
     }
 

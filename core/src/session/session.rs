@@ -290,7 +290,10 @@ impl Session {
         let seal = self.seal_for(spec)?;
         let session = (spec.promise != Promise::Never).then(|| self.new_id());
         let (from, identity) = match spec.speak_as {
-            Some(speaker) => (speaker.from, Some((speaker.workspace, speaker.user))),
+            // without a user the server signs it as its own
+            Some(speaker) => {
+                (speaker.from, Some((speaker.workspace, speaker.user)).filter(|(_, user)| !user.is_empty()))
+            }
             None => (self.address.as_str(), None),
         };
         let mut writer = Writer::new();

@@ -23,8 +23,9 @@ def until(true) -> None:
 class App:
     """One of the services of a program."""
 
-    def __init__(self, program: Program, server_url: str, service: str):
+    def __init__(self, program: Program, kind: str, server_url: str, service: str):
         self.program = program
+        self.kind = kind
         self.service = service
         self.server_url = server_url
         self.path = f"/{program.workspace}/apps/{service}"
@@ -57,7 +58,7 @@ class Apps:
         key = (name, kind, server_url)
         if key not in self.programs:
             self.programs[key] = Program(PROGRAMS / name, kind, server_url)
-        return App(self.programs[key], server_url, service)
+        return App(self.programs[key], kind, server_url, service)
 
 
 def upload_form(app: App, path: str, name: str, data: bytes) -> Response:

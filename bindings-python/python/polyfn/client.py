@@ -12,6 +12,7 @@ from .apps import Hosted, hosted
 from .codecs import Codecs
 from .events import Events, Handler
 from .functions import described, schema_tree, service_map
+from .modules import Modules
 from .proxy import ObjectProxy
 from .rpc import Rpc
 
@@ -58,6 +59,7 @@ class Client:
         self._services: dict[str, dict[str, Any]] = {}
         self._infos: dict[str, ObjectProxy] = {}
         self._apps: dict[str, Hosted] = {}
+        self._modules = Modules(self._loop, lambda record: self._call("log", (record,), {}))
         self._rpc = Rpc(self)
 
     async def open(self, settings: dict[str, Any]) -> Client:
@@ -155,14 +157,17 @@ class Client:
         if app is not None:
             await app.start()
             service = app.service
+        module = await self._modules.begin(service)
+        service = service if module is None else module.service
         try:
             info = await self._native_client.register_service(described(service), overwrite, notify)
         except BaseException:
-            if app is not None:
-                await app.stop()
+            for begun in filter(None, (app, module)):
+                await begun.stop()
             raise
         self._note_service(service, info)
         await self._host(_short_id(service["id"]), app)
+        await self._modules.keep(_short_id(service["id"]), module)
         return info
 
     async def _host(self, name: str, app: Hosted | None) -> None:
@@ -192,6 +197,7 @@ class Client:
         self._services.pop(_short_id(service_id), None)
         self._infos.pop(_short_id(service_id), None)
         await self._host(_short_id(service_id), None)
+        await self._modules.drop(_short_id(service_id))
 
     async def get_service_schema(self, service: Any) -> dict[str, Any]:
         """The schema of each function of a service, one's own or one that was got from somebody.
@@ -347,6 +353,7 @@ class Client:
         if asyncio.get_running_loop() is self._loop:
             await self._closed.wait()
             await self._stop_apps()
+            await self._modules.ended()
 
     async def _stop_apps(self) -> None:
         apps, self._apps = list(self._apps.values()), {}
@@ -436,6 +443,7 @@ class Client:
         elif kind == "closed":
             self._state = "closed"
             self._end = data
+            self._modules.end()
             self._closed.set()
             for told in self._at_end:
                 told()

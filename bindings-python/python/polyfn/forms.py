@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, cast
 
-from . import iostream, models
+from . import cloudevent, iostream, models
 from .codecs import Codecs
 
 #: Sent as the text that they are shown as: exact, and what JSON has for them.
@@ -46,6 +46,8 @@ def form_of(value: Any) -> Any:
         return _Interface(value)
     if isinstance(value, enum.Enum):
         return value.value
+    if cloudevent.is_event(value):
+        return cloudevent.form_of(value)
     if models.is_model(value):
         return models.encode(value)
     if dataclasses.is_dataclass(value):

@@ -4,6 +4,7 @@ import type { Codec } from "./codecs.js";
 import { errorOf, InvalidError, type RpcError, toldError } from "./errors.js";
 import { type EventListener, Events } from "./events.js";
 import type { Manager } from "./manager.js";
+import { Modules } from "./modules.js";
 import { addOtherNames, type SnakeNames, toSnake } from "./names.js";
 import type { OpenOptions } from "./native.cjs";
 import { type ConnectOptions, openOptions } from "./options.js";
@@ -82,6 +83,7 @@ export class Connection implements Listener, AsyncDisposable {
   readonly #events = new Events();
   readonly #client: number;
   readonly #services = new Map<string, Registered>();
+  readonly #modules = new Modules((record) => this.#manager("log", [record]));
   readonly #closed: Promise<void>;
   #settleClosed: () => void = () => undefined;
   #connecting: { resolve: () => void; reject: (error: unknown) => void } | undefined;
@@ -175,16 +177,22 @@ export class Connection implements Listener, AsyncDisposable {
     given: Service,
     { overwrite, notify }: { overwrite: boolean; notify: boolean },
   ): Promise<ServiceInfo> {
-    const service = offered(given);
-    const info = (await pump().begin(this.#client, (id, encoder) => {
+    const module = await this.#modules.begin(offered(given));
+    const service = offered(module?.service ?? given);
+    const registering = pump().begin(this.#client, (id, encoder) => {
       encoder.service(service);
       const { bytes, beside } = encoder;
       return pump().native.register(this.#client, id, bytes, beside, overwrite, !notify);
+    });
+    const info = (await registering.catch(async (error) => {
+      await module?.stop();
+      throw error;
     })) as ServiceInfo;
     if (this.#state !== "closed") {
       const name = shortId(info.id);
       if (!this.#services.has(name)) pump().hold();
       this.#services.set(name, { service: given, info: notify ? info : undefined });
+      await this.#modules.keep(name, module);
     }
     return info;
   }
@@ -199,6 +207,7 @@ export class Connection implements Listener, AsyncDisposable {
       if (told !== null) throw toldError(told);
     }
     if (this.#services.delete(id)) pump().release();
+    await this.#modules.keep(id, undefined);
   }
 
   /** The schema of each function of a service, one's own or one that was got from somebody. */
@@ -354,6 +363,7 @@ export class Connection implements Listener, AsyncDisposable {
     pump().outbox.flush();
     pump().native.close(this.#client);
     await this.serve();
+    await this.#modules.ended();
   }
 
   /** Lets `await using` end the connection. */
@@ -395,6 +405,7 @@ export class Connection implements Listener, AsyncDisposable {
     this.#state = "closed";
     for (const _ of this.#services) pump().release();
     this.#services.clear();
+    this.#modules.end();
     this.#connecting?.reject(error);
     this.#settleClosed();
     this.#events.fire("disconnected", { reason: error.message, error });

@@ -23,6 +23,7 @@ export {
   type GetServiceConfig,
   type RegisterConfig,
 } from "./client.js";
+export type { CloudEvent, CloudEventResponse } from "./cloudevent.js";
 export type { Codec } from "./codecs.js";
 export { Extension } from "./decode.js";
 export {
@@ -61,6 +62,7 @@ export type { RpcObject } from "./rpc.js";
 export { currentSignal, currentTrace } from "./running.js";
 export { type FunctionSchema, type JsonSchema, schemaFunction, schemaMethod, z } from "./schema.js";
 export type { RemoteService, Service, ServiceInfo } from "./service.js";
+export { FunctionContext, functionMembers, type Log, type LogLevel } from "./signature.js";
 export type { StandardSchema } from "./standard.js";
 export { RemoteStream } from "./streams.js";
 export { parseServiceUrl, type ServiceUrl } from "./urls.js";

@@ -151,6 +151,62 @@ function web() {
   };
 }
 
+// A value as JSON has it; bytes as hex.
+function shown(value) {
+  if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString("hex") };
+  if (Array.isArray(value)) return value.map(shown);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shown(item)]));
+}
+
+// Functions that take one context, which peers of every kind may offer.
+function signature() {
+  return {
+    asked: ({ request: { headers, ...request } }) =>
+      shown({ ...request, header: headers["x-thing"] ?? null }),
+    event: ({ event }) => ({ event: shown(event ?? null) }),
+    sent_back: ({ event }) => event,
+    structured: ({ event }) => ({ headers: { "content-type": "application/cloudevents+json" }, body: event }),
+    nothing: () => undefined,
+    text: () => "text",
+    bytes: () => new Uint8Array([0, 255]),
+    object: () => ({ a: [1] }),
+    status: () => ({ statusCode: 201, headers: { "x-a": "b" }, body: { a: 1 } }),
+    fails: raises,
+  };
+}
+
+// What our packages add to a context.
+function ownSignature() {
+  return {
+    second: (_context, data) => ({ data: shown(data ?? null) }),
+    aliases: (context) => {
+      const names = ["method", "query", "body", "name", "httpVersion"];
+      return shown(Object.fromEntries(names.map((name) => [name, context[name] ?? null])));
+    },
+    logs: (context) => {
+      context.log.debug("not sent");
+      context.log.warn({ book: "Emma" }, "sold %d", 2);
+      return "logged";
+    },
+    made: (context) => context.cloudEventResponse({ n: 1 }).id("7").type("t").source("/s").response(),
+    refuses: ({ request }) => refuse(request),
+    request_id: (context) => context.id,
+  };
+}
+
+// What a module of the signature specification exports.
+function moduleOf() {
+  const calls = [];
+  return {
+    handle: ({ request }) => ({ calls, path: request.path }),
+    init: () => calls.push("init"),
+    shutdown: () => calls.push("shutdown"),
+    liveness: () => ({ statusCode: 503, body: "ill" }),
+    other: () => "other",
+  };
+}
+
 export function services() {
   const answers = Object.fromEntries(Object.entries(ANSWERS).map(([name, value]) => [name, () => value]));
   const large = () => ({ status: 200, body: new Uint8Array(5_000_000).fill(120) });
@@ -170,6 +226,10 @@ export function services() {
     streams: streams(),
     web: web(),
     echo: { default: ({ method, path, body }) => `${method} ${path} ${body?.length ?? 0}` },
+    signature: signature(),
+    own_signature: ownSignature(),
+    module: moduleOf(),
+    event: { event: (event) => ({ event: shown(event.cloudevent ?? null) }) },
     methods: {
       thing: { GET: named("get"), POST: named("post") },
       GET: named("root get"),

@@ -184,6 +184,78 @@ def web() -> dict:
     }
 
 
+def shown(value):
+    """A value as JSON has it; bytes as hex."""
+    if isinstance(value, dict):
+        return {key: shown(item) for key, item in dict.items(value)}
+    if isinstance(value, list):
+        return [shown(item) for item in value]
+    return {"bytes": bytes(value).hex()} if isinstance(value, bytes | memoryview) else value
+
+
+def asked(context):
+    request = {key: value for key, value in context["request"].items() if key != "headers"}
+    return shown({**request, "header": context["request"]["headers"].get("x-thing")})
+
+
+def logging(context):
+    context.log.debug("not sent")
+    context.log.warn({"book": "Emma"}, "sold %d", 2)
+    return "logged"
+
+
+def aliases(context):
+    names = ("method", "query", "body", "name", "httpVersion")
+    return shown({name: getattr(context, name, None) for name in names})
+
+
+def signature() -> dict:
+    """Functions that take one context, which peers of every kind may offer."""
+    return {
+        "asked": asked,
+        "event": lambda context: {"event": shown(context.get("event"))},
+        "sent_back": lambda context: context["event"],
+        "structured": lambda context: {
+            "headers": {"content-type": "application/cloudevents+json"},
+            "body": context["event"],
+        },
+        "nothing": lambda context: None,
+        "text": lambda context: "text",
+        "bytes": lambda context: b"\x00\xff",
+        "object": lambda context: {"a": [1]},
+        "status": lambda context: {"statusCode": 201, "headers": {"x-a": "b"}, "body": {"a": 1}},
+        "fails": raising,
+    }
+
+
+def own_signature() -> dict:
+    """What our packages add to a context."""
+
+    def made(context):
+        return context.cloud_event_response({"n": 1}).id("7").type("t").source("/s").response()
+
+    return {
+        "second": lambda context, data: {"data": shown(data)},
+        "aliases": aliases,
+        "logs": logging,
+        "made": made,
+        "refuses": lambda context: refusing(context.request),
+        "request_id": lambda context: context.id,
+    }
+
+
+def module() -> dict:
+    """What a module of the signature specification exports."""
+    calls: list[str] = []
+    return {
+        "handle": lambda context: {"calls": calls, "path": context["request"]["path"]},
+        "init": lambda: calls.append("init"),
+        "shutdown": lambda: calls.append("shutdown"),
+        "liveness": lambda context: {"statusCode": 503, "body": "ill"},
+        "other": lambda context: "other",
+    }
+
+
 def services() -> dict[str, dict]:
     """Service name to members."""
     show = event_as_json
@@ -209,6 +281,10 @@ def services() -> dict[str, dict]:
         "streams": streams(),
         "web": web(),
         "echo": {"default": lambda event: f"{event['method']} {event['path']} {len(event['body'] or b'')}"},
+        "signature": signature(),
+        "own_signature": own_signature(),
+        "module": module(),
+        "event": {"event": lambda event: {"event": shown(event.get("cloudevent"))}},
         "methods": {
             "thing": {"GET": named("get"), "POST": named("post")},
             "GET": named("root get"),

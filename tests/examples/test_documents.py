@@ -158,6 +158,33 @@ async def test_the_service_of_the_page_on_services_is_called(polyfn_server):
     assert expected == ["3", "3", "2", "1"]
 
 
+@pytest.mark.parametrize(
+    ("document", "path", "headers", "body", "answer"),
+    [
+        ("signature", "greeter/?name=Ann", {}, b"", {"greeting": "Hello Ann"}),
+        (
+            "cloudevents",
+            "shop/sold",
+            {"content-type": "application/cloudevents+json"},
+            b'{"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": {"title": "Emma"}}',
+            {"sold": "Emma"},
+        ),
+    ],
+    ids=["signature", "cloudevents"],
+)
+async def test_functions_of_other_documents(polyfn_server, document, path, headers, body, answer):
+    async with polyfn.connect_to_server({"server_url": polyfn_server.url}) as server:
+        await run_inside(blocks(f"docs/{document}.md", "python")[0], {"server": server})
+        url = f"{polyfn_server.url}/{server.config.workspace}/apps/{path}"
+
+        def answered() -> dict:
+            asked = urllib.request.Request(url, data=body or None, headers=headers)
+            with urllib.request.urlopen(asked) as response:
+                return json.loads(response.read())
+
+        assert await asyncio.to_thread(answered) == answer
+
+
 def test_the_table_of_errors_names_every_class_of_both_packages():
     table = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
     rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table.splitlines()]

@@ -6,7 +6,7 @@ import { type EventListener, Events } from "./events.js";
 import type { Manager } from "./manager.js";
 import { Modules } from "./modules.js";
 import { addOtherNames, type SnakeNames, toSnake } from "./names.js";
-import type { OpenOptions } from "./native.cjs";
+import type { EmbeddedServer, OpenOptions } from "./native.cjs";
 import { type ConnectOptions, openOptions } from "./options.js";
 import { type Listener, pump } from "./pump.js";
 import { type RemoteFunction, type Stub, stubOf } from "./remote.js";
@@ -108,13 +108,15 @@ export class Connection implements Listener, AsyncDisposable {
   }
 
   /** @internal */
-  async open(options: OpenOptions): Promise<void> {
+  async open(options: OpenOptions, server?: EmbeddedServer): Promise<void> {
     const core = pump();
     core.hold();
     try {
       await new Promise<void>((resolve, reject) => {
         this.#connecting = { resolve, reject };
-        const told = core.native.open(this.#client, options);
+        const told = server
+          ? core.native.openInProcess(this.#client, options, server)
+          : core.native.open(this.#client, options);
         if (told === null) return;
         core.detach(this.#client);
         reject(toldError(told));

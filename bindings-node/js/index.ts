@@ -61,6 +61,7 @@ export { getRemoteService, type ReachedService, type RemoteServiceOptions } from
 export type { RpcObject } from "./rpc.js";
 export { currentSignal, currentTrace } from "./running.js";
 export { type FunctionSchema, type JsonSchema, schemaFunction, schemaMethod, z } from "./schema.js";
+export { type OwnConnectOptions, Server, type ServerRequest, type ServerSettings } from "./server.js";
 export type { RemoteService, Service, ServiceInfo } from "./service.js";
 export { FunctionContext, functionMembers, type Log, type LogLevel } from "./signature.js";
 export type { StandardSchema } from "./standard.js";

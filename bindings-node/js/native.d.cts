@@ -35,6 +35,7 @@ export function problem(status: number, detail: string): string | null;
 export class Core {
   constructor(wake: () => void);
   open(client: number, options: OpenOptions): Told;
+  openInProcess(client: number, options: OpenOptions, server: EmbeddedServer): Told;
   take(tape: Int32Array): unknown[];
   call(client: number, call: number, tape: Uint8Array, beside: Uint8Array[] | undefined): Told;
   answer(count: number, tape: Uint8Array, beside: Uint8Array[] | undefined): number[] | null;
@@ -70,4 +71,50 @@ export class Core {
   isCongested(client: number): boolean;
   publicKey(client: number): string | null;
   close(client: number): void;
+}
+
+export interface AnsweredRequest {
+  method: string;
+  path: string;
+  status: number;
+  seconds: number;
+  /** All that for people, for example `GET /dev/apps/hello/ 200 1.5 ms`. */
+  line: string;
+}
+
+/** A server on a thread of its own (`bindings-node/src/server.rs`). */
+export class EmbeddedServer {
+  constructor();
+  start(settings: string, wake: (() => void) | undefined): Promise<Told>;
+  stop(): Promise<boolean>;
+  requests(): AnsweredRequest[];
+  url(): string;
+  rootToken(): string;
+}
+
+export interface DevModule {
+  path: string;
+  serviceId: string;
+}
+
+/** What `polyfn dev` is to do (`bindings-node/src/command.rs`). */
+export interface DevPlan {
+  modules: DevModule[];
+  host: string;
+  port: number;
+  serverUrl?: string;
+  token?: string;
+  workspace?: string;
+  reload: boolean;
+  watch: string[];
+}
+
+export function runCommand(args: string[]): { code?: number; plan?: DevPlan };
+export function devRoutes(url: string, workspace: string, service: string, functions: string[]): string;
+export function devFailed(error: string, file: string | undefined, line: number, source: string): string;
+
+/** Looks after the files of modules. */
+export class Watch {
+  constructor(modules: string[], others: string[]);
+  changed(): string[];
 }

@@ -13,7 +13,7 @@ use napi::{Env, Status};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use polyfn_core::codec::{Handle, Promise};
-use polyfn_core::net::{ClientOptions, Connection};
+use polyfn_core::net::{ClientOptions, Connect, Connection};
 use polyfn_core::session::{CallSpec, Event, State};
 use polyfn_core::{Error, ErrorKind, Result};
 
@@ -23,6 +23,7 @@ use crate::convert::{Extra, Player, Recorder};
 use crate::error::told;
 use crate::pump::{Inbox, Intake, Wake};
 use crate::runtime::Runtime;
+use crate::server::EmbeddedServer;
 use crate::stream::Streams;
 
 /// Settings of a connection; what is absent has core's default. Times in seconds.
@@ -172,10 +173,22 @@ impl Core {
     /// Begins to connect as `client`, a number of JavaScript's choice.
     #[napi]
     pub fn open(&self, client: u32, options: OpenOptions) -> Option<String> {
-        self.try_open(client, options).err().map(|error| told(&error))
+        self.try_open(client, options, None).err().map(|error| told(&error))
     }
 
-    fn try_open(&self, client: u32, options: OpenOptions) -> Result<()> {
+    /// The same, to a server of this process.
+    #[napi]
+    pub fn open_in_process(
+        &self,
+        client: u32,
+        options: OpenOptions,
+        server: &EmbeddedServer,
+    ) -> Option<String> {
+        let opened = server.connector().and_then(|way| self.try_open(client, options, Some(way)));
+        opened.err().map(|error| told(&error))
+    }
+
+    fn try_open(&self, client: u32, options: OpenOptions, way: Option<Arc<dyn Connect>>) -> Result<()> {
         let mut runtime = self.shared.runtime.lock();
         let runtime = match &mut *runtime {
             Some(runtime) => runtime,
@@ -184,7 +197,8 @@ impl Core {
         let intake = Arc::new(Intake::new(client, self.shared.inbox.clone()));
         // Held before it is opened, so that its first event finds it.
         let mut clients = self.shared.clients.lock();
-        match Connection::open(settings(options)?, intake.clone(), runtime.handle()) {
+        let options = ClientOptions { connect: way, ..settings(options)? };
+        match Connection::open(options, intake.clone(), runtime.handle()) {
             Ok(connection) => {
                 clients.insert(client, Held { connection, intake });
                 Ok(())

@@ -4,13 +4,19 @@ mod batch;
 mod callback;
 #[expect(clippy::needless_pass_by_value, reason = "N-API hands arguments over by value")]
 mod client;
+#[expect(clippy::needless_pass_by_value, reason = "N-API hands arguments over by value")]
+mod command;
 mod convert;
 mod error;
 #[expect(clippy::needless_pass_by_value, reason = "N-API hands arguments over by value")]
 mod http;
 mod pump;
 mod runtime;
+#[expect(clippy::needless_pass_by_value, reason = "N-API hands arguments over by value")]
+mod server;
 mod stream;
 
 pub use client::{Core, OpenOptions};
+pub use command::{CommandOutcome, DevModule, DevPlan, Watch, dev_failed, dev_routes, run_command};
 pub use http::problem;
+pub use server::{AnsweredRequest, EmbeddedServer};

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::{ArgAction, CommandFactory, FromArgMatches};
+use serde_json::Value as Json;
 
 use super::{Cli, Command, log};
 use crate::config::ConfigError;
@@ -17,6 +18,36 @@ pub enum Setting {
     Text(String),
     /// Several of them.
     List(Vec<String>),
+}
+
+impl Setting {
+    /// Settings from a JSON object; what is `null` in it is left out.
+    ///
+    /// # Errors
+    /// Names the setting whose value is none of these.
+    pub fn read_json(text: &str) -> Result<Vec<(String, Self)>, ConfigError> {
+        let object: serde_json::Map<String, Json> =
+            serde_json::from_str(text).map_err(|_| ConfigError("expected settings by name".to_owned()))?;
+        let given = object.into_iter().filter(|(_, value)| !value.is_null());
+        given
+            .map(|(name, value)| {
+                let setting = match value {
+                    Json::Bool(on) => Self::Flag(on),
+                    Json::Number(number) => Self::Text(number.to_string()),
+                    Json::String(text) => Self::Text(text),
+                    Json::Array(items) if items.iter().all(Json::is_string) => {
+                        let texts = items.iter().filter_map(Json::as_str).map(str::to_owned);
+                        Self::List(texts.collect())
+                    }
+                    other => {
+                        let text = format!("`{name}` is a text, a number, true or false, found {other}");
+                        return Err(ConfigError(text));
+                    }
+                };
+                Ok((name, setting))
+            })
+            .collect()
+    }
 }
 
 /// What an embedded server is started with, from settings named as the flags of `polyfn serve` are: `base_path`,

@@ -42,6 +42,7 @@ from .errors import (
 from .export import api
 from .functions import run_in_executor
 from .http import Event, HTTPError, Upload
+from .loading import function
 from .proxy import ObjectProxy
 from .rpc import Rpc
 from .schema import schema_function, schema_method, schema_service
@@ -82,6 +83,7 @@ __all__ = [
     "connect_to_server_sync",
     "current_deadline",
     "current_trace",
+    "function",
     "get_remote_service",
     "get_remote_service_http",
     "get_remote_service_sync",

@@ -12,7 +12,6 @@ mod error;
 mod http;
 mod pump;
 mod runtime;
-#[expect(clippy::needless_pass_by_value, reason = "N-API hands arguments over by value")]
 mod server;
 mod stream;
 

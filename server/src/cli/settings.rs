@@ -64,7 +64,7 @@ impl Setting {
 /// use polyfn_server::cli::{Setting, embedded};
 /// let settings = embedded(&[("base_path".to_owned(), Setting::Text("/hy".to_owned()))])?;
 /// assert_eq!((settings.config.base_path.as_str(), settings.config.port), ("/hy", 0));
-/// let error = embedded(&[("prot".to_owned(), Setting::Text("1".to_owned()))]).unwrap_err();
+/// let error = embedded(&[("prot".to_owned(), Setting::Text("1".to_owned()))]).err().expect("a refusal");
 /// assert_eq!(error.to_string(), "there is no setting `prot`, did you mean `port`?");
 /// # Ok::<(), polyfn_server::ConfigError>(())
 /// ```

@@ -34,8 +34,9 @@ pub(super) fn fuzz(layout: &Layout) -> Outcome<String> {
     for target in &targets {
         let mut fuzz = Command::new(&fuzzer);
         fuzz.current_dir(&core).env("RUSTUP_TOOLCHAIN", "nightly");
-        // No address sanitizer: core forbids unsafe code, and the build takes half of the time without.
-        fuzz.args(["fuzz", "run", "--sanitizer=none", target]);
+        // No address sanitizer: core forbids unsafe code, and the build takes half of the time without. The profile of
+        // `--dev` is in the fuzz crate: it optimizes core, and not all that the server is made of.
+        fuzz.args(["fuzz", "run", "--dev", "--sanitizer=none", target]);
         fuzz.arg("--target-dir").arg(layout.target.join("fuzz"));
         fuzz.args(["--", FUZZ_SECONDS, "-verbosity=0", "-print_final_stats=1"]);
         run(fuzz).during(target)?;

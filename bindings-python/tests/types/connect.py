@@ -9,16 +9,16 @@ import asyncio
 from typing import Any
 
 import polyfn
-from polyfn import ObjectProxy, RpcError, Server, connect_to_server, get_remote_service, sync
+from polyfn import Client, ObjectProxy, RpcError, connect_to_server, get_remote_service, sync
 from polyfn.schema import schema_function
 from typing_extensions import assert_type
 
 
 async def connecting() -> None:
-    assert_type(await connect_to_server("http://localhost:9527"), Server)
-    assert_type(await connect_to_server({"server_url": "http://localhost:9527"}, token="t"), Server)
+    assert_type(await connect_to_server("http://localhost:9527"), Client)
+    assert_type(await connect_to_server({"server_url": "http://localhost:9527"}, token="t"), Client)
     async with connect_to_server(server_url="http://localhost:9527") as server:
-        assert_type(server, Server)
+        assert_type(server, Client)
         assert_type(server.config, ObjectProxy)
         assert_type(server.client_id, str)
         assert_type(await server.register_service({"id": "calc"}, overwrite=True), ObjectProxy)
@@ -58,7 +58,7 @@ async def remote_services() -> None:
 
 def blocking() -> None:
     with sync.connect_to_server("http://localhost:9527", sync_max_workers=4) as server:
-        assert_type(server, sync.Server)
+        assert_type(server, sync.Client)
         assert_type(server.config, ObjectProxy)
         assert_type(server.register_service({"id": "calc"}, overwrite=True), ObjectProxy)
         assert_type(server.list_services(), list[Any])

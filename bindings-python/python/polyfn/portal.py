@@ -64,8 +64,9 @@ class Portal:
         outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
         call = _Call(self.loop, outcome, worker)
         context = contextvars.copy_context()
-        self.loop.call_soon_threadsafe(call.start, function, args, kwargs, context=context)
         try:
+            # inside, as Ctrl-C may come at any time once the call has begun
+            self.loop.call_soon_threadsafe(call.start, function, args, kwargs, context=context)
             return outcome.result()
         except BaseException:
             if not outcome.done():

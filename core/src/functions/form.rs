@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use super::router::hex;
 use crate::{Error, Result};
 
 /// Fields of one form; more are refused.
@@ -74,23 +73,8 @@ fn urlencoded(body: &[u8]) -> Result<Vec<Field>> {
 
 /// Plus signs are spaces, percent signs begin codes; one that begins none stands for itself.
 fn decoded(text: &[u8]) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        out.push(match (byte, tail) {
-            (b'+', _) => b' ',
-            (b'%', &[high, low, ref after @ ..]) => match (hex(high), hex(low)) {
-                (Some(high), Some(low)) => {
-                    rest = after;
-                    high << 4 | low
-                }
-                _ => byte,
-            },
-            _ => byte,
-        });
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    let spaced: Vec<u8> = text.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
+    percent_encoding::percent_decode(&spaced).decode_utf8_lossy().into_owned()
 }
 
 fn multipart(boundary: &str, body: &Bytes) -> Result<Vec<Field>> {

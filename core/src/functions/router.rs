@@ -226,29 +226,7 @@ fn fallback<'a, 'p, M>(default: Option<&'a M>, segments: impl Iterator<Item = &'
 /// A segment without its percent signs; `None` when that is not UTF-8. A percent sign that begins no code
 /// stands for itself.
 fn decode(segment: &str) -> Option<Cow<'_, str>> {
-    if !segment.contains('%') {
-        return Some(Cow::Borrowed(segment));
-    }
-    let mut decoded = Vec::with_capacity(segment.len());
-    let mut rest = segment.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        decoded.push(match (byte, tail) {
-            (b'%', &[high, low, ref after @ ..]) => match (hex(high), hex(low)) {
-                (Some(high), Some(low)) => {
-                    rest = after;
-                    high << 4 | low
-                }
-                _ => byte,
-            },
-            _ => byte,
-        });
-    }
-    String::from_utf8(decoded).ok().map(Cow::Owned)
-}
-
-pub(super) fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    percent_encoding::percent_decode_str(segment).decode_utf8().ok()
 }
 
 #[cfg(test)]

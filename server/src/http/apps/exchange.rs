@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Asked;
 use super::calling::{Call, Ended, NAMES, RECEIVE, Style, call};
-use super::outgoing::{Change, Failure, Outgoing};
+use super::outgoing::{Change, Failure, Outgoing, answered};
 use super::upload::{Part, Upload};
 use crate::http::functions::{Allowed, Refusal, Turn};
 use crate::hub::{Callbacks, Called};
@@ -50,15 +50,7 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style, body: Body) -> Resul
         _turn: turn,
     };
     tokio::spawn(exchange.run(call));
-    match answer.await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(Failure::Request(problem))) => Err(problem.into()),
-        Ok(Err(Failure::Call(error))) => Err(Refusal::of_call(state, asked.caller, asked.service, &error)),
-        Err(_) => {
-            let error = Error::new(ErrorKind::Cancelled, "the server stops");
-            Err(Refusal::of_call(state, asked.caller, asked.service, &error))
-        }
-    }
+    answered(asked, answer).await
 }
 
 /// What of the body is here, or as good as here.

@@ -11,7 +11,8 @@ use polyfn_core::apps::{Headers, Message};
 use polyfn_core::{Error, ErrorKind};
 use tokio::sync::{mpsc, oneshot};
 
-use super::head;
+use super::{Asked, head};
+use crate::http::functions::{Counted, Refusal};
 use crate::http::problem::Problem;
 use crate::state::State;
 
@@ -29,6 +30,20 @@ pub(super) enum Failure {
     Call(Error),
     /// The request itself cannot be served.
     Request(Problem),
+}
+
+/// Waits for the answer of an app.
+pub(super) async fn answered(
+    asked: &Asked<'_>,
+    answer: oneshot::Receiver<Result<Response, Failure>>,
+) -> Result<Response, Refusal> {
+    let error = match answer.await {
+        Ok(Ok(response)) => return Ok(response),
+        Ok(Err(Failure::Request(problem))) => return Err(problem.into()),
+        Ok(Err(Failure::Call(error))) => error,
+        Err(_) => Error::new(ErrorKind::Cancelled, "the server stops"),
+    };
+    Err(Refusal::of_call(asked.state, asked.caller, asked.service, &error))
 }
 
 /// What has happened to an answer.
@@ -212,20 +227,4 @@ fn streamed(queue: mpsc::Receiver<Part>, state: &Arc<State>) -> Body {
         }
         Some((part, (queue, counted)))
     }))
-}
-
-/// One of the calls under way.
-pub(super) struct Counted(Arc<State>);
-
-impl Counted {
-    pub(super) fn new(state: &Arc<State>) -> Self {
-        state.metrics.http_calls.increment();
-        Self(Arc::clone(state))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.metrics.http_calls.decrement();
-    }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::calling::{Call, Ended, NAMES, RECEIVE, Style, call};
 use super::handshake::Handshake;
-use super::outgoing::{Change, Failure, Outgoing};
+use super::outgoing::{Change, Failure, Outgoing, answered};
 use super::socket::Socket;
 use super::{Asked, head};
 use crate::http::functions::{Allowed, Refusal, Turn};
@@ -49,15 +49,7 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style) -> Result<Response, 
         held: (turn, open),
     };
     tokio::spawn(opening.run(call));
-    match answer.await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(Failure::Request(problem))) => Err(problem.into()),
-        Ok(Err(Failure::Call(error))) => Err(Refusal::of_call(state, asked.caller, asked.service, &error)),
-        Err(_) => {
-            let error = Error::new(ErrorKind::Cancelled, "the server stops");
-            Err(Refusal::of_call(state, asked.caller, asked.service, &error))
-        }
-    }
+    answered(asked, answer).await
 }
 
 /// One of the websockets that are open, until it is dropped.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 
 import pytest
@@ -12,6 +13,8 @@ from runner import known, peers, servers, summary, tokens
 def pytest_configure() -> None:
     """Ended from outside, the run still stops the servers that it has started."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # servers keep nothing on the disk unless a test tells them where
+    os.environ["POLYFN_DATABASE_URI"] = "sqlite::memory:"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -55,6 +55,7 @@ export async function startServer(port = 0) {
   const environment = {
     ...process.env,
     HYPHA_JWT_SECRET: "the-secret-of-these-tests-1234567890",
+    POLYFN_DATABASE_URI: "sqlite::memory:",
     HYPHA_WS_MSG_RATE_LIMIT: "1000000",
     HYPHA_WS_MSG_BURST_LIMIT: "1000000",
   };

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::limits::{Limits, Seconds};
+use crate::store::Place;
 
 /// A text that must not appear in logs, messages or debug output.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,6 +90,11 @@ pub struct Config {
     pub jwt_secret: Option<Secret>,
     /// Token of the root user; there is none when absent.
     pub root_token: Option<Secret>,
+    /// Where is kept what outlives the process.
+    pub database: Place,
+    /// Seals what users keep secret in the database, so that a copy of it is of no use alone; made from `jwt_secret`
+    /// when absent. Without both it is random, and what was sealed is lost with the process.
+    pub seal_key: Option<Secret>,
     /// Names in tokens.
     pub issuer: Issuer,
     /// Life time of reconnection tokens.
@@ -117,6 +123,8 @@ impl Default for Config {
             server_id: None,
             jwt_secret: None,
             root_token: None,
+            database: Place::default(),
+            seal_key: None,
             issuer: Issuer::default(),
             reconnection_token_life_time: Seconds::new(172_800),
             shutdown_timeout: Seconds::new(10),

@@ -23,6 +23,7 @@ mod runtime;
 pub mod server;
 pub mod shutdown;
 pub mod state;
+pub mod store;
 pub mod transport;
 pub mod workspace;
 

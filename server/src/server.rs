@@ -14,6 +14,7 @@ use crate::http;
 use crate::listener::Listener;
 use crate::observer::Observer;
 use crate::state::State;
+use crate::store::{Store, StoreError};
 
 /// Connections that the system keeps ready while we accept others.
 const BACKLOG: u32 = 4096;
@@ -23,6 +24,8 @@ const BACKLOG: u32 = 4096;
 pub enum StartError {
     /// A setting cannot be used.
     Config(ConfigError),
+    /// The database cannot be used.
+    Store(StoreError),
     /// The address cannot be listened at.
     Listen(String, io::Error),
     /// The system does not give what a server needs to run: a thread, randomness.
@@ -33,6 +36,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
             Self::Listen(address, error) => write!(f, "cannot listen at {address}: {error}"),
             Self::Runtime(error) => write!(f, "cannot start the runtime: {error}"),
         }
@@ -43,6 +47,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Config(error) => Some(error),
+            Self::Store(error) => Some(error),
             Self::Listen(_, error) | Self::Runtime(error) => Some(error),
         }
     }
@@ -54,6 +59,12 @@ impl From<ConfigError> for StartError {
     }
 }
 
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 impl From<StartError> for polyfn_core::Error {
     fn from(error: StartError) -> Self {
         let kind = match &error {
@@ -62,7 +73,9 @@ impl From<StartError> for polyfn_core::Error {
             StartError::Listen(_, error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 ErrorKind::PermissionDenied
             }
-            StartError::Listen(..) | StartError::Runtime(_) => ErrorKind::Internal,
+            StartError::Store(StoreError::Locked(_)) => ErrorKind::Conflict,
+            StartError::Store(StoreError::Place(_)) => ErrorKind::Invalid,
+            StartError::Store(_) | StartError::Listen(..) | StartError::Runtime(_) => ErrorKind::Internal,
         };
         Self::new(kind, error.to_string())
     }
@@ -101,7 +114,8 @@ impl Server {
         let socket = listen(&config.host, config.port).await?;
         let name = || format!("{}:{}", config.host, config.port);
         let address = socket.local_addr().map_err(|error| StartError::Listen(name(), error))?;
-        let state = Arc::new(State { observer, ..State::new(config, address)? });
+        let store = Store::open(&config.database).await?;
+        let state = Arc::new(State { observer, ..State::new(config, address, store)? });
         state.hub.start(state.shutdown.for_session());
         let router = http::router(&state);
         let accepting = tokio::spawn(Listener::new(Arc::clone(&state), router, socket).run());
@@ -142,7 +156,9 @@ impl Running {
     pub async fn stop(self) -> bool {
         self.accepting.abort();
         _ = self.accepting.await;
-        self.state.shutdown.run(self.state.config.shutdown_timeout.duration()).await
+        let ended = self.state.shutdown.run(self.state.config.shutdown_timeout.duration()).await;
+        self.state.store.close().await;
+        ended
     }
 }
 

@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::names;
 use crate::observer::Observer;
 use crate::shutdown::Shutdown;
+use crate::store::Store;
 use crate::transport::streams::Streams;
 use crate::workspace::Manager;
 
@@ -53,6 +54,8 @@ pub struct State {
     pub hub: Arc<Hub>,
     /// Clients that came over HTTP.
     pub streams: Streams,
+    /// What is kept over a restart.
+    pub store: Store,
     /// Who is told of the HTTP requests.
     pub observer: Option<Observer>,
 }
@@ -68,7 +71,7 @@ impl State {
     ///
     /// # Errors
     /// When no token secret is given and the system has no randomness for one.
-    pub fn new(config: Config, address: SocketAddr) -> Result<Self, ConfigError> {
+    pub fn new(config: Config, address: SocketAddr, store: Store) -> Result<Self, ConfigError> {
         let server_id = config.server_id.clone().unwrap_or_else(|| {
             let derived = config.jwt_secret.as_ref().map(|secret| names::derived(secret.expose().as_bytes()));
             derived.unwrap_or_else(names::random)
@@ -91,6 +94,7 @@ impl State {
         }));
         hub.set_manager(Arc::new(Manager::new(
             Arc::clone(&tokens),
+            store.clone(),
             &config.limits,
             &manager_id,
             &public_base_url,
@@ -110,9 +114,18 @@ impl State {
             shutdown: Shutdown::default(),
             started: Instant::now(),
             streams: Streams::default(),
+            store,
             observer: None,
             config,
         })
+    }
+
+    /// A state for tests that need no server.
+    #[cfg(test)]
+    pub(crate) fn for_test(config: Config, address: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let store = runtime.block_on(Store::open(&config.database)).unwrap();
+        Self::new(config.checked().unwrap(), address.parse().unwrap(), store).unwrap()
     }
 
     /// Seconds since the start.
@@ -137,7 +150,7 @@ mod tests {
     use super::*;
 
     fn state(config: Config, address: &str) -> State {
-        State::new(config.checked().unwrap(), address.parse().unwrap()).unwrap()
+        State::for_test(config, address)
     }
 
     #[test]
@@ -158,7 +171,8 @@ mod tests {
 
     #[test]
     fn each_server_without_secret_has_its_own() {
-        let [one, two] = [0, 1].map(|_| state(Config::default(), "127.0.0.1:1"));
+        let one = state(Config::default(), "127.0.0.1:1");
+        let two = state(Config::default(), "127.0.0.1:1");
         let token = one.tokens.issue(&UserInfo::anonymous(0), 60, 0).unwrap();
         assert!(two.tokens.verify(&token, 0).is_err());
     }

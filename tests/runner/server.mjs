@@ -50,7 +50,7 @@ export function freshName(prefix = "t") {
 }
 
 export async function startServer({ port = 0, args = [], env = {} } = {}) {
-  const child = spawn(binary(), ["serve", "--host", "127.0.0.1", "--port", String(port), ...args], {
+  const child = spawn(binary(), ["serve", "--host", "127.0.0.1", "--port", String(port), "--database-uri=sqlite::memory:", ...args], {
     env: { ...process.env, HYPHA_JWT_SECRET: SECRET, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

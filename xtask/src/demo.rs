@@ -67,7 +67,7 @@ fn server(layout: &Layout) -> Outcome<(Child, String)> {
     say("starting the server");
     let mut serve = Command::new(layout.binary(Profile::Release, "polyfn"));
     serve
-        .args(["serve", "--host", "127.0.0.1", "--port", "0"])
+        .args(["serve", "--host", "127.0.0.1", "--port", "0", "--database-uri", "sqlite::memory:"])
         .env("POLYFN_LOG", "warn")
         .env("RUST_LOG", "warn");
     let mut child = Child::start("the server", serve, None)?;

@@ -1,11 +1,14 @@
 //! The flags of `polyfn serve`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::inert::Inert;
 use super::log::LogFlags;
 use crate::config::{Config, Issuer};
 use crate::limits::{Limits, Seconds};
+use crate::store::Place;
 
 pub(super) const EXAMPLES: &str = "\
 Environment:
@@ -17,6 +20,8 @@ Examples:
     polyfn serve
   Serve the network, behind a proxy that ends TLS:
     polyfn serve --host 0.0.0.0 --port 9527 --public-base-url https://functions.example.org
+  Keep nothing on the disk:
+    polyfn serve --database-uri sqlite::memory:
   Keep tokens and the server's name over restarts:
     POLYFN_JWT_SECRET=\"$(cat secret.txt)\" polyfn serve
   Logs for machines:
@@ -49,6 +54,17 @@ pub struct ServeFlags {
     /// Token of the root user, 32 characters at least; better given as POLYFN_ROOT_TOKEN.
     #[arg(long, value_name = "TOKEN")]
     pub root_token: Option<String>,
+    /// Folder of what outlives the process; made when it is not there.
+    #[arg(long, default_value = "polyfn-data", value_name = "FOLDER")]
+    pub data_dir: PathBuf,
+    /// Database: sqlite:///path/to/file.db, sqlite::memory: or postgresql://user:password@host/database; a file in the
+    /// data folder by default.
+    #[arg(long, value_name = "URI")]
+    pub database_uri: Option<Place>,
+    /// Key that seals secrets of users in the database, made from the token secret by default; better given as
+    /// POLYFN_SEAL_KEY.
+    #[arg(long, value_name = "SECRET")]
+    pub seal_key: Option<String>,
     /// Seconds a reconnection token lives.
     #[arg(long, default_value_t = Seconds::new(172_800), value_name = "SECONDS")]
     pub reconnection_token_life_time: Seconds,
@@ -103,6 +119,12 @@ pub struct IssuerFlags {
 }
 
 impl ServeFlags {
+    /// The database asked for, else the file in the data folder.
+    fn database(&self) -> Place {
+        let file = || Place::File(self.data_dir.join("polyfn.db"));
+        self.database_uri.clone().unwrap_or_else(file)
+    }
+
     /// The settings these flags stand for, unchecked.
     #[must_use]
     pub fn config(&self) -> Config {
@@ -116,6 +138,8 @@ impl ServeFlags {
             server_id: self.server_id.clone(),
             jwt_secret: self.jwt_secret.clone().map(Into::into),
             root_token: self.root_token.clone().map(Into::into),
+            database: self.database(),
+            seal_key: self.seal_key.clone().map(Into::into),
             issuer: self.issuer.issuer(),
             reconnection_token_life_time: self.reconnection_token_life_time,
             shutdown_timeout: self.shutdown_timeout,

@@ -11,7 +11,7 @@ enum Takes {
     List,
 }
 
-const FLAGS: [(&str, Takes); 46] = [
+const FLAGS: [(&str, Takes); 45] = [
     ("redis-uri", Takes::Value),
     ("reset-redis", Takes::Nothing),
     ("triton-servers", Takes::Value),
@@ -39,7 +39,6 @@ const FLAGS: [(&str, Takes); 46] = [
     ("minio-file-system-mode", Takes::Nothing),
     ("executable-path", Takes::Value),
     ("cache-dir", Takes::Value),
-    ("database-uri", Takes::Value),
     ("migrate-database", Takes::Value),
     ("static-mounts", Takes::List),
     ("startup-functions", Takes::List),

@@ -53,7 +53,8 @@ impl Setting {
 /// What an embedded server is started with, from settings named as the flags of `polyfn serve` are: `base_path`,
 /// `basePath` and `base-path` are all `--base-path`.
 ///
-/// What differs from the command: any free port, one thread, and the environment is not read. Logs go to stderr when
+/// What differs from the command: any free port, one thread, a database in memory unless one is named, and the
+/// environment is not read. Logs go to stderr when
 /// one of the settings of the log is given.
 ///
 /// # Errors
@@ -73,6 +74,11 @@ pub fn embedded(settings: &[(String, Setting)]) -> Result<Settings, ConfigError>
     let serve = command.find_subcommand("serve").ok_or_else(|| ConfigError("no `serve`".to_owned()))?;
     let mut arguments: Vec<OsString> = ["polyfn", "serve", "--port=0", "--workers=1"].map(Into::into).into();
     let mut logs = false;
+    // what a program embeds leaves nothing behind unless it is told where
+    let places = ["data-dir", "database-uri"];
+    if !settings.iter().any(|(given, _)| places.contains(&&*flag_name(given))) {
+        arguments.push("--database-uri=sqlite::memory:".into());
+    }
     for (given, value) in settings {
         let name = flag_name(given);
         let flag = serve.get_arguments().find(|flag| flag.get_long() == Some(&name));

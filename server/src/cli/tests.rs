@@ -2,6 +2,7 @@ use clap::CommandFactory;
 
 use super::*;
 use crate::config::Config;
+use crate::store::Place;
 
 fn read(line: &str, variables: &[(&str, &str)]) -> Result<(ServeFlags, Vec<String>), clap::Error> {
     let arguments = line.split(' ').map(OsString::from).collect();
@@ -23,7 +24,16 @@ fn the_command_is_well_formed() {
 
 #[test]
 fn without_flags_the_defaults_hold() {
-    assert_eq!(config("polyfn serve", &[]), Config::default());
+    let database = Place::File("polyfn-data/polyfn.db".into());
+    assert_eq!(config("polyfn serve", &[]), Config { database, ..Config::default() });
+}
+
+#[test]
+fn a_database_is_named_or_lies_in_the_data_folder() {
+    assert_eq!(config("polyfn serve --data-dir d", &[]).database, Place::File("d/polyfn.db".into()));
+    let variable = [("HYPHA_DATABASE_URI", "sqlite+aiosqlite:////x/h.db")];
+    assert_eq!(config("polyfn serve --data-dir d", &variable).database, Place::File("/x/h.db".into()));
+    assert!(read("polyfn serve --database-uri mysql://x", &[]).is_err());
 }
 
 #[test]
@@ -91,7 +101,7 @@ fn every_flag_of_the_reference_is_known() {
                 --minio-workdir ./d --redis-uri redis://x --database-uri sqlite:///x --disable-ssl --interactive \
                 --startup-functions a.py:f --reset-redis --in-docker --enable-a2a --enable-mcp --enable-local-auth";
     let (flags, _) = read(&line.split_whitespace().collect::<Vec<_>>().join(" "), &[]).unwrap();
-    assert_eq!(flags.inert.warnings().count(), 15);
+    assert_eq!(flags.inert.warnings().count(), 14);
     let by_environment =
         read("polyfn serve", &[("HYPHA_ENABLE_S3", "true"), ("HYPHA_ENABLE_MCP", "no")]).unwrap().0;
     assert_eq!(

@@ -16,13 +16,18 @@ pub async fn liveness(Extract(state): Extract<Arc<State>>) -> Json<Value> {
     Json(json!({"status": "OK", "detail": {"uptime_seconds": state.uptime_seconds()}}))
 }
 
-/// `GET /health/readiness`: new work is welcome; 503 while stopping.
+/// `GET /health/readiness`: new work is welcome; 503 while stopping, and while the database does not answer.
 pub async fn readiness(Extract(state): Extract<Arc<State>>) -> Response {
     if state.shutdown.begun() {
         let body = json!({"status": "DOWN", "detail": "Server is shutting down"});
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     }
-    Json(json!({"status": "OK", "detail": {"server": "ready"}})).into_response()
+    if let Err(error) = state.store.ping().await {
+        tracing::error!(%error, "store");
+        let body = json!({"status": "DOWN", "detail": "The database does not answer"});
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
+    }
+    Json(json!({"status": "OK", "detail": {"server": "ready", "store": state.store.kind()}})).into_response()
 }
 
 /// `GET /health`: what a person wants to see first.

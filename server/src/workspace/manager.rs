@@ -20,6 +20,7 @@ use crate::auth::{Permission, Tokens};
 use crate::config::ConfigError;
 use crate::hub::{Caller, Hub, Management, OPEN_CALLS_MAX, Peer};
 use crate::limits::Limits;
+use crate::store::Store;
 use crate::workspace::arguments::{Arguments, denied};
 use crate::workspace::table::{self, Handler, METHODS, Method};
 
@@ -37,6 +38,8 @@ pub struct Manager {
     /// Methods that wait for other clients, until they are answered.
     running: Mutex<HashMap<RunId, AbortHandle>>,
     pub(super) tokens: Arc<Tokens>,
+    #[allow(dead_code)]
+    pub(super) store: Store,
     pub(super) limits: Limits,
     pub(super) public_base_url: String,
     /// The service as clients get it, its functions callable.
@@ -97,6 +100,7 @@ impl Manager {
     /// Only when the table of methods cannot be encoded, which a test would show.
     pub fn new(
         tokens: Arc<Tokens>,
+        store: Store,
         limits: &Limits,
         id: &str,
         public_base_url: &str,
@@ -121,6 +125,7 @@ impl Manager {
             session: Mutex::new(session),
             running: Mutex::default(),
             tokens,
+            store,
             limits: limits.clone(),
             public_base_url: public_base_url.to_owned(),
             description: description(id, public_base_url),

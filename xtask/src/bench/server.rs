@@ -72,6 +72,7 @@ fn polyfn(stand: &Stand<'_>, port: u16) -> Command {
     let mut server = Command::new(stand.layout.binary(Profile::Release, "polyfn"));
     server.current_dir(stand.folder());
     server.args(["serve", "--host", "127.0.0.1", "--port", &port.to_string()]);
+    server.args(["--database-uri", "sqlite::memory:"]);
     raise_limits(server)
 }
 

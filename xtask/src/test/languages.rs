@@ -82,6 +82,8 @@ pub(super) fn typescript_types(layout: &Layout) -> Outcome<String> {
 
 fn tell_where_things_are(layout: &Layout, tests: &mut Command) {
     tests.env("POLYFN_BIN", layout.binary(Profile::Dev, "polyfn"));
+    // servers of the tests keep nothing on the disk unless told where
+    tests.env("POLYFN_DATABASE_URI", "sqlite::memory:");
     tests.env("HYPHA_PYTHON", layout.python(".venv-hypha"));
     tests.env("POLYFN_PYTHON", layout.python(".venv"));
 }

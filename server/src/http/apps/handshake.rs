@@ -125,7 +125,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let state = State::new(Config::default().checked().unwrap(), "127.0.0.1:1".parse().unwrap()).unwrap();
+        let state = State::for_test(Config::default(), "127.0.0.1:1");
         let read = Handshake::read(&state, &parts).map_err(|problem| problem.status().as_u16())?;
         Ok(format!("{} {}", read.accept.to_str().unwrap(), read.subprotocols.join(" ")))
     }

@@ -1,0 +1,34 @@
+-- Workspaces that stay when the last client has left. `info` is JSON: name, description, owners, config.
+CREATE TABLE workspaces (
+    id TEXT NOT NULL PRIMARY KEY,
+    info TEXT NOT NULL,
+    changed BIGINT NOT NULL
+);
+
+-- Types of services of those workspaces. `definition` is MessagePack.
+CREATE TABLE service_types (
+    workspace TEXT NOT NULL,
+    id TEXT NOT NULL,
+    definition BYTEA NOT NULL,
+    PRIMARY KEY (workspace, id)
+);
+
+-- Environment variables, sealed.
+CREATE TABLE variables (
+    workspace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    sealed BYTEA NOT NULL,
+    PRIMARY KEY (workspace, name)
+);
+
+-- What users logged. `at` is microseconds since 1970, `data` is JSON or null.
+CREATE TABLE events (
+    workspace TEXT NOT NULL,
+    id BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    data TEXT,
+    PRIMARY KEY (workspace, id)
+);
+CREATE INDEX events_by_user ON events (workspace, user_id, at);

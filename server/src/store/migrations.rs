@@ -1,0 +1,15 @@
+//! The tables, step by step: a file once released is never changed, a change is a new file.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// Number, name and statements. The number of a new one is free to choose above those of its day.
+const STEPS: &[(i64, &str, &str)] =
+    &[(1, "workspaces", include_str!("../../migrations/0001_workspaces.sql"))];
+
+pub(super) fn migrator() -> Migrator {
+    let step = |(number, name, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(*number, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(STEPS.iter().map(step).collect())
+}

@@ -1,0 +1,198 @@
+//! Where the database is, and how it is opened.
+
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyConnection, Executor};
+use tokio::sync::Mutex;
+
+use super::migrations::migrator;
+use super::{Shared, Store, StoreError};
+
+/// Connections to a PostgreSQL server.
+const CONNECTIONS: u32 = 8;
+/// How long an operation waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where the database of a server is.
+///
+/// # Examples
+/// ```
+/// use std::path::PathBuf;
+/// use polyfn_server::store::Place;
+/// assert_eq!("sqlite::memory:".parse(), Ok(Place::Memory));
+/// assert_eq!("sqlite:///var/lib/polyfn.db".parse(), Ok(Place::File(PathBuf::from("/var/lib/polyfn.db"))));
+/// assert!("mysql://localhost/x".parse::<Place>().is_err());
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Place {
+    /// In memory: gone with the server.
+    #[default]
+    Memory,
+    /// A file of SQLite, made when it is not there.
+    File(PathBuf),
+    /// A PostgreSQL database by its URL.
+    Postgres(String),
+}
+
+/// Without the password that may stand in a URL.
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("Memory"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(***)"),
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    /// Reads `sqlite::memory:`, `sqlite:///path`, `sqlite://relative/path` or `postgresql://user@host/database`, with
+    /// the driver's name that SQLAlchemy has in it (`sqlite+aiosqlite`) or without.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        match scheme.split('+').next().unwrap_or_default() {
+            "sqlite" if path.is_empty() || path == ":memory:" || path == "/:memory:" => Ok(Self::Memory),
+            // SQLAlchemy writes an absolute path with four slashes
+            "sqlite" if path.starts_with("//") => Ok(Self::File(PathBuf::from(&path[1..]))),
+            "sqlite" => Ok(Self::File(PathBuf::from(path))),
+            "postgres" | "postgresql" if !path.is_empty() => {
+                Ok(Self::Postgres(format!("postgresql://{path}")))
+            }
+            _ => Err("expected sqlite:///path/to/file.db, sqlite::memory: or \
+                      postgresql://user:password@host/database"
+                .to_owned()),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the database, makes it if need be, and brings its tables to this version.
+    ///
+    /// # Errors
+    /// When the file is in use or cannot be written, the server of the database refuses, or a newer version made it.
+    pub async fn open(place: &Place) -> Result<Self, StoreError> {
+        static DRIVERS: Once = Once::new();
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let (kind, url, lock) = match place {
+            Place::Memory => ("SQLite in memory", "sqlite::memory:".to_owned(), None),
+            Place::File(path) => ("SQLite", url(path)?, Some(lock(path)?)),
+            Place::Postgres(url) => ("PostgreSQL", url.clone(), None),
+        };
+        let options = AnyConnectOptions::from_str(&url)?;
+        let pool = AnyPoolOptions::new()
+            .acquire_timeout(PATIENCE)
+            // a database in memory is as old as its connection
+            .idle_timeout(None)
+            .max_lifetime(None)
+            // one at a time: SQLite has one writer, and refuses the second instead of having it wait
+            .max_connections(if matches!(place, Place::Postgres(_)) { CONNECTIONS } else { 1 });
+        let durable = matches!(place, Place::File(_));
+        let pool = pool.after_connect(move |connection, _| Box::pin(set_up(connection, durable)));
+        let pool = pool.connect_with(options).await?;
+        migrator().run(&pool).await.map_err(StoreError::Migration)?;
+        Ok(Self { pool, shared: Arc::new(Shared { kind, writing: Mutex::new(()), _lock: lock }) })
+    }
+}
+
+async fn set_up(connection: &mut AnyConnection, durable: bool) -> Result<(), sqlx::Error> {
+    if durable {
+        // what was acknowledged is on the disk, even when the power fails
+        connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").await?;
+    }
+    Ok(())
+}
+
+/// Whatever is in the path, none of it is taken for a part of the URL.
+fn url(path: &Path) -> Result<String, StoreError> {
+    let unusable = || StoreError::Place(format!("the path {} is not text", path.display()));
+    // what is relative would be taken for the name of a host
+    let path = std::path::absolute(path).map_err(|_| unusable())?;
+    let text = path.to_str().ok_or_else(unusable)?;
+    let escaped = percent_encoding::utf8_percent_encode(text, ESCAPED);
+    Ok(format!("sqlite://{escaped}?mode=rwc"))
+}
+
+const ESCAPED: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
+
+/// Takes the file for this server, until the process ends.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let failed = |what: &Path, error: std::io::Error| {
+        StoreError::Place(format!(
+            "the database cannot be kept at {}: {error}; choose another place with --data-dir or --database-uri",
+            what.display()
+        ))
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let beside = PathBuf::from(name);
+    let file =
+        File::options().create(true).append(true).open(&beside).map_err(|error| failed(&beside, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(failed(&beside, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_as_both_worlds_write_them() {
+        let file = |path: &str| Ok(Place::File(PathBuf::from(path)));
+        for (text, place) in [
+            ("sqlite:///a/b.db", file("/a/b.db")),
+            ("sqlite+aiosqlite:////a/b.db", file("/a/b.db")),
+            ("sqlite://b.db", file("b.db")),
+            ("sqlite:b.db", file("b.db")),
+            ("sqlite://", Ok(Place::Memory)),
+            ("sqlite:///:memory:", Ok(Place::Memory)),
+            ("postgresql+asyncpg://me@h/d", Ok(Place::Postgres("postgresql://me@h/d".to_owned()))),
+        ] {
+            assert_eq!(text.parse(), place, "{text}");
+        }
+        for text in ["", "b.db", "redis://h", "postgresql:", "C:\\b.db"] {
+            assert!(text.parse::<Place>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn passwords_stay_out_of_debug_output() {
+        let place: Place = "postgresql://me:hush@h/d".parse().unwrap();
+        assert!(!format!("{place:?}").contains("hush"));
+    }
+
+    #[tokio::test]
+    async fn a_file_has_one_server_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        // none of this is a part of a URL
+        let place = Place::File(folder.path().join("a folder?").join("x#y %41.db"));
+        let store = Store::open(&place).await.unwrap();
+        let error = Store::open(&place).await.unwrap_err();
+        assert!(error.to_string().contains("in use by another server"), "{error}");
+        store.close().await;
+        drop(store);
+        assert!(folder.path().join("a folder?").join("x#y %41.db").is_file());
+        Store::open(&place).await.unwrap().ping().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_place_that_cannot_be_written_is_told() {
+        let error = Store::open(&Place::File(PathBuf::from("/proc/polyfn/x.db"))).await.unwrap_err();
+        assert!(error.to_string().contains("choose another place with --data-dir"), "{error}");
+    }
+}

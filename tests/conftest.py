@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
-from runner import known, peers, servers, summary, tokens
+from runner import commands, known, peers, servers, summary, tokens
 
 
 def pytest_configure() -> None:
@@ -167,3 +168,17 @@ def server(pool: Pool, server_kind: str) -> servers.Server:
 def fresh_name(pool: Pool):
     """Names that no other test of the session has used."""
     return lambda prefix="t": f"{prefix}-{next(pool.numbers)}"
+
+
+@pytest.fixture
+def running() -> Iterator:
+    """Starts the command `polyfn`, of the binary or of a package; what still runs is ended after the test."""
+    started: list[commands.Running] = []
+
+    def start(kind: str, *arguments: str, **more: str) -> commands.Running:
+        started.append(commands.Running(kind, *arguments, **more))
+        return started[-1]
+
+    yield start
+    for program in started:
+        program.end()

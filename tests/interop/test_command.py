@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runner.servers import ROOT, polyfn_binary
+from runner.commands import LIMIT, fetch, ran
 
-LIMIT = 30
 PACKAGES = ("python", "node")
 MODULES = {
     "python": ("hello.py", "def index(event):\n    return '{0}'\n\ndef bad(event):\n    return 1 / 0\n"),
     "node": ("hello.mjs", "export const index = () => '{0}';\nexport const bad = () => missing();\n"),
 }
-
-
-def command(kind: str) -> list[str]:
-    if kind == "binary":
-        return [polyfn_binary()]
-    if kind == "python":
-        return [os.environ.get("POLYFN_PYTHON", sys.executable), "-m", "polyfn"]
-    return [shutil.which("node") or "node", str(ROOT / "bindings-node/lib/command.js")]
-
-
-def environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HYPHA_", "POLYFN_"))}
-    return {**kept, "PYTHONPATH": str(ROOT / "bindings-python/python"), "PYTHONUNBUFFERED": "1"}
-
-
-def ran(kind: str, *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [*command(kind), *arguments], capture_output=True, text=True, timeout=LIMIT, env=environment()
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("kind", PACKAGES)
@@ -71,47 +45,6 @@ def test_a_file_of_another_language_is_told_where_to_go(tmp_path):
             assert (code, "install polyfn`" in error) == (2, True), error
 
 
-class Running:
-    """A command that runs until it is told to stop."""
-
-    def __init__(self, kind: str, *arguments: str):
-        self.process = subprocess.Popen(
-            [*command(kind), *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment(),
-        )
-
-    def line(self, word: str) -> str:
-        for line in self.process.stdout:
-            if word in line:
-                return line.rstrip()
-        raise AssertionError(f"it ended with {self.process.wait()} and never said {word!r}")
-
-    def stop(self, kind: signal.Signals) -> int:
-        self.process.send_signal(kind)
-        return self.process.wait(LIMIT)
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-
-
-@pytest.fixture
-def running() -> Iterator:
-    started: list[Running] = []
-
-    def start(kind: str, *arguments: str) -> Running:
-        started.append(Running(kind, *arguments))
-        return started[-1]
-
-    yield start
-    for program in started:
-        program.end()
-
-
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
 @pytest.mark.parametrize("kind", ["binary", *PACKAGES])
 def test_a_server_answers_and_stops(running, kind, end):
@@ -120,11 +53,6 @@ def test_a_server_answers_and_stops(running, kind, end):
     with urllib.request.urlopen(f"{url}/health", timeout=LIMIT) as answer:
         assert answer.status == 200
     assert program.stop(end) == 0
-
-
-def fetch(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=LIMIT) as answer:
-        return answer.read().decode()
 
 
 @pytest.mark.parametrize("kind", PACKAGES)

@@ -20,7 +20,11 @@ import polyfn.sync
 import polyfn.utils
 import pytest
 
-MODULES = [found.name for found in pkgutil.iter_modules(polyfn.__path__) if not found.name.startswith("_")]
+MODULES = [
+    found.name.removeprefix("polyfn.")
+    for found in pkgutil.walk_packages(polyfn.__path__, "polyfn.")
+    if not found.name.removeprefix("polyfn.").startswith("_")
+]
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 WORKER = """
 import argparse, asyncio, polyfn

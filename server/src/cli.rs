@@ -110,7 +110,9 @@ pub fn run(host: Host, arguments: impl IntoIterator<Item = OsString>) -> Outcome
         Command::ServeApp { .. } => {
             let text = "`serve-app` runs Python applications: `pip install polyfn`, then `python3 -m polyfn \
                         serve-app ...`";
-            Outcome::Exit(fail(UNUSABLE, text))
+            let node =
+                "; an app of Node's is registered by its own program, as a service of the type `fetch`";
+            Outcome::Exit(fail(UNUSABLE, &format!("{text}{}", if host == Host::Node { node } else { "" })))
         }
     }
 }

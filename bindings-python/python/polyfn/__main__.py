@@ -22,14 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
     if what == "dev":
         dev = importlib.import_module("polyfn.dev")
         return dev.main(value)
-    try:
-        serve_app = importlib.import_module("polyfn.serve_app")
-    except ModuleNotFoundError as error:
-        if error.name != "polyfn.serve_app":
-            raise
-        print("polyfn: this version does not have `serve-app` yet", file=sys.stderr)
-        return 2
-    return serve_app.main(value) or 0
+    serve_app = importlib.import_module("polyfn.serve_app")
+    return serve_app.main(value)
 
 
 if __name__ == "__main__":

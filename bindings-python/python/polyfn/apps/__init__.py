@@ -28,7 +28,7 @@ from .exchange import Asgi, serving
 from .lifespan import Lifespan
 from .wsgi import App, Wsgi
 
-__all__ = ["Hosted", "hosted"]
+__all__ = ["Hosted", "hosted", "is_asgi", "is_wsgi"]
 
 
 class Hosted:
@@ -93,16 +93,22 @@ def is_asgi(app: Callable[..., Any]) -> bool:
     >>> is_asgi(app), is_asgi(serve)
     (True, False)
     """
+    return _takes(app, 3) and not _takes(app, 1)
+
+
+def is_wsgi(app: Callable[..., Any]) -> bool:
+    """Whether this looks like a WSGI app, called with the environment and `start_response`.
+
+    >>> def app(environ, start_response): ...
+    >>> is_wsgi(app), is_wsgi(print)
+    (True, False)
+    """
+    return _takes(app, 2) and not _takes(app, 1) and not _takes(app, 3)
+
+
+def _takes(app: Callable[..., Any], count: int) -> bool:
     try:
-        signature = inspect.signature(app)
+        inspect.signature(app).bind(*range(count))
     except (TypeError, ValueError):
         return False
-
-    def takes(count: int) -> bool:
-        try:
-            signature.bind(*range(count))
-        except TypeError:
-            return False
-        return True
-
-    return takes(3) and not takes(1)
+    return True

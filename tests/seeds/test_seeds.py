@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,72 @@ def test_the_data_store_shares_files(app):
 def test_the_data_store_does_not_have_everything(app, query):
     answer = app("001_data_store", "data-store").get(f"/get{query}")
     assert (answer.status, answer.text) == (404, "no such item")
+
+
+@pytest.fixture
+def workers(started, polyfn_server, script_kind):
+    """The URL of the services beside which three workers of an application are."""
+    program = started("004_services", script_kind, polyfn_server.url)
+    return f"{polyfn_server.url}/{program.workspace}/services"
+
+
+def kubernetes_probe(url: str) -> int:
+    """What the pod of the example runs; its exit code."""
+    command = ["/bin/sh", "-c", f"curl -sf '{url}' || exit 1"]
+    return subprocess.run(command, capture_output=True, timeout=30).returncode
+
+
+def test_probes(workers):
+    # two programs have a `readiness`, but one only a `liveness`: who is meant must be said
+    assert get(f"{workers}/probes/readiness").status in (400, 409)
+    assert "worker-1:probes" in get(f"{workers}/probes/readiness").text
+    assert get(f"{workers}/worker-1:probes/readiness").json() == {"status": "ok"}
+    assert get(f"{workers}/probes/liveness?_mode=first").json() == {"status": "ok"}
+    for url, code in [
+        ("worker-1:probes/readiness", 0),
+        ("probes/readiness?_mode=random", 0),
+        ("probes/readiness", 1),
+        ("worker-1:probes/liveness", 1),
+        ("worker-2:probes/readiness", 1),
+    ]:
+        assert kubernetes_probe(f"{workers}/{url}") == code, url
+
+
+def test_instances_of_an_application(workers, script_kind):
+    """Their ids are not what is asked for, and old clients do not tell the server of the application."""
+    url = f"{workers}/worker-service@my-distributed-app"
+    assert {get(f"{url}/get_status").json()["number"] for _ in range(30)} == {1, 2, 3}
+    argument = "taskData" if "node" in script_kind else "task_data"
+    assert get(f"{url}/process_task?{argument}=important").json() == "Task completed: important"
+    assert get(f"{workers}/compute@my-distributed-app/get_status?_mode=first").json()["number"] == 1
+    assert get(f"{workers}/worker-service-instance-2@my-distributed-app/get_status").json()["number"] == 2
+    for other in ["worker-service@another-app", "other@my-distributed-app"]:
+        assert get(f"{workers}/{other}/get_status").status == 404, other
+    assert get(f"{url}/get_status?_mode=exact").status in (400, 409)
+
+
+@pytest.mark.parametrize(
+    ("mode", "numbers"),
+    [
+        ("first", {1}),
+        ("last", {3}),
+        ("random", {1, 2, 3}),
+        ("native:random", {1, 2, 3}),
+        ("least_loaded", {1, 2, 3}),
+        ("select:min:get_load", {1}),
+        ("select:max:get_load", {2}),
+        ("select:first_success:get_load", {1, 2}),
+    ],
+)
+def test_selection_modes(workers, mode, numbers):
+    url = f"{workers}/worker-service@my-distributed-app/get_status?_mode={mode}"
+    seen = {get(url).json()["number"] for _ in range(30 if len(numbers) == 3 else 3)}
+    assert seen <= numbers
+    assert len(numbers) < 3 or seen == numbers
+
+
+@pytest.mark.parametrize("mode", ["bogus", "select:min", "select:best:get_load"])
+def test_modes_that_make_no_sense(workers, mode):
+    answer = get(f"{workers}/worker-service@my-distributed-app/get_status?_mode={mode}")
+    assert answer.status == 400
+    assert mode.removeprefix("select:").removesuffix(":get_load") in answer.text

@@ -93,7 +93,7 @@ async fn call(
     framing::check(parts.version, &parts.headers)?;
     check_free(state)?;
     let caller = Caller::from_headers(state, &parts.headers)?;
-    let found = find(state, &caller, place, parts.uri.query()).map_err(Refusal::from);
+    let found = find(state, &caller, place, parts.uri.query()).await.map_err(Refusal::from);
     let preflight = origin::is_preflight(&parts.method, &parts.headers);
     *seen = match &found {
         Ok(service) => Some(Arc::clone(service)),
@@ -169,7 +169,7 @@ pub(super) fn check_free(state: &State) -> Result<(), Problem> {
     Ok(())
 }
 
-fn find(
+async fn find(
     state: &State,
     caller: &Caller,
     place: &Place<'_>,
@@ -178,8 +178,8 @@ fn find(
     let uri = place.uri()?;
     let mode = query.and_then(selection);
     let asks = hub::Caller::new(Arc::clone(&caller.user), caller.workspace(&place.workspace));
-    let service =
-        state.hub.find(&uri, &asks, mode.as_deref()).map_err(|error| not_found(state, &uri, &error))?;
+    let found = state.hub.find(&uri, &asks, hub::Selection::new(mode.as_deref())).await;
+    let service = found.map_err(|error| not_found(state, &uri, &error))?;
     if service.kind != "functions" && !apps::is_app(&service.kind) {
         let text = format!(
             "Invalid service type: {}, only services of type `functions` or `asgi` answer here",

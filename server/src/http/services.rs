@@ -15,7 +15,7 @@ use crate::http::caller::Caller;
 use crate::http::functions::{check_free, selection, service_uri, trace};
 use crate::http::problem::Problem;
 use crate::http::{call_error, failure, openapi, redirect_to_folder};
-use crate::hub::{self, CallRequest, Service};
+use crate::hub::{self, CallRequest, Selection, Service};
 use crate::state::State;
 
 mod arguments;
@@ -211,7 +211,11 @@ async fn make_call(
     let uri = service_uri(&place.workspace, &place.id)
         .map_err(|problem| failure(problem.status(), problem.detail()))?;
     let mode = request.uri().query().and_then(selection).map(std::borrow::Cow::into_owned);
-    let service = state.hub.find(&uri, &asks, mode.as_deref()).map_err(|error| refusal(&error))?;
+    let service = state
+        .hub
+        .find(&uri, &asks, Selection::new(mode.as_deref()))
+        .await
+        .map_err(|error| refusal(&error))?;
     // the owner of a protected service takes calls of its own workspace only; who may call was decided above
     let speaks_in = match service.visibility {
         Visibility::Protected => service.workspace.as_str(),

@@ -10,6 +10,7 @@ use polyfn_core::{Error, ErrorKind};
 
 use crate::auth::Permission;
 use crate::hub::hub::{Hub, reject};
+use crate::hub::load;
 use crate::hub::peer::Peer;
 use crate::hub::queue::{Item, Refused};
 
@@ -76,6 +77,7 @@ impl Hub {
         }
         let frame = written(peer, relayed, target.extensions)?;
         let len = frame.len();
+        load::note_relayed(peer, target, relayed, self.elapsed());
         if !hand_over(peer, target, frame).await {
             return Err(gone(&relayed.to));
         }

@@ -182,6 +182,7 @@ impl Gateway {
         if target.queue.is_full() {
             target.queue.room().await;
         }
+        let _busy = target.meter.hold();
         let (id, answer, work) = self.begin(hub, request, deadline, target.extensions)?;
         let mut call = Open { hub, id, ended: false };
         self.send(hub, work, Some(&target));

@@ -8,18 +8,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use polyfn_core::codec::Writer;
-use polyfn_core::session::{Statistics, Visibility};
+use polyfn_core::session::Statistics;
 use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 use tokio::sync::Semaphore;
 
-use crate::auth::{HandshakeError, Identity, Permission, UserInfo};
+use crate::auth::{HandshakeError, Identity, UserInfo};
 use crate::hub::gateway::Gateway;
 use crate::hub::peer::{Caller, Peer, encode_user};
 use crate::hub::queue::{Ending, Item};
 use crate::hub::registry::Registry;
-use crate::hub::select::{self, Mode};
-use crate::hub::service::Service;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::shutdown::Signal;
@@ -308,42 +306,6 @@ impl Hub {
         if let Err(super::queue::Refused::Full(_)) = peer.queue.push_urgent(item) {
             peer.queue.close(Ending::told(1008, "Client is too slow: too many messages wait for it"));
         }
-    }
-
-    /// The service that `id` names for `caller`. Every form of a service id is understood.
-    ///
-    /// # Errors
-    /// `not_found`, `conflict` when there are several and `mode` is exact, `permission_denied`, `invalid` for an id
-    /// or a mode that makes no sense.
-    pub fn find_service(&self, id: &str, caller: &Caller, mode: Option<&str>) -> Result<Arc<Service>> {
-        let uri = ServiceUri::parse(id, &caller.workspace);
-        let uri = uri.map_err(|error| Error::invalid(format!("ValueError: {}", error.message())))?;
-        self.find(&uri, caller, mode)
-    }
-
-    /// The service at `uri` for `caller`.
-    ///
-    /// # Errors
-    /// As [`Hub::find_service`].
-    pub fn find(&self, uri: &ServiceUri, caller: &Caller, mode: Option<&str>) -> Result<Arc<Service>> {
-        let mode = mode.map_or_else(|| Ok(Mode::default_in(&uri.workspace)), str::parse)?;
-        let mut found = self.registry.find(uri);
-        if found.is_empty() {
-            return Err(select::not_found(uri));
-        }
-        // who may not look into the workspace must know the name of an unlisted service
-        let by_name = uri.service != "*" || caller.permission(&uri.workspace) >= Permission::Read;
-        found.retain(|service| {
-            service.admits(caller) && (by_name || service.visibility != Visibility::Unlisted)
-        });
-        if found.is_empty() {
-            let text = format!(
-                "PermissionError: Permission denied for non-public service in workspace {}",
-                uri.workspace
-            );
-            return Err(Error::new(ErrorKind::PermissionDenied, text));
-        }
-        select::select(found, uri, mode)
     }
 }
 

@@ -6,10 +6,12 @@
 
 mod alive;
 mod callbacks;
+mod choose;
 mod deliver;
 mod gateway;
 #[expect(clippy::module_inception, reason = "the file defines `Hub`; the folder is its layer")]
 mod hub;
+mod load;
 mod peer;
 mod queue;
 mod reading;
@@ -19,12 +21,14 @@ mod service;
 mod wall;
 
 pub use callbacks::{Callbacks, Called, Names};
+pub use choose::Selection;
 pub use gateway::{CallRequest, Gateway};
 pub use hub::{Hub, Management, Settings};
+pub use load::Load;
 pub(crate) use peer::OPEN_CALLS_MAX;
 pub use peer::{Caller, Peer, encode_user};
 pub use queue::{Ending, Item, Next, Queue, Refused};
 pub use reading::{Batch, Reader, Reading};
 pub use registry::{AddError, Registry, Workspace, WorkspaceInfo};
-pub use select::{Mode, select};
+pub use select::{Criterion, Mode, Question};
 pub use service::Service;

@@ -13,6 +13,7 @@ use polyfn_core::wire::Sender;
 
 use crate::auth::{Identity, Permission, UserInfo};
 use crate::hub::alive::Silence;
+use crate::hub::load::{Load, Meter};
 use crate::hub::queue::Queue;
 use crate::hub::wall::Acquainted;
 use crate::limits::Limits;
@@ -60,6 +61,8 @@ pub struct Peer {
     waiting: AtomicBool,
     /// Calls to the manager for which it waits.
     open_calls: AtomicU32,
+    /// What it has to do.
+    pub(super) meter: Meter,
 }
 
 impl Peer {
@@ -82,6 +85,7 @@ impl Peer {
             active: AtomicU64::new(milliseconds(now)),
             waiting: AtomicBool::new(false),
             open_calls: AtomicU32::new(0),
+            meter: Meter::default(),
         }
     }
 
@@ -105,6 +109,13 @@ impl Peer {
     /// Notes a message with data; `now` counts from when the hub began.
     pub fn be_active(&self, now: Duration) {
         self.active.store(milliseconds(now), Ordering::Relaxed);
+        self.meter.note_message(now);
+    }
+
+    /// How busy it is; `now` counts from when the hub began.
+    #[must_use]
+    pub fn load(&self, now: Duration) -> Load {
+        self.meter.load(now)
     }
 
     /// When the last message with data came.

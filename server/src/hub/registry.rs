@@ -66,6 +66,8 @@ struct Members {
     services: HashMap<String, Vec<Arc<Service>>>,
     /// How many services each client has.
     counts: HashMap<String, usize>,
+    /// Registrations so far.
+    registered: u64,
 }
 
 /// What became of a new connection.
@@ -265,7 +267,9 @@ impl Workspace {
         let members = self.members.read();
         let fits = |service: &&Arc<Service>| service.matches(uri);
         if uri.service == "*" {
-            return members.services.values().flatten().filter(fits).cloned().collect();
+            let mut found: Vec<_> = members.services.values().flatten().filter(fits).cloned().collect();
+            found.sort_unstable_by_key(|service| service.number);
+            return found;
         }
         members.services.get(&uri.service).into_iter().flatten().filter(fits).cloned().collect()
     }
@@ -308,13 +312,13 @@ impl Workspace {
         Detached { was_current: true, services }
     }
 
-    fn add_service(&self, peer: &Peer, service: Service, max: usize) -> Result<Added, AddError> {
+    fn add_service(&self, peer: &Peer, mut service: Service, max: usize) -> Result<Added, AddError> {
         let mut members = self.members.write();
         if members.clients.get(&service.client).is_none_or(|current| current.generation != peer.generation) {
             return Err(AddError::Gone);
         }
         let count = members.counts.get(&service.client).copied().unwrap_or_default();
-        let Members { services, counts, .. } = &mut *members;
+        let Members { services, counts, registered, .. } = &mut *members;
         let own = |other: &Arc<Service>| other.client == service.client;
         let announced =
             services.get("built-in").is_some_and(|list| list.iter().any(|s| s.client == service.client));
@@ -334,6 +338,8 @@ impl Workspace {
         if replaced.is_none() {
             *counts.entry(service.client.clone()).or_default() += 1;
         }
+        *registered += 1;
+        service.number = *registered;
         list.push(Arc::new(service));
         Ok(Added { replaced })
     }

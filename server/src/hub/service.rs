@@ -9,6 +9,7 @@ use polyfn_core::functions::{Router, Settings};
 use polyfn_core::session::Visibility;
 use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Map, Value};
+use tokio::sync::OnceCell;
 
 use crate::auth::Permission;
 use crate::hub::peer::Caller;
@@ -42,6 +43,10 @@ pub struct Service {
     pub calls: Arc<AtomicUsize>,
     /// Its functions by path, made when the first request over HTTP comes.
     pub routes: OnceLock<Router<String>>,
+    /// Its place in the order of registration, given by the registry.
+    pub number: u64,
+    /// The application that its owner names when it is asked, where the registration named none.
+    pub adopted: OnceCell<Option<String>>,
 }
 
 impl Service {
@@ -49,6 +54,12 @@ impl Service {
     #[must_use]
     pub fn id(&self) -> String {
         format!("{}/{}:{}", self.workspace, self.client, self.name)
+    }
+
+    /// The application that it belongs to, `*` for none.
+    #[must_use]
+    pub fn app(&self) -> &str {
+        self.adopted.get().and_then(Option::as_deref).unwrap_or(&self.app)
     }
 
     /// Where its functions are called, `workspace/client`.
@@ -67,6 +78,9 @@ impl Service {
     #[must_use]
     pub fn described(&self) -> Map {
         let mut info = self.info.clone();
+        if self.app() != self.app {
+            info.insert("app_id", self.app());
+        }
         if let Some(packed) = &self.packed_schema {
             info.insert("service_schema", Reader::new(packed).value().unwrap_or_default());
         }
@@ -94,7 +108,7 @@ impl Service {
     #[must_use]
     pub fn matches(&self, uri: &ServiceUri) -> bool {
         let fits = |asked: &str, own: &str| asked == "*" || asked == own;
-        fits(&uri.service, &self.name) && fits(&uri.client, &self.client) && fits(&uri.app, &self.app)
+        fits(&uri.service, &self.name) && fits(&uri.client, &self.client) && fits(&uri.app, self.app())
     }
 
     /// Whether `caller` may get and call it.

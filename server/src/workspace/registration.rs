@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use polyfn_core::functions::Settings;
 use polyfn_core::session::Visibility;
 use polyfn_core::{Error, Map, Result, Value};
+use tokio::sync::OnceCell;
 
 use crate::hub::{Peer, Service};
 use crate::workspace::arguments::{denied, invalid};
@@ -71,6 +72,8 @@ pub(super) fn read(mut info: Map, peer: &Peer) -> Result<Option<Service>> {
         settings,
         calls: Arc::default(),
         routes: OnceLock::new(),
+        number: 0,
+        adopted: OnceCell::new(),
     };
     if service.is_built_in() {
         service.pack();

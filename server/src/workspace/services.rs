@@ -8,7 +8,7 @@ use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::Permission;
-use crate::hub::{AddError, CallRequest, Caller, Hub, Peer, Service};
+use crate::hub::{AddError, CallRequest, Caller, Hub, Peer, Selection, Service};
 use crate::workspace::arguments::{denied, invalid};
 use crate::workspace::manager::Call;
 use crate::workspace::naming::Naming;
@@ -19,6 +19,8 @@ use crate::workspace::registration;
 const OWNER_SECONDS: f64 = 10.0;
 /// Seconds that a caller may ask to wait at most.
 const OWNER_SECONDS_MAX: f64 = 600.0;
+/// Seconds that services that are asked before one is chosen may be given at most.
+const SELECT_SECONDS_MAX: f64 = 60.0;
 
 /// `register_service`.
 pub(super) fn register(call: &mut Call) -> Result<Value> {
@@ -205,30 +207,45 @@ fn info_for(service: &Service, caller: &Caller) -> Map {
 }
 
 /// Settings of a look-up.
-struct Selection {
+struct Options {
     mode: Option<String>,
+    /// How long the owner has to describe the service.
     timeout: Duration,
+    /// How long services have that are asked before one is chosen.
+    select_timeout: Duration,
 }
 
-impl Selection {
+impl Options {
     fn read(config: &Map) -> Result<Self> {
         let mode = match config.get("mode") {
             None | Some(Value::Nil) => None,
             Some(Value::Text(mode)) => Some(mode.clone()),
             Some(_) => return Err(invalid("TypeError: 'mode' must be a string")),
         };
-        let seconds = config.get("timeout").and_then(Value::as_float).unwrap_or(OWNER_SECONDS);
-        let seconds = if seconds.is_finite() { seconds.clamp(0.1, OWNER_SECONDS_MAX) } else { OWNER_SECONDS };
-        Ok(Self { mode, timeout: Duration::from_secs_f64(seconds) })
+        let timeout = seconds(config, "timeout", OWNER_SECONDS, OWNER_SECONDS_MAX);
+        let usual = Selection::TIMEOUT.as_secs_f64();
+        let select_timeout = seconds(config, "select_timeout", usual, SELECT_SECONDS_MAX);
+        Ok(Self { mode, timeout, select_timeout })
+    }
+
+    fn how(&self) -> Selection<'_> {
+        Selection { mode: self.mode.as_deref(), timeout: self.select_timeout }
     }
 }
 
+fn seconds(config: &Map, key: &str, usual: f64, most: f64) -> Duration {
+    let given = config.get(key).and_then(Value::as_float).filter(|seconds| seconds.is_finite());
+    Duration::from_secs_f64(given.unwrap_or(usual).clamp(0.1, most))
+}
+
 /// `get_service_info`.
-pub(super) fn info(call: &mut Call) -> Result<Value> {
-    let id = call.arguments.text(0, "service_id")?;
-    let selection = Selection::read(&call.arguments.map(1, "config")?)?;
-    let service = call.hub.find_service(&id, &call.caller, selection.mode.as_deref())?;
-    Ok(Value::Map(info_for(&service, &call.caller)))
+pub(super) fn info(mut call: Call) -> BoxFuture<'static, Result<Value>> {
+    Box::pin(async move {
+        let id = call.arguments.text(0, "service_id")?;
+        let options = Options::read(&call.arguments.map(1, "config")?)?;
+        let service = call.hub.find_service(&id, &call.caller, options.how()).await?;
+        Ok(Value::Map(info_for(&service, &call.caller)))
+    })
 }
 
 /// `get_service`.
@@ -236,38 +253,19 @@ pub(super) fn get(mut call: Call) -> BoxFuture<'static, Result<Value>> {
     Box::pin(async move {
         let id = call.arguments.text(0, "service_id")?;
         let config = call.arguments.map(1, "config")?;
-        let (selection, naming) = (Selection::read(&config)?, Naming::read(&config)?);
+        let (options, naming) = (Options::read(&config)?, Naming::read(&config)?);
         if id == "~" || id.ends_with("/~") {
             return Ok(naming.apply(call.manager.description.clone()));
         }
-        let found = call.hub.find_service(&id, &call.caller, selection.mode.as_deref());
-        let service = match found {
+        let service = match call.hub.find_service(&id, &call.caller, options.how()).await {
             Err(error) if id == "default" && error.kind() == ErrorKind::NotFound => {
                 return Ok(naming.apply(call.manager.description.clone()));
             }
             found => found?,
         };
-        let described = fetch(&call.hub, &service, selection.timeout).await?;
+        let described = call.hub.described_by_owner(&service, options.timeout).await?;
         complete(naming.apply(described), &service, &call.manager.public_base_url)
     })
-}
-
-/// Asks the owner for its service. The right of the caller was checked; the owner sees the server, from its own
-/// workspace.
-async fn fetch(hub: &Arc<Hub>, service: &Service, timeout: Duration) -> Result<Value> {
-    let user = hub.root_user();
-    let request = CallRequest {
-        user: &user,
-        workspace: &service.workspace,
-        target: &service.address(),
-        method: "services.built-in.get_service",
-        args: 1,
-        with_kwargs: false,
-        write: |out: &mut polyfn_core::codec::Writer| out.text(&service.name),
-        timeout,
-        trace: None,
-    };
-    hub.gateway.call(hub, request).await?.value()
 }
 
 fn complete(described: Value, service: &Service, base: &str) -> Result<Value> {

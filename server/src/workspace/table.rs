@@ -54,8 +54,9 @@ const SERVICE_ID: Parameter =
 const SELECTION: Parameter = optional(
     "config",
     "object",
-    "`mode`: exact, random, first or last; `timeout`: seconds for asking the owner, 10 by default; \
-     `case_conversion`: camel, snake or camel+snake, how functions are named",
+    "`mode`: exact, random, first, last, min_load, least_loaded, native:random, or select:criteria:function with the \
+     criteria min, max or first_success; `select_timeout`: seconds for that function, 2 by default; \
+     `timeout`: seconds for asking the owner, 10 by default; `case_conversion`: camel, snake or camel+snake, how functions are named",
 );
 const CLIENT: [Parameter; 2] = [
     required("client_id", "string", "the client, in the current workspace unless written `workspace/client`"),
@@ -125,7 +126,7 @@ pub(super) static METHODS: [Method; 18] = [
         description: "Describes one service without asking its owner.",
         right: Permission::None,
         parameters: &[SERVICE_ID, SELECTION],
-        handler: Handler::Now(services::info),
+        handler: Handler::Later(services::info),
     },
     Method {
         name: "get_service",

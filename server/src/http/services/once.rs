@@ -16,7 +16,7 @@ use crate::http::problem::Problem;
 use crate::http::services::arguments::Arguments;
 use crate::http::services::member::{self, Member};
 use crate::http::services::{Called, invoke};
-use crate::hub;
+use crate::hub::{self, Selection};
 use crate::state::State;
 
 /// Makes the call that `body` asks for: `{type: "method", to: "client:service", method, args?, kwargs?}`.
@@ -86,7 +86,7 @@ impl Call {
             return Err(Problem::new(ErrorKind::PermissionDenied, text));
         }
         let asks = hub::Caller::new(Arc::clone(&caller.user), workspace.to_owned());
-        let found = state.hub.find_service(&self.service, &asks, None);
+        let found = state.hub.find_service(&self.service, &asks, Selection::new(None)).await;
         let service = found.map_err(|error| of_call(&error))?;
         if member::find(&service, &self.method) != Member::Function {
             let text = format!("Method '{}' not found", self.method);

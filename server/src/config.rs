@@ -88,6 +88,8 @@ pub struct Config {
     pub server_id: Option<String>,
     /// Key that signs tokens; random, so that tokens end with the process, when absent.
     pub jwt_secret: Option<Secret>,
+    /// Keys that signed tokens before: what they signed stays good. Each one listed is accepted, none of them signs.
+    pub earlier_jwt_secrets: Vec<Secret>,
     /// Token of the root user; there is none when absent.
     pub root_token: Option<Secret>,
     /// Where is kept what outlives the process.
@@ -122,6 +124,7 @@ impl Default for Config {
             allow_origins: vec!["*".to_owned()],
             server_id: None,
             jwt_secret: None,
+            earlier_jwt_secrets: Vec::new(),
             root_token: None,
             database: Place::default(),
             seal_key: None,
@@ -158,8 +161,13 @@ impl Config {
         self.public_base_url = self.public_base_url.as_deref().map(normal_url).transpose()?;
         self.root_token.as_ref().map_or(Ok(()), check_root_token)?;
         self.server_id.as_deref().map_or(Ok(()), check_server_id)?;
-        if self.jwt_secret.as_ref().is_some_and(|secret| secret.expose().is_empty()) {
+        let mut secrets = self.jwt_secret.iter().chain(&self.earlier_jwt_secrets);
+        if secrets.any(|secret| secret.expose().is_empty()) {
             return Err(ConfigError("the token secret is empty: set it or leave it out".to_owned()));
+        }
+        if self.jwt_secret.is_none() && !self.earlier_jwt_secrets.is_empty() {
+            let text = "earlier token secrets need one that signs now: set --jwt-secret, too";
+            return Err(ConfigError(text.to_owned()));
         }
         Ok(self)
     }

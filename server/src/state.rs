@@ -73,7 +73,9 @@ impl State {
     /// When no token secret is given and the system has no randomness for one.
     pub fn new(config: Config, address: SocketAddr, store: Store) -> Result<Self, ConfigError> {
         let server_id = config.server_id.clone().unwrap_or_else(|| {
-            let derived = config.jwt_secret.as_ref().map(|secret| names::derived(secret.expose().as_bytes()));
+            // the oldest one, so that the name survives a change of keys
+            let secret = config.earlier_jwt_secrets.last().or(config.jwt_secret.as_ref());
+            let derived = secret.map(|secret| names::derived(secret.expose().as_bytes()));
             derived.unwrap_or_else(names::random)
         });
         let secret = match &config.jwt_secret {

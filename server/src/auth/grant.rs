@@ -8,7 +8,7 @@ use crate::auth::user::UserInfo;
 /// How long a token lives when nothing is said.
 pub const DEFAULT_SECONDS: u64 = 3600;
 /// Ten years: longer is surely a mistake of units.
-const MAX_SECONDS: u64 = 10 * 366 * 86_400;
+pub const MAX_SECONDS: u64 = 10 * 366 * 86_400;
 
 /// What `generate_token` is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,10 @@ pub fn grant(
         let text = "Only callers with the 'admin' role may set TokenConfig.email";
         return Err(GrantError::Denied(text.to_owned()));
     }
+    if caller.credential.is_exhausted() {
+        let text = "too many tokens were made by one another: make this one with an earlier one of them";
+        return Err(GrantError::Denied(text.to_owned()));
+    }
     Ok(UserInfo {
         id,
         roles: handed_down(&caller.roles),
@@ -95,6 +99,7 @@ pub fn grant(
         email: request.email.clone(),
         parent: Some(caller.parent.clone().unwrap_or_else(|| caller.id.clone())),
         current_workspace: Some(workspace.to_owned()),
+        credential: caller.credential.child(),
         ..UserInfo::default()
     })
 }

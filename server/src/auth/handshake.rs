@@ -137,7 +137,11 @@ pub(crate) fn close_reason(text: &str) -> &str {
 
 impl From<TokenError> for HandshakeError {
     fn from(error: TokenError) -> Self {
-        Self::new(1008, StatusCode::UNAUTHORIZED, format!("Authentication error: {error}"))
+        let why = error.to_string();
+        match error {
+            TokenError::Revoked => Self { status: StatusCode::UNAUTHORIZED, ..Self::authenticate(why) },
+            _ => Self::new(1008, StatusCode::UNAUTHORIZED, format!("Authentication error: {why}")),
+        }
     }
 }
 
@@ -195,6 +199,7 @@ impl AuthMessage {
             let name = shown(&workspace);
             return Err(HandshakeError::establish(format_args!("Permission denied for workspace: {name}")));
         }
+        user.credential = user.credential.connected().map_err(HandshakeError::establish)?;
         user.scope.client_id = Some(client.to_owned());
         user.scope.current_workspace.get_or_insert_with(|| workspace.clone());
         let extensions = Extensions::from_names(self.extensions.iter().map(String::as_str));

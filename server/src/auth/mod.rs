@@ -1,14 +1,22 @@
 //! Who somebody is and what they may do: users, scopes, tokens.
 
+pub mod foreign;
 pub mod grant;
 pub mod handshake;
 pub mod identify;
+pub mod lineage;
+pub mod revoke;
+pub mod revoked;
 pub mod scope;
 pub mod token;
 pub mod user;
 
+pub use foreign::Foreign;
 pub use grant::{TokenRequest, grant};
 pub use handshake::{AuthMessage, HandshakeError, Identity};
+pub use lineage::{Credential, TokenId};
+pub use revoke::{Revocation, RevokeError};
+pub use revoked::Revoked;
 pub use scope::{Permission, Scope};
 pub use token::{TokenError, Tokens};
 pub use user::UserInfo;

@@ -1,6 +1,7 @@
 //! JSON Web Tokens: made and checked so that this server and the reference one accept each other's.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,9 +10,20 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::auth::foreign::Foreign;
+use crate::auth::lineage::{Credential, TokenId};
+use crate::auth::revoked::Revoked;
 use crate::auth::scope::{Permission, Scope};
 use crate::auth::user::UserInfo;
 use crate::config::{Config, Issuer, Secret};
+
+mod claims;
+
+/// How this server signs; all others belong to foreign issuers.
+const OWN_ALGORITHM: &str = "HS256";
+
+/// The payload of a token.
+pub type Claims = Map<String, Value>;
 
 /// Why a token is refused; the texts are part of the protocol, clients show them and tests look for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +36,8 @@ pub enum TokenError {
     Signature,
     /// Past its time.
     Expired,
+    /// Taken back, or made by one that was.
+    Revoked,
     /// Made for somebody else, or without a claim that must be there.
     Claim(String),
 }
@@ -35,6 +49,7 @@ impl fmt::Display for TokenError {
             Self::Algorithm(name) => write!(f, "Invalid algorithm: {name}"),
             Self::Signature => f.write_str("Signature verification failed."),
             Self::Expired => f.write_str("The token has expired. Please fetch a new one"),
+            Self::Revoked => f.write_str("Token has been revoked"),
             Self::Claim(what) => f.write_str(what),
         }
     }
@@ -45,11 +60,14 @@ impl std::error::Error for TokenError {}
 /// Makes and checks the tokens of one server.
 pub struct Tokens {
     signing: EncodingKey,
-    checking: DecodingKey,
+    /// The key that signs, then those that did before.
+    checking: Vec<DecodingKey>,
     validation: Validation,
     names: Issuer,
     root: Option<[u8; 32]>,
     reconnection_life_time: u64,
+    foreign: OnceLock<Arc<dyn Foreign>>,
+    revoked: Revoked,
 }
 
 impl fmt::Debug for Tokens {
@@ -59,18 +77,48 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Tokens signed with `secret`, named and timed as `config` says.
+    /// Tokens signed with `secret`, named and timed as `config` says; those signed with one of its earlier secrets
+    /// are good, too.
     #[must_use]
     pub fn new(config: &Config, secret: &[u8]) -> Self {
         let names = config.issuer.clone();
+        let earlier = config.earlier_jwt_secrets.iter().map(|secret| secret.expose().as_bytes());
         Self {
             signing: EncodingKey::from_secret(secret),
-            checking: DecodingKey::from_secret(secret),
+            checking: [secret].into_iter().chain(earlier).map(DecodingKey::from_secret).collect(),
             validation: validation(&names),
             names,
             root: config.root_token.as_ref().map(|token| fingerprint(token.expose())),
             reconnection_life_time: config.reconnection_token_life_time.duration().as_secs(),
+            foreign: OnceLock::new(),
+            revoked: Revoked::default(),
         }
+    }
+
+    /// Accepts tokens of another issuer, too; they are those whose `alg` is not `HS256`. A second one is ignored.
+    pub fn set_foreign(&self, issuer: Arc<dyn Foreign>) {
+        _ = self.foreign.set(issuer);
+    }
+
+    /// Lets the other issuer, if there is one and `token` is of its kind, fetch what it needs to check it. To be
+    /// awaited where a token comes in, before it is verified.
+    pub async fn prepare(&self, token: &str) {
+        let Some(foreign) = self.foreign.get() else { return };
+        if algorithm(token).is_ok_and(|name| name != OWN_ALGORITHM) {
+            foreign.prepare(token).await;
+        }
+    }
+
+    /// Whether [`Tokens::prepare`] has anything to do.
+    #[must_use]
+    pub fn is_foreign_accepted(&self) -> bool {
+        self.foreign.get().is_some()
+    }
+
+    /// The tokens that were taken back.
+    #[must_use]
+    pub const fn revoked(&self) -> &Revoked {
+        &self.revoked
     }
 
     /// Seconds a reconnection token lives.
@@ -98,17 +146,38 @@ impl Tokens {
     /// # Errors
     /// Says why the token is refused.
     pub fn verify(&self, token: &str, now: u64) -> Result<UserInfo, TokenError> {
-        match algorithm(token)?.as_str() {
-            "HS256" => {}
-            other => return Err(TokenError::Algorithm(other.chars().take(32).collect())),
-        }
-        let decoded = jsonwebtoken::decode::<Map<String, Value>>(token, &self.checking, &self.validation);
-        let claims = decoded.map_err(|error| refusal(error.kind()))?.claims;
-        check_time(&claims, now)?;
-        self.user(&claims)
+        let user = self.looked_into(token, now)?;
+        if self.revoked.any(&user.credential.lineage) { Err(TokenError::Revoked) } else { Ok(user) }
     }
 
-    fn user(&self, claims: &Map<String, Value>) -> Result<UserInfo, TokenError> {
+    /// The same without a look at the list of those taken back.
+    pub(super) fn looked_into(&self, token: &str, now: u64) -> Result<UserInfo, TokenError> {
+        let claims = match (algorithm(token)?.as_str(), self.foreign.get()) {
+            (OWN_ALGORITHM, _) => self.own_claims(token)?,
+            (_, Some(foreign)) => foreign.claims(token)?,
+            (other, None) => return Err(TokenError::Algorithm(other.chars().take(32).collect())),
+        };
+        claims::check_time(&claims, now)?;
+        let credential = Credential::of(TokenId::of(token), &claims);
+        Ok(UserInfo { credential, ..self.user(&claims)? })
+    }
+
+    /// The first key that fits decides what else is wrong.
+    fn own_claims(&self, token: &str) -> Result<Claims, TokenError> {
+        let mut refused = TokenError::Signature;
+        for key in &self.checking {
+            match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
+                Ok(decoded) => return Ok(decoded.claims),
+                Err(error) => refused = claims::refusal(error.kind()),
+            }
+            if refused != TokenError::Signature {
+                break;
+            }
+        }
+        Err(refused)
+    }
+
+    fn user(&self, claims: &Claims) -> Result<UserInfo, TokenError> {
         let named = |name: &str| claims.get(&format!("{}{name}", self.names.namespace));
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
         let id = text(claims.get("sub")).filter(|id| !id.is_empty());
@@ -133,10 +202,12 @@ impl Tokens {
             id,
             roles,
             scope,
+            ..UserInfo::default()
         })
     }
 
-    /// A token for `user` with exactly the rights of its scope, for `seconds` from `now`.
+    /// A token for `user` with exactly the rights of its scope, for `seconds` from `now`. It ends with any of those
+    /// that the user's credential names as its origin.
     ///
     /// # Errors
     /// Only when signing fails, which it does for no input of ours.
@@ -163,7 +234,7 @@ impl Tokens {
         self.issue(&bound, self.reconnection_life_time, now)
     }
 
-    fn claims(&self, user: &UserInfo, now: u64, until: u64) -> Map<String, Value> {
+    fn claims(&self, user: &UserInfo, now: u64, until: u64) -> Claims {
         let name = |claim: &str| format!("{}{claim}", self.names.namespace);
         let mut claims = Map::new();
         let mut put = |name: String, value: Value| claims.insert(name, value);
@@ -178,6 +249,9 @@ impl Tokens {
         put(name("email"), user.email.clone().into());
         if let Some(parent) = &user.parent {
             put(name("parent"), parent.as_str().into());
+        }
+        if let Some((name, origin)) = user.credential.claim() {
+            put(name, origin);
         }
         claims
     }
@@ -213,31 +287,6 @@ fn algorithm(token: &str) -> Result<String, TokenError> {
     let header = URL_SAFE_NO_PAD.decode(header.trim_end_matches('=')).map_err(|_| TokenError::Header)?;
     let header: Map<String, Value> = serde_json::from_slice(&header).map_err(|_| TokenError::Header)?;
     header.get("alg").and_then(Value::as_str).map(str::to_owned).ok_or(TokenError::Header)
-}
-
-fn refusal(kind: &jsonwebtoken::errors::ErrorKind) -> TokenError {
-    use jsonwebtoken::errors::ErrorKind;
-    match kind {
-        ErrorKind::InvalidAudience => TokenError::Claim("Invalid audience".to_owned()),
-        ErrorKind::InvalidIssuer => TokenError::Claim("Invalid issuer".to_owned()),
-        ErrorKind::MissingRequiredClaim(name) => TokenError::Claim(format!("Missing required claim: {name}")),
-        ErrorKind::InvalidClaimFormat(name) => TokenError::Claim(format!("Invalid claim: {name}")),
-        _ => TokenError::Signature,
-    }
-}
-
-fn check_time(claims: &Map<String, Value>, now: u64) -> Result<(), TokenError> {
-    let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
-    let expires = seconds("exp").ok_or_else(|| TokenError::Claim("Invalid claim: exp".to_owned()))?;
-    if expires <= now as f64 {
-        return Err(TokenError::Expired);
-    }
-    match seconds("nbf") {
-        Some(start) if start > now as f64 => {
-            Err(TokenError::Claim("The token is not yet valid (nbf)".to_owned()))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::auth::lineage::Credential;
 use crate::auth::scope::{Permission, Scope};
 use crate::names;
 
@@ -27,6 +28,9 @@ pub struct UserInfo {
     pub expires_at: Option<f64>,
     /// The workspace of the token; absent for users without one.
     pub current_workspace: Option<String>,
+    /// By which token the user is known, for the server alone.
+    #[serde(skip)]
+    pub credential: Credential,
 }
 
 impl UserInfo {

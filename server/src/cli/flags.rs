@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::inert::Inert;
 use super::log::LogFlags;
-use crate::config::{Config, Issuer};
+use crate::config::{Config, Issuer, Secret};
 use crate::limits::{Limits, Seconds};
 use crate::store::Place;
 
@@ -51,6 +51,10 @@ pub struct ServeFlags {
     /// Key that signs tokens; better given as POLYFN_JWT_SECRET or JWT_SECRET.
     #[arg(long, value_name = "SECRET")]
     pub jwt_secret: Option<String>,
+    /// Keys that signed tokens before and are still accepted, separated by white space; better given as
+    /// POLYFN_JWT_SECRET_PREVIOUS.
+    #[arg(long, value_name = "SECRETS")]
+    pub jwt_secret_previous: Option<String>,
     /// Token of the root user, 32 characters at least; better given as POLYFN_ROOT_TOKEN.
     #[arg(long, value_name = "TOKEN")]
     pub root_token: Option<String>,
@@ -125,6 +129,11 @@ impl ServeFlags {
         self.database_uri.clone().unwrap_or_else(file)
     }
 
+    fn earlier_jwt_secrets(&self) -> Vec<Secret> {
+        let secrets = self.jwt_secret_previous.iter().flat_map(|list| list.split_whitespace());
+        secrets.map(Secret::from).collect()
+    }
+
     /// The settings these flags stand for, unchecked.
     #[must_use]
     pub fn config(&self) -> Config {
@@ -137,6 +146,7 @@ impl ServeFlags {
             allow_origins: origins.map(str::to_owned).collect(),
             server_id: self.server_id.clone(),
             jwt_secret: self.jwt_secret.clone().map(Into::into),
+            earlier_jwt_secrets: self.earlier_jwt_secrets(),
             root_token: self.root_token.clone().map(Into::into),
             database: self.database(),
             seal_key: self.seal_key.clone().map(Into::into),

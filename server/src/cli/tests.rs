@@ -54,6 +54,15 @@ fn secrets_come_by_any_of_their_names() {
 }
 
 #[test]
+fn earlier_secrets_are_listed_with_white_space_between() {
+    let read = config("polyfn serve --jwt-secret=new", &[("HYPHA_JWT_SECRET_PREVIOUS", " one\n two ")]);
+    assert_eq!(read.earlier_jwt_secrets, ["one".into(), "two".into()]);
+    assert!(read.checked().is_ok());
+    let alone = config("polyfn serve --jwt-secret-previous=one", &[]).checked().unwrap_err();
+    assert!(alone.0.contains("--jwt-secret"), "{alone}");
+}
+
+#[test]
 fn booleans_of_the_environment_are_lenient() {
     for (value, expected) in [("True", true), ("yes", true), ("ON", true), ("0", false), ("false", false)] {
         assert_eq!(config("polyfn serve", &[("HYPHA_ACCESS_LOG", value)]).access_log, expected, "{value}");

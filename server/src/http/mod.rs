@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use tower::Service;
 
+use crate::auth::identify;
 use crate::observer::Answered;
 use crate::state::State;
 use crate::transport::{stream, websocket};
@@ -74,6 +75,11 @@ pub async fn answer(state: Arc<State>, router: Router, request: Request) -> Resp
     let is_watched = state.config.access_log || state.observer.is_some();
     let watched =
         is_watched.then(|| (Instant::now(), request.method().clone(), request.uri().path().to_owned()));
+    if state.tokens.is_foreign_accepted()
+        && let Ok(Some(token)) = identify::credentials(request.headers())
+    {
+        state.tokens.prepare(&token).await;
+    }
     let response = match throttled(&state, &request) {
         Ok(()) => under_base(&state, router, request).await,
         Err(problem) => problem.into_response(),

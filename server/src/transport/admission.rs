@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 use tokio::time::timeout;
 
-use crate::auth::{AuthMessage, HandshakeError, Identity, UserInfo};
+use crate::auth::{AuthMessage, HandshakeError, Identity, TokenError, UserInfo};
 use crate::clock;
 use crate::hub::Peer;
 use crate::state::{State, VERSION};
@@ -41,6 +41,9 @@ where
     let places = Arc::clone(&state.hub.handshakes);
     let place = timeout(limits.handshake_wait_timeout.duration(), places.acquire_owned());
     let Ok(Ok(place)) = place.await else { return Err(HandshakeError::busy()) };
+    for token in [&hello.reconnection_token, &hello.token].into_iter().flatten() {
+        state.tokens.prepare(token).await;
+    }
     let identity = hello.authenticate(&state.tokens, limits, clock::now())?;
     let welcome = welcome(state.connection_info(&identity)?).to_string();
     // what follows may wait for a sign of life of another client, and must not keep strangers to it waiting
@@ -49,6 +52,10 @@ where
     state.metrics.clients.increment();
     state.metrics.clients_total.increment();
     let member = Member { peer, state: Arc::clone(state) };
+    // what was revoked before the client could be found is not closed by anybody else
+    if state.tokens.revoked().any(&member.peer.user.credential.lineage) {
+        return Err(TokenError::Revoked.into());
+    }
     if state.shutdown.begun() { Err(HandshakeError::stopping()) } else { Ok(member) }
 }
 

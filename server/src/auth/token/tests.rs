@@ -138,6 +138,57 @@ fn a_reconnection_token_has_the_words_of_the_reference() {
 }
 
 #[test]
+fn earlier_keys_check_and_the_newest_one_signs() {
+    let earlier = vec![Secret::from("one"), Secret::from("two")];
+    let config = Config { earlier_jwt_secrets: earlier, ..Config::default() };
+    let rotated = Tokens::new(&config, b"key");
+    for key in ["key", "one", "two"] {
+        let token = Tokens::new(&Config::default(), key.as_bytes()).issue(&user(), 60, NOW).unwrap();
+        assert!(rotated.verify(&token, NOW).is_ok(), "{key}");
+        assert_eq!(rotated.verify(&token, NOW + 60), Err(TokenError::Expired), "{key}");
+    }
+    let other = Tokens::new(&Config::default(), b"three").issue(&user(), 60, NOW).unwrap();
+    assert_eq!(rotated.verify(&other, NOW), Err(TokenError::Signature));
+    assert!(tokens().verify(&rotated.issue(&user(), 60, NOW).unwrap(), NOW).is_ok());
+}
+
+/// Another issuer, which knows its tokens only after it has fetched its keys.
+#[derive(Debug, Default)]
+struct Provider(std::sync::atomic::AtomicBool);
+
+impl Foreign for Provider {
+    fn prepare<'a>(&'a self, _: &'a str) -> futures_util::future::BoxFuture<'a, ()> {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        Box::pin(std::future::ready(()))
+    }
+
+    fn claims(&self, _: &str) -> Result<Claims, TokenError> {
+        if !self.0.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(TokenError::Signature);
+        }
+        let claims =
+            serde_json::json!({"sub": "somebody", "exp": NOW + 60, "https://amun.ai/roles": ["user"]});
+        Ok(claims.as_object().cloned().unwrap_or_default())
+    }
+}
+
+#[tokio::test]
+async fn another_issuer_is_asked_for_its_kind_of_tokens_only() {
+    let tokens = tokens();
+    tokens.set_foreign(Arc::new(Provider::default()));
+    let own = tokens.issue(&user(), 60, NOW).unwrap();
+    tokens.prepare(&own).await;
+    let foreign = format!("{}.e30.x", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","kid":"a"}"#));
+    assert_eq!(tokens.verify(&foreign, NOW), Err(TokenError::Signature));
+    tokens.prepare(&foreign).await;
+    assert_eq!(tokens.verify(&foreign, NOW).unwrap().id, "somebody");
+    assert_eq!(tokens.verify(&foreign, NOW + 60), Err(TokenError::Expired));
+    assert_eq!(tokens.verify(&own, NOW).unwrap().id, "maker");
+    tokens.revoked().add(TokenId::of(&foreign), NOW + 60);
+    assert_eq!(tokens.verify(&foreign, NOW), Err(TokenError::Revoked));
+}
+
+#[test]
 fn only_the_whole_root_token_is_root() {
     let secret = "xK3vQ9mZpL7wRt5yUiHgFdSaZxCvBnMq";
     let tokens = Tokens::new(&Config { root_token: Some(secret.into()), ..Config::default() }, b"key");

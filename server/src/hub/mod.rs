@@ -16,6 +16,7 @@ mod peer;
 mod queue;
 mod reading;
 mod registry;
+mod revoked;
 mod select;
 mod service;
 mod wall;

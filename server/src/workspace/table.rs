@@ -65,7 +65,7 @@ const CLIENT: [Parameter; 2] = [
 const EVENT: [Parameter; 1] = [required("event_type", "", "an event type, or a list of them")];
 
 /// All methods, in the order in which they are described.
-pub(super) static METHODS: [Method; 18] = [
+pub(super) static METHODS: &[Method] = &[
     Method {
         name: "echo",
         description: "Answers with what it was given.",
@@ -199,6 +199,13 @@ pub(super) static METHODS: [Method; 18] = [
         right: Permission::Read,
         parameters: &[required("token", "string", "the token")],
         handler: Handler::Now(tokens::parse),
+    },
+    Method {
+        name: "revoke_token",
+        description: "Ends a token, the tokens made by it, and the connections of both.",
+        right: Permission::Admin,
+        parameters: &[required("token", "string", "the token")],
+        handler: Handler::Later(tokens::revoke),
     },
     Method {
         name: "create_workspace",

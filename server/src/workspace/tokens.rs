@@ -1,8 +1,10 @@
-//! Tokens: make, look into.
+//! Tokens: make, look into, take back.
 
+use futures_util::future::BoxFuture;
 use polyfn_core::{Error, Map, Result, Value};
 
 use crate::auth::grant::{GrantError, TokenRequest, grant};
+use crate::auth::revoke::{Revocation, RevokeError};
 use crate::auth::scope::Permission;
 use crate::workspace::arguments::{denied, invalid};
 use crate::workspace::manager::Call;
@@ -58,6 +60,23 @@ fn read(config: &Map) -> Result<TokenRequest> {
 fn seconds(value: &Value) -> Option<u64> {
     let seconds = value.as_float().filter(|seconds| *seconds >= 1.0 && *seconds < 1e12)?;
     Some(seconds as u64)
+}
+
+/// `revoke_token`: ends the token, what was made by it, and the connections of both.
+pub(super) fn revoke(mut call: Call) -> BoxFuture<'static, Result<Value>> {
+    Box::pin(async move {
+        let token = call.arguments.text(0, "token")?;
+        let tokens = &call.manager.tokens;
+        let found = tokens.revocation(&call.caller.user, &token, clock::now());
+        let Revocation { id, until } = found.map_err(|error| match &error {
+            RevokeError::Denied(_) => denied(error.to_string()),
+            RevokeError::Invalid(_) | RevokeError::Expired => invalid(error.to_string()),
+        })?;
+        tokens.revoked().add(id, until);
+        tracing::info!(%id, user = call.caller.user.id, workspace = call.caller.workspace, "revoked a token");
+        call.hub.end_revoked(tokens.revoked(), call.caller.peer.as_ref());
+        Ok(Value::Nil)
+    })
 }
 
 /// `parse_token`.

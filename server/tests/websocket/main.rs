@@ -7,6 +7,7 @@ mod handshake;
 mod manager;
 mod peer;
 mod relay;
+mod revoke;
 mod types;
 
 use polyfn_server::auth::{Scope, UserInfo};

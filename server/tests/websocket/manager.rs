@@ -40,6 +40,7 @@ async fn every_method_is_described_with_its_schema() {
         "log",
         "generate_token",
         "parse_token",
+        "revoke_token",
         "subscribe",
         "unsubscribe",
         "create_workspace",

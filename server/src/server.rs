@@ -9,6 +9,7 @@ use polyfn_core::ErrorKind;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::task::JoinHandle;
 
+use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::http;
 use crate::listener::Listener;
@@ -116,6 +117,7 @@ impl Server {
         let address = socket.local_addr().map_err(|error| StartError::Listen(name(), error))?;
         let store = Store::open(&config.database).await?;
         let state = Arc::new(State { observer, ..State::new(config, address, store)? });
+        state.tokens.revoked().load(state.store.revoked(clock::now()).await?);
         state.hub.start(state.shutdown.for_session());
         let router = http::router(&state);
         let accepting = tokio::spawn(Listener::new(Arc::clone(&state), router, socket).run());

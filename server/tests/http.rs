@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use common::{ask, get, start};
 use polyfn_server::auth::{Scope, UserInfo};
-use polyfn_server::{Config, Limits, Seconds, Server, StartError, clock};
+use polyfn_server::store::Place;
+use polyfn_server::{Config, Limits, Running, Seconds, Server, StartError, clock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -178,4 +179,39 @@ async fn a_taken_address_is_named() {
     let error = Server::start(taken).await.unwrap_err();
     assert!(matches!(error, StartError::Listen(..)));
     assert!(error.to_string().contains(&format!("cannot listen at 127.0.0.1:{}", running.address().port())));
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_and_stays_so_over_a_restart() {
+    let folder = std::env::temp_dir().join(format!("polyfn-revoked-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let config = Config {
+        jwt_secret: Some("a key".into()),
+        database: Place::File(folder.join("polyfn.db")),
+        ..Config::default()
+    };
+    let scope = Scope::parse("ws:lab-one#a wid:lab-one");
+    let user = UserInfo { id: "maker".into(), scope, ..UserInfo::default() };
+    let running = start(config.clone()).await;
+    let tokens = &running.state().tokens;
+    let [lost, kept] = [60, 61].map(|seconds| tokens.issue(&user, seconds, clock::now()).unwrap());
+    let status = async |running: &Running, token: &str, method: &str, body: &str| {
+        let path = format!("/lab-one/services/ws/{method}");
+        let lines = [
+            format!("authorization: Bearer {token}"),
+            "content-type: application/json".to_owned(),
+            format!("content-length: {}\r\n\r\n{body}", body.len()),
+        ];
+        ask(running.address(), "POST", &path, &lines.each_ref().map(String::as_str)).await.status
+    };
+    let revoke = format!(r#"{{"token":"{lost}"}}"#);
+    assert_eq!(status(&running, &lost, "echo", r#"{"data":1}"#).await, 200);
+    assert_eq!(status(&running, &kept, "revoke_token", &revoke).await, 200);
+    assert_eq!(status(&running, &lost, "echo", r#"{"data":1}"#).await, 401);
+    assert!(running.stop().await);
+    let running = start(config).await;
+    assert_eq!(status(&running, &lost, "echo", r#"{"data":1}"#).await, 401);
+    assert_eq!(status(&running, &kept, "echo", r#"{"data":1}"#).await, 200);
+    running.stop().await;
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 
 use crate::auth::lineage::TokenId;
+use crate::auth::revoke::Revocation;
 
 /// The list, in memory: what checks a token looks here, and nowhere else.
 #[derive(Debug, Default)]
@@ -18,15 +19,15 @@ pub struct Revoked {
 
 impl Revoked {
     /// Puts in what was kept from an earlier run.
-    pub fn load(&self, kept: impl IntoIterator<Item = (TokenId, u64)>) {
+    pub fn load(&self, kept: impl IntoIterator<Item = Revocation>) {
         let mut until = self.until.write();
-        until.extend(kept);
+        until.extend(kept.into_iter().map(|revocation| (revocation.id, revocation.until)));
         self.some.store(!until.is_empty(), Ordering::Release);
     }
 
     /// Takes a token back until `until`, in seconds since 1970.
     pub fn add(&self, id: TokenId, until: u64) {
-        self.load([(id, until)]);
+        self.load([Revocation { id, until }]);
     }
 
     /// Whether any of these was taken back.

@@ -4,8 +4,10 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Number, name and statements. The number of a new one is free to choose above those of its day.
-const STEPS: &[(i64, &str, &str)] =
-    &[(1, "workspaces", include_str!("../../migrations/0001_workspaces.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "workspaces", include_str!("../../migrations/0001_workspaces.sql")),
+    (10, "revoked", include_str!("../../migrations/0010_revoked.sql")),
+];
 
 pub(super) fn migrator() -> Migrator {
     let step = |(number, name, sql): &(i64, &'static str, &'static str)| {

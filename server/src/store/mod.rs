@@ -7,6 +7,7 @@
 mod error;
 mod migrations;
 mod open;
+mod revoked;
 
 use std::sync::Arc;
 

@@ -1,10 +1,12 @@
 //! Tokens: make, look into, take back.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use polyfn_core::{Error, Map, Result, Value};
 
 use crate::auth::grant::{GrantError, TokenRequest, grant};
-use crate::auth::revoke::{Revocation, RevokeError};
+use crate::auth::revoke::RevokeError;
 use crate::auth::scope::Permission;
 use crate::workspace::arguments::{denied, invalid};
 use crate::workspace::manager::Call;
@@ -66,14 +68,17 @@ fn seconds(value: &Value) -> Option<u64> {
 pub(super) fn revoke(mut call: Call) -> BoxFuture<'static, Result<Value>> {
     Box::pin(async move {
         let token = call.arguments.text(0, "token")?;
-        let tokens = &call.manager.tokens;
+        let tokens = Arc::clone(&call.manager.tokens);
         let found = tokens.revocation(&call.caller.user, &token, clock::now());
-        let Revocation { id, until } = found.map_err(|error| match &error {
+        let revocation = found.map_err(|error| match &error {
             RevokeError::Denied(_) => denied(error.to_string()),
             RevokeError::Invalid(_) | RevokeError::Expired => invalid(error.to_string()),
         })?;
-        tokens.revoked().add(id, until);
-        tracing::info!(%id, user = call.caller.user.id, workspace = call.caller.workspace, "revoked a token");
+        // first where it stays: what was told to be revoked must not come back with the next start
+        call.manager.store.revoke(revocation).await?;
+        tokens.revoked().load([revocation]);
+        tokens.revoked().forget_expired(clock::now());
+        tracing::info!(id = %revocation.id, user = call.caller.user.id, workspace = call.caller.workspace, "revoked a token");
         call.hub.end_revoked(tokens.revoked(), call.caller.peer.as_ref());
         Ok(Value::Nil)
     })

@@ -123,3 +123,21 @@ async fn who_does_not_read_is_cut_off() {
     }
     drop(lazy);
 }
+
+#[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    let running = start(Config::default()).await;
+    let token = token(&running, "u", "");
+    let mut peer = Peer::join(&running, "a", &token).await;
+    let mut other = Peer::join(&running, "b", &crate::token(&running, "u", "ws:ws-user-u#a")).await;
+    assert_eq!(other.manager("revoke_token", vec![token.as_str().into()]).await, Ok(Value::Nil));
+    let last = peer.control().await;
+    assert_eq!(last.text("message"), Some("Authentication error: Token has been revoked"));
+    assert_eq!(peer.next().await, None);
+    for line in [token, peer.text("reconnection_token").to_owned()] {
+        let lines = [format!("authorization: Bearer {line}")];
+        let refused = Peer::open(&running, "client_id=a", &[&lines[0]]).await.err().unwrap();
+        let text = "Failed to establish connection: Failed to authenticate user: Token has been revoked";
+        assert_eq!((refused.status, refused.detail().as_str()), (401, text));
+    }
+}

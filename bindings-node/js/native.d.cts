@@ -32,6 +32,9 @@ export type Told = string | null;
 /** The body of an answer with an error, a JSON problem; `null` for a status that tells of no error. */
 export function problem(status: number, detail: string): string | null;
 
+/** The place in the service at `root` that an app means by a `location`; `null` when it is right as it is. */
+export function locationInside(root: string, origin: string, location: string): string | null;
+
 export class Core {
   constructor(wake: () => void);
   open(client: number, options: OpenOptions): Told;

@@ -17,5 +17,5 @@ mod stream;
 
 pub use client::{Core, OpenOptions};
 pub use command::{CommandOutcome, DevModule, DevPlan, Watch, dev_failed, dev_routes, run_command};
-pub use http::problem;
+pub use http::{location_inside, problem};
 pub use server::{AnsweredRequest, EmbeddedServer};

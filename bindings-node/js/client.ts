@@ -1,4 +1,5 @@
 // A connection to a server.
+import { hosted } from "./apps/hosting.js";
 import { type CaseConversion, convertCase } from "./case.js";
 import type { Codec } from "./codecs.js";
 import { errorOf, InvalidError, type RpcError, toldError } from "./errors.js";
@@ -180,7 +181,7 @@ export class Connection implements Listener, AsyncDisposable {
     { overwrite, notify }: { overwrite: boolean; notify: boolean },
   ): Promise<ServiceInfo> {
     const module = await this.#modules.begin(offered(given));
-    const service = offered(module?.service ?? given);
+    const service = hosted(offered(module?.service ?? given));
     const registering = pump().begin(this.#client, (id, encoder) => {
       encoder.service(service);
       const { bytes, beside } = encoder;

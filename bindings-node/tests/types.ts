@@ -1,12 +1,16 @@
 // What TypeScript must accept, refuse and infer. tsc checks this file; nothing runs it.
+import { Hono } from "hono";
 import * as zod from "zod";
 import {
+  type AppInfo,
+  type AppSocket,
   type Client,
   type Context,
   connectToServer,
   currentSignal,
   currentTrace,
   type ErrorCode,
+  type FetchHandler,
   type FunctionEvent,
   type FunctionResponse,
   getRemoteService,
@@ -22,6 +26,7 @@ import {
   type ServiceInfo,
   schemaFunction,
   schemaMethod,
+  upgradeWebSocket,
   z,
 } from "../js/index.js";
 
@@ -183,4 +188,21 @@ export async function givingUp(call: RemoteFunction): Promise<void> {
   call.withOptions({ timeout: "3" });
   // @ts-expect-error: no such option
   call.withOptions({ patience: 3 });
+}
+
+export function webApps(): FetchHandler[] {
+  const app = new Hono<{ Bindings: AppInfo }>();
+  app.get("/", (c) => c.text(`${c.env.rootPath} ${c.env.user?.id}`));
+  const chat: FetchHandler = (request, info, context) => {
+    expectType<string>()(info.rootPath);
+    context.waitUntil(Promise.resolve());
+    const { socket, response } = upgradeWebSocket(request, { protocol: "chat" });
+    expectType<AppSocket>()(socket);
+    expectType<Response>()(response);
+    socket.onclose = ({ code }) => expectType<number>()(code);
+    return response;
+  };
+  // @ts-expect-error: a text is no answer
+  const wrong: FetchHandler = () => "hello";
+  return [app.fetch, chat, wrong];
 }

@@ -4,6 +4,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import express from "express";
+import { Hono } from "hono";
+import { WebSocket } from "ws";
 import * as zod from "zod";
 import { PACKAGE, serverForFile } from "./server.mjs";
 
@@ -62,7 +65,21 @@ async function scope() {
   const calculator = await api.getService("calculator");
   const service = await api.getService("examples");
   const printed = [];
-  const names = { ...polyfn, zod, Point, calculator, service, owner, server: api, api, page: "a page" };
+  const names = {
+    ...polyfn,
+    zod,
+    Hono,
+    express,
+    WebSocket,
+    printed,
+    Point,
+    calculator,
+    service,
+    owner,
+    server: api,
+    api,
+    page: "a page",
+  };
   // Nobody is there to log in.
   names.login = (options) =>
     polyfn.login({
@@ -76,10 +93,11 @@ async function scope() {
 
 /** The example as the body of a function: what it imports is given to it. */
 function body(code) {
-  const urls = /http:\/\/localhost:9527(?:\/my-lab)?|https:\/\/lab\.example/g;
-  return code
-    .replace(/^import .*$/gm, "")
-    .replace(urls, (url) => (url.endsWith("my-lab") ? `${server.url}/LAB` : server.url));
+  const urls = /(?:http|ws):\/\/localhost:9527(\/my-lab)?|https:\/\/lab\.example/g;
+  return code.replace(/^import .*$/gm, "").replace(urls, (url, lab) => {
+    const base = url.startsWith("ws") ? server.url.replace("http", "ws") : server.url;
+    return lab === undefined ? base : `${base}/LAB`;
+  });
 }
 
 describe("the examples", () => {
@@ -92,22 +110,25 @@ describe("the examples", () => {
     await names.owner.disconnect();
   });
 
-  const found = readdirSync(SOURCES)
+  const documents = ["docs/javascript.md", "docs/fetch.md"];
+  const found = readdirSync(SOURCES, { recursive: true })
     .filter((file) => file.endsWith(".ts"))
     .map((file) => [file, inComments(file)])
-    .concat([["docs/javascript.md", inDocument("docs/javascript.md")]]);
+    .concat(documents.map((file) => [file, inDocument(file)]));
   for (const [file, examples] of found) {
     examples.forEach((code, at) => {
       test(`${file} ${at + 1}: ${code.trim().split("\n")[0]}`, async () => {
         const own = [...code.matchAll(/^(?:const|let|class) (\w+)/gm)].map(([, name]) => name);
         const given = Object.keys(names).filter((name) => !own.includes(name));
-        const source = body(code).replace("LAB", names.api.workspace);
+        const source = body(code).replaceAll("LAB", names.api.workspace);
+        const prints = [...code.matchAll(/\/\/ prints (.*)$/gm)].map(([, text]) => text);
         const run = new AsyncFunction(
           ...given,
           `${source}\nreturn typeof api === "object" ? api : undefined;`,
         );
         const used = await run(...given.map((name) => names[name]));
         if (own.includes("api")) await used.disconnect();
+        if (prints.length > 0) assert.deepEqual(names.printed, prints);
       });
     });
   }

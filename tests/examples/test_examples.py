@@ -12,7 +12,14 @@ from runner.documents import ROOT
 from runner.peers import environment
 
 EXAMPLES = ROOT / "examples"
-TASKS = sorted(path.parent.name for path in EXAMPLES.glob("*/expected.txt"))
+
+
+def tasks(program: str) -> list[str]:
+    """The tasks that are shown by a program of this name."""
+    return sorted(path.parent.name for path in EXAMPLES.glob(f"*/{program}"))
+
+
+TASKS = tasks("main.rs")
 
 
 @pytest.fixture(scope="session")
@@ -43,14 +50,15 @@ def expected(task: str) -> str:
 
 def test_there_are_tasks():
     assert len(TASKS) >= 5
+    assert set(TASKS) < set(tasks("main.py")) == set(tasks("main.mjs")) == set(tasks("expected.txt"))
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", tasks("main.py"))
 def test_in_python(polyfn_server, task):
     assert run([sys.executable, str(EXAMPLES / task / "main.py")], polyfn_server.url) == expected(task)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", tasks("main.mjs"))
 def test_in_node(polyfn_server, task):
     assert run(["node", str(EXAMPLES / task / "main.mjs")], polyfn_server.url) == expected(task)
 

@@ -54,6 +54,14 @@ async def headers(scope, receive, send):
     await answer(send, 201, b"made", *given)
 
 
+async def large(scope, receive, send):
+    """As many bytes as the query says, in one part; twice."""
+    size = int(scope["query_string"])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for more in (True, False):
+        await send({"type": "http.response.body", "body": bytes(size), "more_body": more})
+
+
 async def ticks(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for number in range(5):
@@ -174,7 +182,22 @@ async def socket(scope, receive, send):
             await send({"type": "websocket.send", "bytes": message["bytes"][::-1]})
 
 
-NAMED = [scope, body, echo, headers, ticks, flood, wait, after, seen, fails, fails_late, says_nothing, wrong]
+NAMED = [
+    scope,
+    body,
+    echo,
+    headers,
+    large,
+    ticks,
+    flood,
+    wait,
+    after,
+    seen,
+    fails,
+    fails_late,
+    says_nothing,
+    wrong,
+]
 PLACES = {one.__name__.replace("_", "-"): one for one in [*NAMED, slow_end, head, method, socket]}
 
 

@@ -103,6 +103,12 @@ def test_the_whole_body_comes(raw, size):
     assert raw().request("POST", "/echo", body=body).body == body
 
 
+@pytest.mark.parametrize("size", [200_000, 3_000_000])
+def test_a_part_may_be_large(raw, size):
+    """Above 256 KB it goes in pieces between the app and the server."""
+    assert raw().get(f"/large?{size}").body == bytes(2 * size)
+
+
 def test_a_body_in_chunks(raw):
     host = urlsplit(raw().url)
     with socket.create_connection((host.hostname, host.port)) as client:

@@ -1,5 +1,7 @@
 //! The `built-in` service: what every peer must answer (protocol sections 11.2 and 13.3).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::event::{Payload, Time};
@@ -75,7 +77,20 @@ impl Session {
         let id = arguments.text(0, "service_id")?;
         let own = self.own_workspace(header);
         let ws = if header.ws.is_empty() { workspace_of(header.from) } else { header.ws };
-        self.services.describe(id, ws, own)
+        let described = self.services.describe(id, ws, own)?;
+        self.as_asked(described, header.to)
+    }
+
+    /// A part of the server stands in every workspace. Its functions are those of the address that was asked: old
+    /// peers believe an answer only when it comes from where they have called.
+    fn as_asked(&self, described: Bytes, asked: &str) -> Result<Bytes> {
+        let is_ours = asked.split_once('/').is_some_and(|(_, client)| client == self.info.client_id);
+        if self.info.workspace != "*" || !is_ours || asked == self.address {
+            return Ok(described);
+        }
+        let mut service = Reader::new(&described).value()?;
+        retarget(&mut service, &self.address, asked);
+        Ok(Bytes::from(service.to_msgpack()?))
     }
 
     fn cache_part(
@@ -120,6 +135,16 @@ impl Session {
             _ => self.chunks.remove(from, &key)?,
         }
         Ok(Bytes::from_static(NIL))
+    }
+}
+
+/// Has the functions of one address be those of another.
+fn retarget(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::Method(stub) if stub.target == from => to.clone_into(&mut Arc::make_mut(stub).target),
+        Value::Map(map) => map.iter_mut().for_each(|(_, value)| retarget(value, from, to)),
+        Value::List(items) => items.iter_mut().for_each(|item| retarget(item, from, to)),
+        _ => {}
     }
 }
 

@@ -28,6 +28,11 @@ def made(kind: str, data, **more):
     return KINDS[kind]({**ATTRIBUTES, "datacontenttype": "application/json", "subject": "ä", **more}, data)
 
 
+def answering(kind: str):
+    # a second argument would be the data of the request
+    return lambda _: made(kind, {"n": 1})
+
+
 def echoed(event):
     """The event of the SDK that is made of ours, and ours made of that."""
     attributes = {key: event[key] for key in event if key != "data"}
@@ -39,7 +44,7 @@ async def url() -> AsyncIterator[str]:
     """Services whose functions answer with events: `event`, and `context` for the other signature."""
     async with polyfn.Server() as server, server.connect(workspace="lab") as client:
         for signature in ("event", "context"):
-            functions = {kind: (lambda _, kind=kind: made(kind, {"n": 1})) for kind in KINDS}
+            functions = {kind: answering(kind) for kind in KINDS}
             functions |= {
                 "bytes": lambda _: made("core", b"\x00\xff", datacontenttype="image/png"),
                 "nothing": lambda _: made("core", None),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 from runner.peers import KINDS
 from runner.programs import Program
+from runner.waiting import eventually
 from runner.web import Response, get, request
 
 HERE = Path(__file__).resolve().parent
@@ -152,6 +154,67 @@ def test_the_user_api_is_closed_to_strangers(app):
 def test_the_simple_api(ours, path, value):
     answer = ours("001_user_api", "simple-api").member("GET", path)
     assert (answer.status, answer.media_type, answer.json()) == (200, "application/json", value)
+
+
+@pytest.mark.parametrize("kind", ["hypha_rpc-python", "polyfn-python"])
+def test_fastapi_as_it_is(started, polyfn_server, kind):
+    """They name no visibility, so they are protected."""
+    files = App(started("001_asgi", kind, polyfn_server.url), polyfn_server.url, "file-service")
+    form = b'--e\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nabc\r\n--e--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=e"}
+    answer = request("POST", f"{files.url}/upload/", headers=headers, body=form, token=files.token)
+    assert (answer.status, answer.json()) == (200, {"filename": "a.txt"})
+    assert request("POST", f"{files.url}/upload/", headers=headers, body=form).status == 403
+    panel = App(started("001_asgi", kind, polyfn_server.url), polyfn_server.url, "admin-panel")
+    assert panel.member("GET", "/dashboard").json() == {"dashboard": "of the admin"}
+
+
+@pytest.mark.parametrize("exported", ["function", "handle"])
+def test_the_signature(ours, exported):
+    module = ours("003_signature", f"exported-as-{exported}")
+    nothing = {"query": {}, "body": None, "header_1": None, "method": "GET", "event": None}
+    assert module.get("/").json() == nothing
+    asked = module.get("/?param1=value&param2=value", headers={"HEADER_1": "value"}).json()
+    assert asked == {**nothing, "query": {"param1": "value", "param2": "value"}, "header_1": "value"}
+    sent = request("POST", module.url + "/", {"Content-Type": "application/json"}, b'{"a": [1]}').json()
+    assert sent == {**nothing, "body": {"a": [1]}, "method": "POST"}
+
+
+EVENT = {
+    "specversion": "1.0",
+    "type": "com.github.pull_request.opened",
+    "source": "https://github.com/cloudevents/spec/pull",
+    "subject": "123",
+    "id": "A234-1234-1234",
+}
+
+
+@pytest.mark.parametrize("mode", ["structured", "binary"])
+def test_the_signature_and_events(ours, mode):
+    module = ours("003_signature", "exported-as-function")
+    if mode == "binary":
+        headers, body = {f"ce-{name}": value for name, value in EVENT.items()}, b""
+    else:
+        headers, body = {"Content-Type": "application/cloudevents+json"}, json.dumps(EVENT).encode()
+    assert request("POST", module.url + "/", headers, body).json()["event"] == EVENT
+
+
+def test_the_signature_has_a_logger(ours, started, polyfn_server, script_kind):
+    is_ours = script_kind.startswith("polyfn")
+    answer = ours("003_signature", "logs").get("/", headers={"x-request-id": f"seed-003-{script_kind}"})
+    assert answer.json() == {"ours": is_ours}
+    if not is_ours:
+        return
+    program = started("003_signature", script_kind, polyfn_server.url)
+
+    def logged() -> None:
+        # a server logs warnings and above unless it is told otherwise
+        for log, levels in ((program.log, ("info", "warn", "error")), (polyfn_server.log, ("warn", "error"))):
+            lines = [line for line in list(log) if f"seed-003-{script_kind}" in line]
+            for level in levels:
+                assert any(f"said by {level}" in line for line in lines), (level, lines)
+
+    eventually(logged)
 
 
 def test_the_context_is_the_second_argument(app, started, server, script_kind):

@@ -19,6 +19,7 @@ mod environment;
 mod flags;
 mod inert;
 mod log;
+mod login;
 mod settings;
 
 pub use dev::DevFlags;

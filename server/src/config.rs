@@ -64,6 +64,21 @@ impl Default for Issuer {
     }
 }
 
+/// How people log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginConfig {
+    /// How long a program may wait for its user to log in.
+    pub maximum_login_time: Seconds,
+    /// Programs that may wait at the same time.
+    pub max_login_keys: usize,
+}
+
+impl Default for LoginConfig {
+    fn default() -> Self {
+        Self { maximum_login_time: Seconds::new(180), max_login_keys: 10_000 }
+    }
+}
+
 /// All settings of a server; `Config::default()` serves on `127.0.0.1:9527`.
 ///
 /// # Examples
@@ -99,6 +114,8 @@ pub struct Config {
     pub seal_key: Option<Secret>,
     /// Names in tokens.
     pub issuer: Issuer,
+    /// How people log in.
+    pub login: LoginConfig,
     /// Life time of reconnection tokens.
     pub reconnection_token_life_time: Seconds,
     /// How long a stopping server waits for what still runs.
@@ -129,6 +146,7 @@ impl Default for Config {
             database: Place::default(),
             seal_key: None,
             issuer: Issuer::default(),
+            login: LoginConfig::default(),
             reconnection_token_life_time: Seconds::new(172_800),
             shutdown_timeout: Seconds::new(10),
             access_log: false,

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+mod builtin;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod http;
 pub mod hub;
 pub mod limits;
 mod listener;
+pub mod login;
 pub mod metrics;
 pub mod names;
 pub mod observer;

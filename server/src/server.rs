@@ -9,6 +9,7 @@ use polyfn_core::ErrorKind;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::task::JoinHandle;
 
+use crate::builtin;
 use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::http;
@@ -119,6 +120,10 @@ impl Server {
         let state = Arc::new(State { observer, ..State::new(config, address, store)? });
         state.tokens.revoked().load(state.store.revoked(clock::now()).await?);
         state.hub.start(state.shutdown.for_session());
+        let own = builtin::start(&state).await;
+        _ = state
+            .own_client
+            .set(own.map_err(|error| StartError::Runtime(io::Error::other(error.to_string())))?);
         let router = http::router(&state);
         let accepting = tokio::spawn(Listener::new(Arc::clone(&state), router, socket).run());
         Ok(Running { state, address, accepting })

@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
+use polyfn_core::net::Client;
 
 use crate::auth::{Tokens, UserInfo, token};
 use crate::config::{Config, ConfigError};
 use crate::http::throttle::Throttle;
 use crate::hub::{self, Hub};
+use crate::login::Login;
 use crate::metrics::Metrics;
 use crate::names;
 use crate::observer::Observer;
@@ -52,6 +54,10 @@ pub struct State {
     pub started: Instant,
     /// Who is connected, and where messages go.
     pub hub: Arc<Hub>,
+    /// How people log in.
+    pub login: Arc<Login>,
+    /// The client that offers the server's own services.
+    pub(crate) own_client: OnceLock<Client>,
     /// Clients that came over HTTP.
     pub streams: Streams,
     /// What is kept over a restart.
@@ -102,7 +108,10 @@ impl State {
             &public_base_url,
         )?));
         let anonymous = UserInfo::anonymous_http();
+        let login = Login::new(&config, Arc::clone(&tokens), Arc::clone(&hub), &public_base_url)?;
         Ok(Self {
+            login: Arc::new(login),
+            own_client: OnceLock::new(),
             manager_id,
             server_id,
             public_base_url,

@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
 
 /// Flags that have a variable without prefix as well.
-const BARE: [(&str, &str); 9] = [
+const BARE: [(&str, &str); 10] = [
     ("allow-origins", "ALLOW_ORIGINS"),
     ("jwt-secret", "JWT_SECRET"),
     ("reconnection-token-life-time", "RECONNECTION_TOKEN_LIFE_TIME"),
@@ -17,6 +17,7 @@ const BARE: [(&str, &str); 9] = [
     ("auth0-client-id", "AUTH0_CLIENT_ID"),
     ("auth0-domain", "AUTH0_DOMAIN"),
     ("loglevel", "LOGLEVEL"),
+    ("maximum-login-time", "MAXIMUM_LOGIN_TIME"),
 ];
 
 /// The arguments with those that the environment adds to the subcommand `name`, and a note for each variable that

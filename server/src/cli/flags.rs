@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::inert::Inert;
 use super::log::LogFlags;
+use super::login::LoginFlags;
 use crate::config::{Config, Issuer, Secret};
 use crate::limits::{Limits, Seconds};
 use crate::store::Place;
@@ -93,6 +94,9 @@ pub struct ServeFlags {
     /// Names in tokens.
     #[command(flatten)]
     pub issuer: IssuerFlags,
+    /// Logging in.
+    #[command(flatten)]
+    pub login: LoginFlags,
     /// Limits.
     #[command(flatten)]
     pub limits: Limits,
@@ -151,6 +155,7 @@ impl ServeFlags {
             database: self.database(),
             seal_key: self.seal_key.clone().map(Into::into),
             issuer: self.issuer.issuer(),
+            login: self.login.config(),
             reconnection_token_life_time: self.reconnection_token_life_time,
             shutdown_timeout: self.shutdown_timeout,
             access_log: self.log.access_log,

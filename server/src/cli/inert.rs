@@ -11,7 +11,7 @@ enum Takes {
     List,
 }
 
-const FLAGS: [(&str, Takes); 45] = [
+const FLAGS: [(&str, Takes); 44] = [
     ("redis-uri", Takes::Value),
     ("reset-redis", Takes::Nothing),
     ("triton-servers", Takes::Value),
@@ -56,7 +56,6 @@ const FLAGS: [(&str, Takes); 45] = [
     ("openai-base-url", Takes::Value),
     ("openai-api-key", Takes::Value),
     ("disable-ssl", Takes::Nothing),
-    ("maximum-login-time", Takes::Value),
 ];
 
 /// Which of these flags were given.

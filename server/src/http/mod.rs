@@ -25,6 +25,7 @@ pub mod caller;
 pub mod cors;
 pub mod functions;
 pub mod health;
+mod login;
 mod openapi;
 pub mod pages;
 pub mod problem;
@@ -51,6 +52,7 @@ pub fn router(state: &Arc<State>) -> Router {
     let ordinary = Router::new()
         .route("/", get(pages::landing))
         .route("/assets/config.json", get(pages::config))
+        .route("/login", get(login::short))
         .route("/health", get(health::overview))
         .route("/health/liveness", get(health::liveness))
         .route("/health/readiness", get(health::readiness))
@@ -126,6 +128,9 @@ async fn under_base(state: &Arc<State>, mut router: Router, mut request: Request
 }
 
 async fn call(state: &Arc<State>, router: &mut Router, request: Request<Body>) -> Response {
+    if login::serves(state, request.uri().path()) {
+        return login::answer(state, request).await;
+    }
     if functions::Place::has(request.uri().path()) {
         return functions::answer(state, request).await;
     }

@@ -20,6 +20,7 @@ use crate::state::State;
 
 mod arguments;
 mod format;
+pub(super) mod login;
 mod member;
 mod once;
 mod plain;
@@ -207,6 +208,9 @@ async fn make_call(
         let Arguments { positional, named } = read(state, request).await?;
         let ended = manage(state, asks, &place.function, positional, named).await;
         return ended.map(Outcome::Value).map_err(|error| refusal(&error));
+    }
+    if let Some(function) = login::function(state, &place.workspace, &place.id, &place.function) {
+        return login::call(state, caller, function, request).await;
     }
     let uri = service_uri(&place.workspace, &place.id)
         .map_err(|problem| failure(problem.status(), problem.detail()))?;

@@ -15,12 +15,16 @@ use crate::state::{State, VERSION};
 pub(super) struct Member {
     pub(super) peer: Arc<Peer>,
     state: Arc<State>,
+    /// The server's own client is none that is counted.
+    is_counted: bool,
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
         self.state.hub.leave(&self.peer);
-        self.state.metrics.clients.decrement();
+        if self.is_counted {
+            self.state.metrics.clients.decrement();
+        }
         tracing::debug!(client = self.peer.address(), "disconnected");
     }
 }
@@ -49,9 +53,12 @@ where
     // what follows may wait for a sign of life of another client, and must not keep strangers to it waiting
     drop(place);
     let peer = state.hub.join(identity, welcome).await?;
-    state.metrics.clients.increment();
-    state.metrics.clients_total.increment();
-    let member = Member { peer, state: Arc::clone(state) };
+    let is_counted = !state.is_own(&peer);
+    if is_counted {
+        state.metrics.clients.increment();
+        state.metrics.clients_total.increment();
+    }
+    let member = Member { peer, state: Arc::clone(state), is_counted };
     // what was revoked before the client could be found is not closed by anybody else
     if state.tokens.revoked().any(&member.peer.user.credential.lineage) {
         return Err(TokenError::Revoked.into());
@@ -60,6 +67,11 @@ where
 }
 
 impl State {
+    /// Whether this is the client by which the server offers its own services.
+    pub(super) fn is_own(&self, peer: &Peer) -> bool {
+        peer.client_id == self.server_id && peer.workspace() == crate::login::WORKSPACE
+    }
+
     /// Notes that a client was refused.
     pub(super) fn refused(&self, error: &HandshakeError) {
         self.metrics.handshakes_refused_total.increment();

@@ -25,12 +25,18 @@ const CAPACITY: usize = 64;
 pub(crate) struct InProcess {
     state: Weak<State>,
     runtime: Handle,
+    is_own: bool,
 }
 
 impl InProcess {
     /// To the server that runs on `runtime`.
     pub(crate) fn new(state: &Arc<State>, runtime: Handle) -> Self {
-        Self { state: Arc::downgrade(state), runtime }
+        Self { state: Arc::downgrade(state), runtime, is_own: false }
+    }
+
+    /// The same for the server's own client, which is not counted.
+    pub(crate) fn own(state: &Arc<State>, runtime: Handle) -> Self {
+        Self { is_own: true, ..Self::new(state, runtime) }
     }
 
     fn open_state(&self) -> Option<Arc<State>> {
@@ -43,7 +49,7 @@ impl InProcess {
         let (client, server) = memory_pair(CAPACITY);
         // before the task runs: a server that stops meanwhile waits for it
         let signal = state.shutdown.for_session();
-        self.runtime.spawn(serve(state, server, signal));
+        self.runtime.spawn(serve(state, server, signal, self.is_own));
         Ok(client)
     }
 }
@@ -58,8 +64,8 @@ impl Connect for InProcess {
     }
 }
 
-async fn serve(state: Arc<State>, mut transport: Transport, _signal: Signal) {
-    let _open = state.metrics.connections.hold();
+async fn serve(state: Arc<State>, mut transport: Transport, _signal: Signal, is_own: bool) {
+    let _open = (!is_own).then(|| state.metrics.connections.hold());
     match join(&state, &mut transport).await {
         Ok(member) => run(&state, transport, &member.peer).await,
         Err(error) => {

@@ -85,6 +85,7 @@ impl<'a> Heard<'a> {
     pub(super) fn new(state: &'a Arc<State>, peer: &'a Arc<Peer>) -> Self {
         let limits = &state.config.limits;
         let rate = Rate::new(limits.ws_msg_rate_limit, limits.ws_msg_burst_limit);
+        let rate = rate.filter(|_| !state.is_own(peer));
         let bucket = rate.map(|rate| (rate, Bucket::full(rate, state.hub.elapsed())));
         Self { state, peer, bucket }
     }

@@ -1,0 +1,86 @@
+//! Logging in: keys that programs wait with, and the tokens that they get.
+//!
+//! One [`Login`] for the server. Two surfaces stand on it: the service `public/hypha-login` ([`functions`]) and the
+//! pages for people (`crate::http::login`).
+
+pub mod functions;
+pub mod keys;
+pub mod lockout;
+mod mint;
+pub mod password;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::auth::Tokens;
+use crate::config::Config;
+use crate::config::ConfigError;
+use crate::hub::Hub;
+pub use keys::{Granted, Key, KeyError, Keys, Profile, Wish};
+use lockout::Lockout;
+pub(crate) use mint::SESSION_SECONDS;
+
+/// The name of the service in the workspace `public`.
+pub const SERVICE: &str = "hypha-login";
+/// The workspace that the server's own services are in.
+pub const WORKSPACE: &str = "public";
+/// Accounts and addresses whose failures are remembered.
+const LOCKOUT_MAX: usize = 20_000;
+
+/// The parts of logging in that a server has.
+pub struct Login {
+    /// Programs that wait for their user.
+    pub keys: Keys,
+    pub(crate) lockout: Lockout,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) hub: Arc<Hub>,
+    /// URL of the server in links, without a slash at the end.
+    pub(crate) base: String,
+    /// Binds the forms of the pages to the browsers that they were made for.
+    pub(crate) form_secret: [u8; 32],
+    started: Instant,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+impl Login {
+    /// What the settings ask for.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn new(config: &Config, tokens: Arc<Tokens>, hub: Arc<Hub>, base: &str) -> Result<Self, ConfigError> {
+        let mut form_secret = [0; 32];
+        getrandom::fill(&mut form_secret)
+            .map_err(|error| ConfigError(format!("no random bytes: {error}")))?;
+        Ok(Self {
+            form_secret,
+            keys: Keys::new(config.login.maximum_login_time.duration(), config.login.max_login_keys),
+            lockout: Lockout::new(LOCKOUT_MAX),
+            tokens,
+            hub,
+            base: base.to_owned(),
+            started: Instant::now(),
+        })
+    }
+
+    /// Time since the server began, the clock of what is remembered here.
+    pub(crate) fn elapsed(&self) -> std::time::Duration {
+        self.started.elapsed()
+    }
+
+    /// Where the page is.
+    #[must_use]
+    pub fn page_url(&self) -> String {
+        format!("{}/{WORKSPACE}/apps/{SERVICE}/", self.base)
+    }
+
+    /// Where a function of the service is called by a plain request.
+    pub(crate) fn function_url(&self, name: &str) -> String {
+        format!("{}/{WORKSPACE}/services/{SERVICE}/{name}", self.base)
+    }
+}

@@ -417,9 +417,11 @@ export class Connection implements Listener, AsyncDisposable {
   /** @internal */
   signal(kind: string, message: Record<string, unknown>): void {
     this.#events.fire(kind, message);
-    const { data } = message as { data?: { id?: string } };
-    if (kind === "client_disconnected")
-      this.#events.fire("remote_client_disconnected", { client_id: data?.id });
+    const { data } = message as { data?: { id?: string; workspace?: string } };
+    if (kind !== "client_disconnected" || !data?.id) return;
+    // servers of old leave out the workspace
+    const full = data.id.includes("/") ? data.id : `${data.workspace}/${data.id}`;
+    this.#events.fire("remote_client_disconnected", { client_id: full });
   }
 
   #rename(call: RemoteFunction, name: string): RemoteFunction {

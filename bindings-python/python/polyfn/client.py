@@ -427,7 +427,10 @@ class Client:
             name = kind.removeprefix("message:")
             self._events.fire(name, data)
             if name == "client_disconnected":
-                self._events.fire("remote_client_disconnected", ObjectProxy(client_id=data["data"]["id"]))
+                gone = data["data"]
+                # servers of old leave out the workspace
+                full = gone["id"] if "/" in gone["id"] else f"{gone['workspace']}/{gone['id']}"
+                self._events.fire("remote_client_disconnected", ObjectProxy(client_id=full))
         elif kind in ("ready", "reconnected"):
             self._state = "connected"
             self._config = None

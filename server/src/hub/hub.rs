@@ -237,13 +237,12 @@ impl Hub {
             return;
         }
         (0..detached.services).for_each(|_| self.metrics.services.decrement());
-        let data = Map::from_iter([("id", peer.client_id.as_str()), ("workspace", peer.workspace())]);
-        if let Some(event) = self.emit(peer.workspace(), "client_disconnected", Value::Map(data)) {
-            self.gateway.notice(&event, self.elapsed());
+        if let Some(parting) = self.announce_parting(peer) {
+            self.gateway.notice(&parting.full, self.elapsed());
             if let Some(manager) = self.manager.get() {
-                manager.notice(&event, self);
+                manager.notice(&parting.full, self);
             }
-            self.part(peer, &event);
+            self.part(peer, &parting);
         }
         self.unload(peer.workspace());
     }
@@ -288,17 +287,6 @@ impl Hub {
     /// Counts a call to the manager.
     pub(crate) fn count_manager_call(&self) {
         self.metrics.manager_calls_total.increment();
-    }
-
-    /// Tells the subscribers in `workspace` of an event of the server's own; gives the message.
-    pub fn emit(&self, workspace: &str, kind: &str, data: Value) -> Option<Bytes> {
-        let message = Map::from_iter([("type", Value::from(kind)), ("to", Value::from("*")), ("data", data)]);
-        let event = Bytes::from(Value::Map(message).to_msgpack().ok()?);
-        let subscribers = self.registry.workspace(workspace).map(|workspace| workspace.subscribers(kind));
-        for peer in subscribers.into_iter().flatten() {
-            self.tell(&peer, Item::Frame(event.clone()));
-        }
-        Some(event)
     }
 
     /// Puts what the server has to say into a client's queue. There is room for it unless the client stopped reading.

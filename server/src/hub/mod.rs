@@ -5,6 +5,7 @@
 //! Only the routing segment is ever read.
 
 mod alive;
+mod announce;
 mod callbacks;
 mod choose;
 mod deliver;

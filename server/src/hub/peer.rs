@@ -59,6 +59,8 @@ pub struct Peer {
     active: AtomicU64,
     /// Its reader waits for a slow receiver, so that nothing can be heard from it.
     waiting: AtomicBool,
+    /// Whether others were told already that it is gone.
+    pub(super) told_gone: AtomicBool,
     /// Calls to the manager for which it waits.
     open_calls: AtomicU32,
     /// What it has to do.
@@ -84,6 +86,7 @@ impl Peer {
             silence: Mutex::new(Silence::new(now)),
             active: AtomicU64::new(milliseconds(now)),
             waiting: AtomicBool::new(false),
+            told_gone: AtomicBool::new(false),
             open_calls: AtomicU32::new(0),
             meter: Meter::default(),
         }

@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use polyfn_core::Map;
 use polyfn_core::wire::ServiceUri;
+use tokio::sync::watch;
 
 use crate::auth::HandshakeError;
 use crate::hub::peer::Peer;
@@ -57,6 +58,8 @@ pub struct Workspace {
     members: RwLock<Members>,
     /// Types of services, as they were registered.
     types: Mutex<Map>,
+    /// Grows with each change that is told of.
+    version: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +113,8 @@ pub enum AddError {
 #[derive(Debug)]
 pub struct Registry {
     table: RwLock<Table>,
+    /// Grows with each change that is told of.
+    changes: watch::Sender<u64>,
     max_clients: usize,
     max_connections: usize,
     max_services: usize,
@@ -125,6 +130,7 @@ impl Registry {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             table: RwLock::default(),
+            changes: watch::Sender::new(0),
             max_clients: limits.max_clients_per_workspace,
             max_connections: limits.max_connections_per_user,
             max_services: limits.max_services_per_client,
@@ -141,6 +147,20 @@ impl Registry {
     #[must_use]
     pub fn workspaces(&self) -> Vec<Arc<Workspace>> {
         self.table.read().workspaces.values().cloned().collect()
+    }
+
+    /// Something in `workspace` is not as it was.
+    pub(super) fn note_change(&self, workspace: &str) {
+        if let Some(workspace) = self.workspace(workspace) {
+            workspace.version.fetch_add(1, Ordering::Relaxed);
+        }
+        self.changes.send_modify(|number| *number += 1);
+    }
+
+    /// Is told of each change, in whatever workspace.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// The current connection of a client.
@@ -210,6 +230,7 @@ impl Registry {
         let idle = table.workspaces.get(name).is_some_and(|workspace| workspace.is_idle());
         if idle {
             table.workspaces.remove(name);
+            self.changes.send_modify(|number| *number += 1);
         }
     }
 
@@ -225,13 +246,25 @@ impl Registry {
 impl Workspace {
     fn new(info: WorkspaceInfo) -> Self {
         let name = info.id.clone();
-        Self { name, info: RwLock::new(info), members: RwLock::default(), types: Mutex::default() }
+        Self {
+            name,
+            info: RwLock::new(info),
+            members: RwLock::default(),
+            types: Mutex::default(),
+            version: AtomicU64::new(0),
+        }
     }
 
     /// What is told of it.
     #[must_use]
     pub fn info(&self) -> WorkspaceInfo {
         self.info.read().clone()
+    }
+
+    /// Differs from an earlier one when something was told to have changed in between.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Relaxed)
     }
 
     /// Its types of services by id.
@@ -255,6 +288,14 @@ impl Workspace {
     #[must_use]
     pub fn clients(&self) -> Vec<Arc<Peer>> {
         self.members.read().clients.values().cloned().collect()
+    }
+
+    /// How many clients and services it has, the `built-in` ones apart.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let members = self.members.read();
+        let built_in = members.services.get("built-in").map_or(0, Vec::len);
+        (members.clients.len(), members.counts.values().sum::<usize>().saturating_sub(built_in))
     }
 
     /// Connections that want to hear of events of type `kind`.

@@ -7,16 +7,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use polyfn_core::session::Visibility;
 use polyfn_core::wire::{Relayed, ServiceUri};
 use polyfn_core::{Error, ErrorKind};
 
 use crate::auth::Permission;
+use crate::hub::announce::Parting;
 use crate::hub::hub::Hub;
 use crate::hub::peer::Peer;
-use crate::hub::queue::Item;
 
 /// Clients of other workspaces that one client may be acquainted with.
 const ACQUAINTED_MAX: usize = 16_384;
@@ -129,7 +128,7 @@ impl Hub {
     }
 
     /// Tells those in other workspaces who talked with `peer` that it is gone, as their calls would wait in vain.
-    pub(super) fn part(&self, peer: &Peer, event: &Bytes) {
+    pub(super) fn part(&self, peer: &Peer, parting: &Parting) {
         for (address, _) in peer.acquainted.take() {
             let other = address
                 .split_once('/')
@@ -137,7 +136,7 @@ impl Hub {
             let Some(other) = other else { continue };
             other.acquainted.forget(peer.address());
             if other.wants("client_disconnected") {
-                self.tell(&other, Item::Frame(event.clone()));
+                parting.tell(self, &other);
             }
         }
     }

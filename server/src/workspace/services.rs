@@ -28,7 +28,7 @@ pub(super) fn register(call: &mut Call) -> Result<Value> {
     let info = call.arguments.map(0, "service")?;
     let Some(service) = registration::read(info, &peer)? else { return Ok(Value::Nil) };
     let (hub, name, built_in) = (Arc::clone(&call.hub), service.name.clone(), service.is_built_in());
-    let info = if built_in { Value::Nil } else { Value::Map(service.info.clone()) };
+    let info = if built_in { Map::new() } else { service.info.clone() };
     let has_setup = name == "default" && has_member(&service.info, "setup");
     let added = hub.registry.add_service(&peer, service).map_err(|error| refusal(error, &name, call))?;
     let workspace = peer.workspace();
@@ -36,15 +36,10 @@ pub(super) fn register(call: &mut Call) -> Result<Value> {
         hub.count_services(1);
     }
     if built_in {
-        let kind = if added.replaced.is_some() { "client_updated" } else { "client_connected" };
-        let data = Map::from_iter([("id", peer.address()), ("workspace", workspace)]);
-        hub.emit(workspace, kind, Value::Map(data));
+        hub.announce_client(&peer, added.replaced.is_some());
         return Ok(Value::Nil);
     }
-    if let Some(old) = added.replaced {
-        hub.emit(workspace, "service_removed", Value::Map(old.info.clone()));
-    }
-    hub.emit(workspace, "service_added", info);
+    hub.announce_service(workspace, info, added.replaced.as_deref());
     if has_setup {
         set_up(&hub, workspace, peer.address());
     }
@@ -115,10 +110,9 @@ pub(super) fn unregister(call: &mut Call) -> Result<Value> {
     }
     call.hub.count_services(-1);
     if service.is_built_in() {
-        let data = Map::from_iter([("id", peer.client_id.as_str()), ("workspace", peer.workspace())]);
-        call.hub.emit(peer.workspace(), "client_disconnected", Value::Map(data));
+        call.hub.announce_withdrawal(&peer);
     } else {
-        call.hub.emit(peer.workspace(), "service_removed", Value::Map(service.info.clone()));
+        call.hub.announce_removal(&service);
     }
     Ok(Value::Nil)
 }

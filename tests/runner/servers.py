@@ -134,6 +134,8 @@ class PolyfnServer(Server):
 
     def command(self) -> list[str]:
         flags = ["--host", "127.0.0.1", "--port", str(self.port), "--root-token", ROOT_TOKEN]
+        if not any(argument.startswith(("--database-uri", "--data-dir")) for argument in self.arguments):
+            flags.append("--database-uri=sqlite::memory:")
         return [polyfn_binary(), "serve", *flags, *self.arguments]
 
     def await_ready(self, deadline: float) -> str:

@@ -121,6 +121,8 @@ limits! {
     max_workspaces_per_user: usize = 100,
     /// Seconds an empty workspace is kept.
     workspace_unload_grace_period: Seconds = Seconds::new(0),
+    /// Pages that are shown and kept up to date at the same time; more are answered with 429.
+    max_page_viewers: usize = 1000,
     /// Open network connections of the whole server; others wait to be accepted.
     max_connections: usize = 16_384,
     /// Bytes of an HTTP request's body.

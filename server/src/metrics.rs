@@ -101,6 +101,12 @@ metrics! {
     clients_total: Counter,
     /// Handshakes refused.
     handshakes_refused_total: Counter,
+    /// Messages that clients sent.
+    client_messages_total: Counter,
+    /// Calls to functions of clients that wait for their answers.
+    client_calls: Gauge,
+    /// Pages that are shown and kept up to date.
+    page_viewers: Gauge,
     /// Services registered now.
     services: Gauge,
     /// Frames passed on from one client to another.

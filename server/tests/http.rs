@@ -34,9 +34,10 @@ async fn the_landing_page_needs_nothing_from_elsewhere() {
     let page = get(running.address(), "/").await;
     assert!(page.has("content-type: text/html; charset=utf-8"));
     assert!(
-        page.body.contains("\"server_url\": \"https://f.example\"") && page.body.contains("version 0.1.0")
+        page.body.contains("\"server_url\": \"https://f.example\"") && page.body.contains("polyfn 0.1.0")
     );
-    assert!(!page.body.contains("<script") && !page.body.contains("src="));
+    assert!(page.head.contains("default-src 'none'; script-src 'self'"), "{}", page.head);
+    assert!(!page.body.contains("src=\"http") && !page.body.contains("<style"));
     let packed = ask(running.address(), "GET", "/", &["accept-encoding: gzip"]).await;
     assert!(packed.has("content-encoding: gzip"), "{}", packed.head);
 }

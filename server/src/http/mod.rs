@@ -50,7 +50,7 @@ pub struct Ends {
 /// layers cost more than all that the server does for a call: see [`functions::answer`].
 pub fn router(state: &Arc<State>) -> Router {
     let ordinary = Router::new()
-        .route("/", get(pages::landing))
+        .merge(pages::router())
         .route("/assets/config.json", get(pages::config))
         .route("/login", get(login::short))
         .route("/health", get(health::overview))
@@ -66,6 +66,7 @@ pub fn router(state: &Arc<State>) -> Router {
     // routes that answer for themselves (functions, websockets) are merged here; a stream must not wait to be compressed
     let streams = Router::new()
         .route("/rpc", get(stream::open).post(stream::post))
+        .merge(pages::live())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(cors::layer(&state.config.allow_origins));
     let ordinary = ordinary.merge(Router::new().route("/ws", any(websocket::upgrade))).merge(streams);

@@ -1,27 +1,35 @@
-//! The landing page, and the settings that web pages ask for.
+//! The page that shows what runs here, and the settings that web pages ask for.
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State as Extract;
-use axum::http::header;
-use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use crate::http::caller::Caller;
 use crate::state::{State, VERSION};
 
-/// Everything the page needs is in it: no script, nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+mod live;
+mod overview;
+mod shell;
 
-/// `GET /`: what this is and how to connect.
-pub async fn landing(Extract(state): Extract<Arc<State>>) -> Response {
-    let page = include_str!("landing.html")
-        .replace("{version}", VERSION)
-        .replace("{server_id}", &escape(&state.server_id))
-        .replace("{url}", &escape(&state.public_base_url));
-    let headers = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    (headers, Html(page)).into_response()
+/// The page, and what it shows.
+pub(super) fn router() -> Router<Arc<State>> {
+    Router::new()
+        .route("/", get(shell::root))
+        .route("/{workspace}", get(shell::without_slash))
+        .route("/{workspace}/", get(shell::workspace))
+        .route("/assets/page/{file}", get(shell::asset))
+        .route("/overview", get(overview::of_server))
+        .route("/{workspace}/overview", get(overview::of_workspace))
+}
+
+/// What the page is told as it happens. Must not wait to be compressed.
+pub(super) fn live() -> Router<Arc<State>> {
+    Router::new()
+        .route("/overview/events", get(live::of_server))
+        .route("/{workspace}/overview/events", get(live::of_workspace))
 }
 
 /// `GET /assets/config.json`: the public values of this server, and who asks.

@@ -302,7 +302,7 @@ async fn invoke(
 }
 
 /// Asks the workspace manager on behalf of the caller.
-async fn manage(
+pub(super) async fn manage(
     state: &Arc<State>,
     caller: hub::Caller,
     method: &str,

@@ -100,6 +100,14 @@ impl Hub {
         owner.map(|owner| owner.load(self.elapsed())).unwrap_or_default()
     }
 
+    /// Calls to functions of all clients that wait for their answers.
+    #[must_use]
+    pub fn calls_under_way(&self) -> usize {
+        let now = self.elapsed();
+        let workspaces = self.registry.workspaces();
+        workspaces.iter().flat_map(|workspace| workspace.clients()).map(|peer| peer.load(now).calls).sum()
+    }
+
     /// Services of an application that no service of the name asked for belongs to, as far as was known.
     async fn find_in_app(self: &Arc<Self>, uri: &ServiceUri, caller: &Caller) -> InApp {
         self.adopt(uri).await;

@@ -94,6 +94,7 @@ impl<'a> Heard<'a> {
     pub(super) async fn frame(&mut self, frame: &Bytes) {
         let now = self.state.hub.elapsed();
         self.peer.be_active(now);
+        self.state.metrics.client_messages_total.increment();
         let max = self.state.config.limits.max_frame_size;
         if frame.len() > max {
             return end(self.peer, 1009, &too_long(frame.len(), max)).await;

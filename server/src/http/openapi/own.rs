@@ -6,8 +6,13 @@ use super::{frame, with_failures};
 use crate::state::VERSION;
 
 /// Method, path, what it is, and the content type of its answer.
-const ROUTES: [(&str, &str, &str, &str); 17] = [
-    ("get", "/", "What this server is and how to connect to it.", "text/html"),
+const ROUTES: [(&str, &str, &str, &str); 22] = [
+    ("get", "/", "A page that shows what runs here.", "text/html"),
+    ("get", "/overview", "The workspaces that the caller may see.", "application/json"),
+    ("get", "/overview/events", "The same after each change.", "text/event-stream"),
+    ("get", "/{workspace}/", "A page that shows what runs in a workspace.", "text/html"),
+    ("get", "/{workspace}/overview", "The services and clients that the caller may see.", "application/json"),
+    ("get", "/{workspace}/overview/events", "The same after each change.", "text/event-stream"),
     ("get", "/health", "How the server does.", "application/json"),
     ("get", "/health/liveness", "Whether the server is alive.", "application/json"),
     ("get", "/health/readiness", "Whether the server takes requests.", "application/json"),

@@ -12,6 +12,12 @@ export interface TokenConfig {
   permission?: "read" | "read_write" | "admin";
   /** The client that it is for. */
   client_id?: string;
+  /** Names of the services that it is for, `*` stands for anything; all by default. */
+  services?: string[];
+  /** Names of the methods that it is for, in the same way. */
+  methods?: string[];
+  /** How many calls may be made with it. */
+  max_uses?: number;
   [key: string]: unknown;
 }
 
@@ -31,6 +37,8 @@ export interface Manager {
   generateToken(config?: TokenConfig): Promise<string>;
   /** Reads a token. */
   parseToken(token: string): Promise<Record<string, unknown>>;
+  /** Ends a token, the tokens that were made with it, and the connections of both. */
+  revokeToken(token: string): Promise<void>;
   /** Makes a workspace. */
   createWorkspace(config: Record<string, unknown>, overwrite?: boolean): Promise<RemoteService>;
 }

@@ -27,6 +27,7 @@ pub mod shutdown;
 pub mod state;
 pub mod store;
 pub mod transport;
+mod uses;
 pub mod workspace;
 
 pub use config::{Config, ConfigError, Issuer, Secret};

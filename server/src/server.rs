@@ -17,6 +17,7 @@ use crate::listener::Listener;
 use crate::observer::Observer;
 use crate::state::State;
 use crate::store::{Store, StoreError};
+use crate::uses;
 
 /// Connections that the system keeps ready while we accept others.
 const BACKLOG: u32 = 4096;
@@ -119,6 +120,8 @@ impl Server {
         let store = Store::open(&config.database).await?;
         let state = Arc::new(State { observer, ..State::new(config, address, store)? });
         state.tokens.revoked().load(state.store.revoked(clock::now()).await?);
+        state.tokens.uses().load(state.store.uses(clock::now()).await?);
+        uses::keep(&state, state.shutdown.for_session());
         state.hub.start(state.shutdown.for_session());
         let own = builtin::start(&state).await;
         _ = state

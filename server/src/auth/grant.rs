@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::auth::narrow::{Narrow, PATTERN_MAX, PATTERNS_MAX, PREFIX, Pattern};
 use crate::auth::scope::{Permission, Scope};
 use crate::auth::user::UserInfo;
 
@@ -25,6 +26,12 @@ pub struct TokenRequest {
     pub extra_scopes: Vec<String>,
     /// Address of the new user; for callers with the role `admin` only.
     pub email: Option<String>,
+    /// Services that it is good for, as patterns; all when empty. Any of these three makes it a narrowed token.
+    pub services: Vec<String>,
+    /// Methods that it is good for, as patterns; all when empty.
+    pub methods: Vec<String>,
+    /// How many calls may be made with it.
+    pub max_uses: Option<u32>,
 }
 
 impl Default for TokenRequest {
@@ -36,8 +43,65 @@ impl Default for TokenRequest {
             client_id: None,
             extra_scopes: Vec::new(),
             email: None,
+            services: Vec::new(),
+            methods: Vec::new(),
+            max_uses: None,
         }
     }
+}
+
+impl TokenRequest {
+    const fn is_narrowed(&self) -> bool {
+        !self.services.is_empty() || !self.methods.is_empty() || self.max_uses.is_some()
+    }
+
+    /// The scope asked for, in `workspace`.
+    ///
+    /// # Errors
+    /// [`GrantError::Invalid`] for patterns that are none, and for what a narrowed token cannot be.
+    pub fn scope(&self, workspace: &str) -> Result<Scope, GrantError> {
+        if !self.is_narrowed() {
+            return Ok(Scope {
+                current_workspace: Some(workspace.to_owned()),
+                workspaces: vec![(workspace.to_owned(), self.permission)],
+                client_id: self.client_id.clone(),
+                extra_scopes: Some(self.extra_scopes.clone()),
+                narrow: None,
+            });
+        }
+        if !self.extra_scopes.is_empty() {
+            let text =
+                "a token with services, methods or max_uses has no extra_scopes: leave one of them out";
+            return Err(GrantError::Invalid(text.to_owned()));
+        }
+        if self.max_uses == Some(0) {
+            return Err(GrantError::Invalid("max_uses must be at least 1".to_owned()));
+        }
+        let narrow = Narrow {
+            workspace: workspace.to_owned(),
+            permission: self.permission,
+            services: patterns("services", &self.services)?,
+            methods: patterns("methods", &self.methods)?,
+            max_uses: self.max_uses,
+        };
+        Ok(Scope { client_id: self.client_id.clone(), ..Scope::narrowed(narrow) })
+    }
+}
+
+fn patterns(name: &str, texts: &[String]) -> Result<Vec<Pattern>, GrantError> {
+    if texts.len() > PATTERNS_MAX {
+        let text = format!("{name} may hold {PATTERNS_MAX} patterns, found {}", texts.len());
+        return Err(GrantError::Invalid(text));
+    }
+    let read = texts.iter().map(|text| {
+        let shown: String = text.chars().take(64).collect();
+        Pattern::new(text).ok_or_else(|| {
+            GrantError::Invalid(format!(
+                "{name} must be names of 1 to {PATTERN_MAX} bytes in which `*` stands for anything, found `{shown}`"
+            ))
+        })
+    });
+    read.collect()
 }
 
 /// Why no token is made.
@@ -90,12 +154,7 @@ pub fn grant(
         id,
         roles: handed_down(&caller.roles),
         is_anonymous: caller.is_anonymous,
-        scope: Scope {
-            current_workspace: Some(workspace.to_owned()),
-            workspaces: vec![(workspace.to_owned(), request.permission)],
-            client_id: request.client_id.clone(),
-            extra_scopes: Some(request.extra_scopes.clone()),
-        },
+        scope: request.scope(workspace)?,
         email: request.email.clone(),
         parent: Some(caller.parent.clone().unwrap_or_else(|| caller.id.clone())),
         current_workspace: Some(workspace.to_owned()),
@@ -131,7 +190,7 @@ fn check_words(workspace: &str, request: &TokenRequest) -> Result<(), GrantError
     let reserved = |word: &String| {
         word.is_empty()
             || word.contains(char::is_whitespace)
-            || ["ws:", "cid:", "wid:"].iter().any(|prefix| word.starts_with(prefix))
+            || ["ws:", "cid:", "wid:", PREFIX].iter().any(|prefix| word.starts_with(prefix))
     };
     if let Some(word) = request.extra_scopes.iter().find(|word| reserved(word)) {
         let text = format!("the extra scope `{word}` is reserved or has white space: name it otherwise");

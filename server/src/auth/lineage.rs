@@ -5,6 +5,7 @@
 //! reconnection tokens of a connection and its successors share the session, so that revoking one ends all.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::auth::token::Claims;
+use crate::auth::uses::Count;
 
 /// The claim that holds the origin.
 const CLAIM: &str = "polyfn";
@@ -61,13 +63,23 @@ impl fmt::Debug for TokenId {
 }
 
 /// What the server knows of the token that a user came with; shown to nobody.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Credential {
     /// All whose end ends this: the token or the session last, its origins before it.
     pub lineage: Vec<TokenId>,
     /// The session of a reconnection token, which is the last of the lineage then.
     pub session: Option<TokenId>,
+    /// How often it was used and may be, if that is limited.
+    pub uses: Option<(Arc<Count>, u32)>,
 }
+
+impl PartialEq for Credential {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.lineage, self.session) == (&other.lineage, other.session)
+    }
+}
+
+impl Eq for Credential {}
 
 impl Credential {
     /// The credential of the token `id` with these claims.
@@ -79,7 +91,7 @@ impl Credential {
         let session =
             origin.and_then(|origin| origin.get("session")).and_then(Value::as_str).and_then(TokenId::parse);
         let lineage = ids.take(ORIGINS_MAX).chain([session.unwrap_or(id)]).collect();
-        Self { lineage, session }
+        Self { lineage, session, uses: None }
     }
 
     /// The same for a connection: one that comes back keeps its session, another one begins one.
@@ -92,13 +104,25 @@ impl Credential {
         }
         let session = TokenId::random()?;
         let lineage = self.lineage.iter().copied().chain([session]).collect();
-        Ok(Self { lineage, session: Some(session) })
+        Ok(Self { lineage, session: Some(session), uses: self.uses.clone() })
     }
 
     /// That of a new token that ends with this one.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { lineage: self.lineage.clone(), session: None }
+        Self { lineage: self.lineage.clone(), session: None, uses: None }
+    }
+
+    /// The token whose uses are counted: all reconnection tokens that come of it share them.
+    pub(super) fn counted(&self) -> Option<TokenId> {
+        let back = if self.session.is_some() && self.lineage.len() > 1 { 2 } else { 1 };
+        self.lineage.len().checked_sub(back).map(|at| self.lineage[at])
+    }
+
+    /// Takes one use, if they are limited; answers whether there was one left.
+    #[must_use]
+    pub fn take_use(&self) -> bool {
+        self.uses.as_ref().is_none_or(|(count, max)| count.take(*max))
     }
 
     /// Whether there are so many tokens before this one that it may make no more.

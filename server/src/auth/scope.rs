@@ -1,9 +1,12 @@
 //! Rights on workspaces, and the `scope` claim in which tokens carry them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
+
+use crate::auth::narrow::{self, Narrow};
 
 /// What somebody may do in a workspace; each right includes those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +63,8 @@ pub struct Scope {
     pub client_id: Option<String>,
     /// Words with a meaning of their own; `None` for users who came without a token.
     pub extra_scopes: Option<Vec<String>>,
+    /// What of it all is left in a narrowed token.
+    pub narrow: Option<Arc<Narrow>>,
 }
 
 impl Scope {
@@ -93,20 +98,53 @@ impl Scope {
         }
     }
 
+    /// The scope of a narrowed token.
+    #[must_use]
+    pub fn narrowed(narrow: Narrow) -> Self {
+        Self {
+            current_workspace: Some(narrow.workspace.clone()),
+            workspaces: vec![(narrow.workspace.clone(), narrow.permission)],
+            client_id: None,
+            extra_scopes: Some(narrow.words().collect()),
+            narrow: Some(Arc::new(narrow)),
+        }
+    }
+
     /// The words that make a token specialised (those with a colon): it is then good for nothing but their purpose.
     #[must_use]
     pub fn special(&self) -> Vec<&str> {
-        self.extra_scopes.iter().flatten().map(String::as_str).filter(|word| word.contains(':')).collect()
+        let extra = self.extra_scopes.iter().flatten().map(String::as_str);
+        let understood = |word: &str| self.narrow.is_some() && word.starts_with(narrow::PREFIX);
+        extra.filter(|word| word.contains(':') && !understood(word)).collect()
     }
 
-    /// Reads the claim. A malformed `ws:` word gives no right; as an extra word it makes the token specialised.
+    /// Reads the claim. A malformed `ws:` word gives no right; as an extra word it makes the token specialised, and so
+    /// does what cannot be understood of a narrowed one.
     #[must_use]
     pub fn parse(claim: &str) -> Self {
         let mut scope = Self { extra_scopes: Some(Vec::new()), ..Self::default() };
         for word in claim.split_whitespace() {
             scope.add_word(word);
         }
+        scope.read_narrow();
         scope
+    }
+
+    fn read_narrow(&mut self) {
+        let extra = self.extra_scopes.iter().flatten().map(String::as_str);
+        let mut words = extra.filter(|word| word.starts_with(narrow::PREFIX)).peekable();
+        if words.peek().is_none() {
+            return;
+        }
+        // rights beside it would be wider than what it says
+        let alone = self.workspaces.is_empty() && self.current_workspace.is_none();
+        match Narrow::read(words).filter(|_| alone) {
+            Some(narrow) => {
+                let (client_id, extra_scopes) = (self.client_id.take(), self.extra_scopes.take());
+                *self = Self { client_id, extra_scopes, ..Self::narrowed(narrow) };
+            }
+            None => self.workspaces.clear(),
+        }
     }
 
     fn add_word(&mut self, word: &str) {
@@ -128,6 +166,9 @@ impl Scope {
     /// White space inside a name is escaped, as a client named `x ws:other#a` would otherwise grant itself a right.
     #[must_use]
     pub fn claim(&self) -> String {
+        if let Some(narrow) = &self.narrow {
+            return self.narrowed_claim(narrow);
+        }
         let rights = self.workspaces.iter().filter(|(_, right)| *right > Permission::None);
         let mut words: Vec<String> =
             rights.map(|(name, right)| format!("ws:{}#{}", escape(name), right.letter())).collect();
@@ -136,10 +177,18 @@ impl Scope {
         words.extend(self.extra_scopes.iter().flatten().map(|word| escape(word).into_owned()));
         words.join(" ")
     }
+
+    /// Words that others would take for a right do not stand in it.
+    fn narrowed_claim(&self, narrow: &Narrow) -> String {
+        let client = self.client_id.iter().map(|client| format!("cid:{}", escape(client)));
+        let extra = self.extra_scopes.iter().flatten().filter(|word| !word.starts_with(narrow::PREFIX));
+        let extra = extra.map(|word| escape(word).into_owned());
+        narrow.words().chain(client).chain(extra).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// `%XX` for what would end the word, and for `%` itself.
-fn escape(name: &str) -> Cow<'_, str> {
+pub(super) fn escape(name: &str) -> Cow<'_, str> {
     let unsafe_in_claim = |c: char| c.is_whitespace() || c == '%';
     if !name.contains(unsafe_in_claim) {
         return Cow::Borrowed(name);
@@ -156,7 +205,7 @@ fn escape(name: &str) -> Cow<'_, str> {
 }
 
 /// The reverse; a `%` that begins no escape stays as it is, since other servers do not escape at all.
-fn unescape(word: &str) -> String {
+pub(super) fn unescape(word: &str) -> String {
     let bytes = word.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

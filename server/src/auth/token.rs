@@ -15,6 +15,7 @@ use crate::auth::lineage::{Credential, TokenId};
 use crate::auth::revoked::Revoked;
 use crate::auth::scope::{Permission, Scope};
 use crate::auth::user::UserInfo;
+use crate::auth::uses::Uses;
 use crate::config::{Config, Issuer, Secret};
 
 mod claims;
@@ -38,6 +39,8 @@ pub enum TokenError {
     Expired,
     /// Taken back, or made by one that was.
     Revoked,
+    /// Used as often as it may be.
+    Spent,
     /// Made for somebody else, or without a claim that must be there.
     Claim(String),
 }
@@ -50,6 +53,7 @@ impl fmt::Display for TokenError {
             Self::Signature => f.write_str("Signature verification failed."),
             Self::Expired => f.write_str("The token has expired. Please fetch a new one"),
             Self::Revoked => f.write_str("Token has been revoked"),
+            Self::Spent => f.write_str("The token has been used as often as it may be"),
             Self::Claim(what) => f.write_str(what),
         }
     }
@@ -68,6 +72,7 @@ pub struct Tokens {
     reconnection_life_time: u64,
     foreign: OnceLock<Arc<dyn Foreign>>,
     revoked: Revoked,
+    uses: Uses,
 }
 
 impl fmt::Debug for Tokens {
@@ -92,6 +97,7 @@ impl Tokens {
             reconnection_life_time: config.reconnection_token_life_time.duration().as_secs(),
             foreign: OnceLock::new(),
             revoked: Revoked::default(),
+            uses: Uses::default(),
         }
     }
 
@@ -121,6 +127,12 @@ impl Tokens {
         &self.revoked
     }
 
+    /// How often those were used that may be used so many times only.
+    #[must_use]
+    pub const fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
     /// Seconds a reconnection token lives.
     #[must_use]
     pub const fn reconnection_life_time(&self) -> u64 {
@@ -146,8 +158,19 @@ impl Tokens {
     /// # Errors
     /// Says why the token is refused.
     pub fn verify(&self, token: &str, now: u64) -> Result<UserInfo, TokenError> {
-        let user = self.looked_into(token, now)?;
-        if self.revoked.any(&user.credential.lineage) { Err(TokenError::Revoked) } else { Ok(user) }
+        let mut user = self.looked_into(token, now)?;
+        if self.revoked.any(&user.credential.lineage) {
+            return Err(TokenError::Revoked);
+        }
+        let max = user.scope.narrow.as_deref().and_then(|narrow| narrow.max_uses);
+        if let (Some(max), Some(id)) = (max, user.credential.counted()) {
+            let count = self.uses.of(id, user.expires_at.unwrap_or_default() as u64);
+            if count.is_spent(max) {
+                return Err(TokenError::Spent);
+            }
+            user.credential.uses = Some((count, max));
+        }
+        Ok(user)
     }
 
     /// The same without a look at the list of those taken back.
@@ -182,16 +205,21 @@ impl Tokens {
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
         let id = text(claims.get("sub")).filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| TokenError::Claim("Missing required claim: sub".to_owned()))?;
-        let roles: Vec<String> = named("roles")
+        let mut roles: Vec<String> = named("roles")
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
             .filter_map(|role| text(Some(role)))
             .collect();
         let mut scope = Scope::parse(claims.get("scope").and_then(Value::as_str).unwrap_or_default());
-        scope.allow(&format!("ws-user-{id}"), Permission::Admin);
-        if roles.iter().any(|role| role == "admin") {
-            scope.allow("*", Permission::Admin);
+        if scope.narrow.is_some() {
+            // it is good for what it says, and for nothing else
+            roles.retain(|role| role != "admin");
+        } else {
+            scope.allow(&format!("ws-user-{id}"), Permission::Admin);
+            if roles.iter().any(|role| role == "admin") {
+                scope.allow("*", Permission::Admin);
+            }
         }
         Ok(UserInfo {
             is_anonymous: roles.iter().any(|role| role == "anonymous"),
@@ -217,7 +245,8 @@ impl Tokens {
             .map_err(|error| TokenError::Claim(error.to_string()))
     }
 
-    /// A token with which the client `client_id` of `user` comes back to `workspace` after its connection was cut.
+    /// A token with which the client `client_id` of `user` comes back to `workspace` after its connection was cut. That
+    /// of a narrowed token ends with it.
     ///
     /// # Errors
     /// As [`Tokens::issue`].
@@ -231,7 +260,9 @@ impl Tokens {
         let mut bound = user.clone();
         bound.scope.client_id = Some(client_id.to_owned());
         bound.scope.current_workspace = Some(workspace.to_owned());
-        self.issue(&bound, self.reconnection_life_time, now)
+        let end = user.expires_at.filter(|_| user.scope.narrow.is_some());
+        let left = end.map_or(u64::MAX, |end| (end as u64).saturating_sub(now));
+        self.issue(&bound, self.reconnection_life_time.min(left), now)
     }
 
     fn claims(&self, user: &UserInfo, now: u64, until: u64) -> Claims {

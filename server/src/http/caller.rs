@@ -12,7 +12,7 @@ use crate::auth::handshake::specialised;
 use crate::auth::{Permission, TokenError, UserInfo, identify};
 use crate::clock;
 use crate::http::problem::Problem;
-use crate::hub::encode_user;
+use crate::hub::{Service, check_call, encode_user};
 use crate::state::State;
 
 /// The user behind an HTTP request; as an argument of a handler it answers bad tokens with 401.
@@ -65,10 +65,23 @@ impl Caller {
         encode_user(&self.user)
     }
 
-    /// Whether the caller may do in `workspace` what needs `right`.
+    /// Whether the caller may do in `workspace` what needs `right`. Narrowed tokens are good for calls alone, and those
+    /// are asked for with [`Caller::check_call`].
     #[must_use]
     pub fn may(&self, right: Permission, workspace: &str) -> bool {
-        self.user.may(right, workspace)
+        self.user.scope.narrow.is_none() && self.user.may(right, workspace)
+    }
+
+    /// Checks that the caller's token is good for a method of `service`, by its path there, and takes one of its uses.
+    ///
+    /// # Errors
+    /// 403 when it is not; 401 when it has been used too often.
+    pub fn check_call(&self, service: &Service, method: &str) -> Result<(), Problem> {
+        let Some(narrow) = self.user.scope.narrow.as_deref() else { return Ok(()) };
+        let place = (&*service.workspace, &*service.client, &*service.name);
+        check_call(narrow, place, method)
+            .map_err(|error| Problem::new(ErrorKind::PermissionDenied, error.message()))?;
+        if self.user.credential.take_use() { Ok(()) } else { Err(refused(&TokenError::Spent)) }
     }
 }
 

@@ -105,6 +105,7 @@ async fn call(
         && apps::is_app(&service.kind)
         && !(preflight && service.settings.cors.is_some())
     {
+        caller.check_call(service, "serve")?;
         return apps::answer(apps::Asked { state, parts, place, path, caller: &caller, service }, body).await;
     }
     let found = found.and_then(|service| choose(&service, parts, path).map(|chosen| (service, chosen)));
@@ -113,6 +114,7 @@ async fn call(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let (service, chosen) = found?;
+    caller.check_call(&service, chosen.path())?;
     if chosen.is_own_health(&service, path) {
         return Ok("OK".into_response());
     }
@@ -223,6 +225,11 @@ impl Chosen {
         service.settings.signature == Signature::Context
             && functions::signature::is_health(path)
             && self.method.ends_with(".handle")
+    }
+
+    /// The path of the function in its service.
+    fn path(&self) -> &str {
+        self.method.splitn(3, '.').nth(2).unwrap_or_default()
     }
 
     fn takes_options(&self) -> bool {

@@ -233,6 +233,7 @@ async fn make_call(
         }
         Member::Function => {
             let trace = trace(request.headers()).map(str::to_owned);
+            caller.check_call(&service, &place.function).map_err(|problem| told_so(&problem))?;
             let mut arguments = read(state, request).await?;
             arguments.drop_context(&service);
             let called = Called { service: &service, function: &place.function, speaks_in, trace };
@@ -242,6 +243,7 @@ async fn make_call(
             made.map(|result| Outcome::Payload(result, ends)).map_err(|error| refusal(&error))
         }
         Member::Value => {
+            caller.check_call(&service, &place.function).map_err(|problem| told_so(&problem))?;
             // the registry knows of values only that they are there
             let id = vec![Value::from(service.id())];
             let described = manage(state, asks, "get_service", id, Map::new()).await;
@@ -252,6 +254,10 @@ async fn make_call(
             Ok(Outcome::Value(member::plain(value)))
         }
     }
+}
+
+fn told_so(problem: &Problem) -> Response {
+    failure(problem.status(), problem.detail())
 }
 
 /// What a service offers to those who want to know of it, as long as it has no functions of these names.

@@ -86,6 +86,8 @@ impl Hub {
         let mode = mode.unwrap_or_else(|| Mode::default_in(&uri.workspace));
         if let Mode::Asked(question) = &mode
             && found.len() > 1
+            // to ask is to call, which such a caller may do with what its token names
+            && caller.user.scope.narrow.is_none()
             && let Some(best) = Box::pin(self.ask(&found, question, caller, how.timeout)).await
         {
             return Ok(best);

@@ -51,7 +51,10 @@ impl Hub {
             check_event(peer, relayed.kind, workspace)?;
         }
         match (workspace, client) {
-            (_, "*") => self.broadcast(peer, relayed, workspace).await,
+            (_, "*") => {
+                peer.check_narrow(workspace, client, relayed)?;
+                self.broadcast(peer, relayed, workspace).await
+            }
             // before the manager: clients who send it a long message know it by the address `*/<gateway id>`
             (_, client) if is_call && client == self.gateway.id() => {
                 wait_for_room(peer).await;
@@ -60,6 +63,7 @@ impl Hub {
             }
             ("*", _) if is_call => self.to_manager(peer, relayed).await,
             _ => {
+                peer.check_narrow(workspace, client, relayed)?;
                 let target = self.registry.client(workspace, client);
                 if workspace != peer.workspace() {
                     self.check_wall(peer, target.as_ref(), relayed)?;

@@ -13,6 +13,7 @@ mod gateway;
 #[expect(clippy::module_inception, reason = "the file defines `Hub`; the folder is its layer")]
 mod hub;
 mod load;
+mod narrowed;
 mod peer;
 mod queue;
 mod reading;
@@ -27,6 +28,7 @@ pub use choose::Selection;
 pub use gateway::{CallRequest, Gateway};
 pub use hub::{Hub, Management, Settings};
 pub use load::Load;
+pub(crate) use narrowed::check_call;
 pub(crate) use peer::OPEN_CALLS_MAX;
 pub use peer::{Caller, Peer, encode_user};
 pub use queue::{Ending, Item, Next, Queue, Refused};

@@ -114,9 +114,10 @@ impl Service {
     /// Whether `caller` may get and call it.
     #[must_use]
     pub fn admits(&self, caller: &Caller) -> bool {
-        self.visibility != Visibility::Protected
+        let open = self.visibility != Visibility::Protected
             || caller.permission(&self.workspace) >= Permission::Read
-            || self.is_authorized(&caller.workspace)
+            || self.is_authorized(&caller.workspace);
+        open && self.is_within(caller)
     }
 
     /// Whether its owner named `workspace` among those that may use it.

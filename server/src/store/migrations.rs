@@ -7,6 +7,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "workspaces", include_str!("../../migrations/0001_workspaces.sql")),
     (10, "revoked", include_str!("../../migrations/0010_revoked.sql")),
+    (11, "uses", include_str!("../../migrations/0011_uses.sql")),
 ];
 
 pub(super) fn migrator() -> Migrator {

@@ -8,6 +8,7 @@ mod error;
 mod migrations;
 mod open;
 mod revoked;
+mod uses;
 
 use std::sync::Arc;
 

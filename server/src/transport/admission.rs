@@ -1,13 +1,14 @@
 //! Letting a client in, whatever it came by.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 use tokio::time::timeout;
 
 use crate::auth::{AuthMessage, HandshakeError, Identity, TokenError, UserInfo};
 use crate::clock;
-use crate::hub::Peer;
+use crate::hub::{Ending, Peer};
 use crate::state::{State, VERSION};
 
 /// A client that was let in; it leaves when this is dropped.
@@ -63,7 +64,25 @@ where
     if state.tokens.revoked().any(&member.peer.user.credential.lineage) {
         return Err(TokenError::Revoked.into());
     }
+    end_in_time(&member.peer);
     if state.shutdown.begun() { Err(HandshakeError::stopping()) } else { Ok(member) }
+}
+
+/// A narrowed token is good for so long, however long its connection would last.
+fn end_in_time(peer: &Arc<Peer>) {
+    let end = peer.user.expires_at.filter(|_| peer.user.scope.narrow.is_some());
+    let Some(end) = end else { return };
+    let left = Duration::from_secs_f64((end - clock::now() as f64).clamp(0.0, 1e9));
+    let peer = Arc::clone(peer);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = peer.queue.end() => {}
+            () = tokio::time::sleep(left) => {
+                let reason = format!("Authentication error: {}", TokenError::Expired);
+                peer.queue.close(Ending::told(1008, reason));
+            }
+        }
+    });
 }
 
 impl State {

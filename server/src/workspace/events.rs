@@ -4,6 +4,7 @@ use polyfn_core::{Error, ErrorKind, Result, Value};
 
 use crate::workspace::arguments::{denied, invalid};
 use crate::workspace::manager::Call;
+use crate::workspace::narrowed;
 
 /// Bytes of the name of an event.
 const NAME_MAX: usize = 255;
@@ -12,6 +13,7 @@ const NAME_MAX: usize = 255;
 pub(super) fn subscribe(call: &mut Call) -> Result<Value> {
     let peer = call.peer()?;
     let kinds = kinds(call.arguments.take(0))?;
+    narrowed::check_events(&call.caller, &kinds)?;
     for kind in &kinds {
         check(kind, peer.workspace())?;
     }

@@ -22,6 +22,7 @@ use crate::hub::{Caller, Hub, Management, OPEN_CALLS_MAX, Peer};
 use crate::limits::Limits;
 use crate::store::Store;
 use crate::workspace::arguments::{Arguments, denied};
+use crate::workspace::narrowed;
 use crate::workspace::table::{self, Handler, METHODS, Method};
 
 /// Bytes of long messages to the manager that may be under way, over all clients.
@@ -212,6 +213,9 @@ impl Manager {
     ) -> Started {
         hub.count_manager_call();
         if let Err(error) = need(&caller, method.right, &caller.workspace) {
+            return Started::Done(Err(error));
+        }
+        if let Err(error) = narrowed::check(&caller, method.name) {
             return Started::Done(Err(error));
         }
         let arguments = match Arguments::bind(method, values, keywords) {

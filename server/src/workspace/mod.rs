@@ -5,6 +5,7 @@ mod clients;
 mod events;
 mod manager;
 mod naming;
+mod narrowed;
 mod query;
 mod registration;
 mod services;

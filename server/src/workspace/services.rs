@@ -12,6 +12,7 @@ use crate::hub::{AddError, CallRequest, Caller, Hub, Peer, Selection, Service};
 use crate::workspace::arguments::{denied, invalid};
 use crate::workspace::manager::Call;
 use crate::workspace::naming::Naming;
+use crate::workspace::narrowed;
 use crate::workspace::query::Query;
 use crate::workspace::registration;
 
@@ -27,6 +28,7 @@ pub(super) fn register(call: &mut Call) -> Result<Value> {
     let peer = call.peer()?;
     let info = call.arguments.map(0, "service")?;
     let Some(service) = registration::read(info, &peer)? else { return Ok(Value::Nil) };
+    narrowed::check_registration(&call.caller, &service.client, &service.name)?;
     let (hub, name, built_in) = (Arc::clone(&call.hub), service.name.clone(), service.is_built_in());
     let info = if built_in { Map::new() } else { service.info.clone() };
     let has_setup = name == "default" && has_member(&service.info, "setup");
@@ -171,7 +173,9 @@ pub(super) fn list(call: &mut Call) -> Result<Value> {
         let found = workspace.find(query.uri());
         let seen = found.into_iter().filter(|service| {
             let foreign = all && service.workspace != call.caller.workspace;
-            query.fits(service) && is_listed(service, &call.caller, include_unlisted, foreign)
+            query.fits(service)
+                && service.is_within(&call.caller)
+                && is_listed(service, &call.caller, include_unlisted, foreign)
         });
         infos.extend(seen.map(|service| Value::Map(info_for(&service, &call.caller))));
     }

@@ -188,8 +188,8 @@ pub(super) static METHODS: &[Method] = &[
         parameters: &[optional(
             "config",
             "object",
-            "`workspace`, `permission` (read, read_write or admin), `expires_in` seconds, `client_id`, \
-             `extra_scopes`, `email`",
+            "`workspace`, `permission` (read, read_write or admin), `expires_in` seconds, `client_id`, `services` and \
+             `methods` (names, with `*` for anything), `max_uses`, `extra_scopes`, `email`",
         )],
         handler: Handler::Now(tokens::generate),
     },

@@ -46,17 +46,47 @@ fn read(config: &Map) -> Result<TokenRequest> {
             invalid("ValueError: 'expires_in' must be a positive number of seconds".to_owned())
         })?,
     };
-    let extra_scopes = match config.get("extra_scopes") {
-        None | Some(Value::Nil) => Vec::new(),
-        Some(Value::List(items)) => items
-            .iter()
-            .map(|item| item.as_text().map(str::to_owned))
-            .collect::<Option<_>>()
-            .ok_or_else(|| invalid("ValueError: 'extra_scopes' must be a list of strings"))?,
-        Some(_) => return Err(invalid("ValueError: 'extra_scopes' must be a list of strings")),
+    let max_uses = match config.get("max_uses") {
+        None | Some(Value::Nil) => None,
+        Some(Value::Int(uses)) if u32::try_from(*uses).is_ok_and(|uses| uses > 0) => {
+            u32::try_from(*uses).ok()
+        }
+        Some(_) => {
+            return Err(invalid(format!("ValueError: 'max_uses' must be an integer from 1 to {}", u32::MAX)));
+        }
     };
-    let (workspace, client_id, email) = (text("workspace")?, text("client_id")?, text("email")?);
-    Ok(TokenRequest { workspace, permission, expires_in, client_id, extra_scopes, email })
+    Ok(TokenRequest {
+        workspace: text("workspace")?,
+        permission,
+        expires_in,
+        client_id: text("client_id")?,
+        extra_scopes: texts(config, "extra_scopes")?,
+        email: text("email")?,
+        services: patterns(config, "services")?,
+        methods: patterns(config, "methods")?,
+        max_uses,
+    })
+}
+
+/// An empty list would read as "none" and mean "all".
+fn patterns(config: &Map, key: &str) -> Result<Vec<String>> {
+    let patterns = texts(config, key)?;
+    if patterns.is_empty() && config.get(key).is_some_and(|given| *given != Value::Nil) {
+        return Err(invalid(format!("ValueError: '{key}' is empty: name some, or leave it out for all")));
+    }
+    Ok(patterns)
+}
+
+fn texts(config: &Map, key: &str) -> Result<Vec<String>> {
+    let wrong = || invalid(format!("ValueError: '{key}' must be a list of strings"));
+    match config.get(key) {
+        None | Some(Value::Nil) => Ok(Vec::new()),
+        Some(Value::List(items)) => {
+            let texts = items.iter().map(|item| item.as_text().map(str::to_owned));
+            texts.collect::<Option<_>>().ok_or_else(wrong)
+        }
+        Some(_) => Err(wrong()),
+    }
 }
 
 fn seconds(value: &Value) -> Option<u64> {

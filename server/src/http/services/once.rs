@@ -81,7 +81,7 @@ impl Call {
 
     async fn make(mut self, state: &Arc<State>, caller: &Caller, workspace: &str) -> Result<Answer, Problem> {
         check_free(state)?;
-        if !caller.may(Permission::ReadWrite, workspace) {
+        if !caller.user.may(Permission::ReadWrite, workspace) {
             let text = format!("Permission denied for workspace {workspace}");
             return Err(Problem::new(ErrorKind::PermissionDenied, text));
         }
@@ -92,6 +92,7 @@ impl Call {
             let text = format!("Method '{}' not found", self.method);
             return Err(Problem::new(ErrorKind::NotFound, text));
         }
+        caller.check_call(&service, &self.method)?;
         self.arguments.drop_context(&service);
         let called = Called { service: &service, function: &self.method, speaks_in: workspace, trace: None };
         let made = invoke(state, caller, &called, self.arguments).await;

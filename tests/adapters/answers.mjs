@@ -113,11 +113,18 @@ function streams() {
     nothing: () => given(),
     fails: () => failing(),
     breaks: () => failing("some"),
+    refuses: () => refusing(),
+    refuses_late: () => refusing("some"),
     waits: () => waits(),
     goes_on: () => goesOn(),
     endless: () => endless(),
     closed: () => ({ body: String(closed) }),
   };
+}
+
+async function* refusing(...items) {
+  yield* items;
+  throw new globalThis.polyfn.HTTPError(409, "not now: later");
 }
 
 function refuse(event) {

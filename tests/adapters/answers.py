@@ -141,11 +141,21 @@ def streams() -> dict:
         "nothing": lambda event: given(),
         "fails": lambda event: failing(),
         "breaks": lambda event: failing("some"),
+        "refuses": lambda event: refusing_stream(),
+        "refuses_late": lambda event: refusing_stream("some"),
         "waits": lambda event: gate.items(),
         "goes_on": lambda event: gate.open(),
         "endless": lambda event: endless.items(),
         "closed": lambda event: {"body": str(endless.closed)},
     }
+
+
+async def refusing_stream(*items):
+    import polyfn
+
+    for item in items:
+        yield item
+    raise polyfn.HTTPError(409, "not now: later")
 
 
 def refusing(event):

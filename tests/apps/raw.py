@@ -219,6 +219,10 @@ async def register(server):
         await server.register_service(
             {"id": f"{visibility}-raw", "type": "asgi", "config": config, "serve": serve}
         )
+    if package.PACKAGE == "polyfn":
+        # hypha-rpc does not let it be registered
+        private = {"id": "private-raw", "type": "asgi", "config": {"visibility": "private"}, "serve": serve}
+        await server.register_service(private)
     rooted = {"visibility": "public", "root_path": True}
     await server.register_service({"id": "rooted", "type": "ASGI", "config": rooted, "serve": serve})
     context = {"visibility": "public", "require_context": True}

@@ -52,6 +52,17 @@ def test_a_failure_behind_it_cuts_the_connection(streams):
         get(f"{streams}/breaks", headers={"Accept-Encoding": "gzip"})
 
 
+def test_an_http_error_has_its_status_until_something_was_given(streams, script_kind):
+    if script_kind.startswith("hypha"):
+        pytest.skip("HTTPError is ours")
+    answer = get(f"{streams}/refuses")
+    assert (answer.status, answer.media_type) == (409, "application/problem+json")
+    assert answer.json()["detail"] == "not now: later"
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        get(f"{streams}/refuses_late")
+    assert caught.value.partial == b"some"
+
+
 def closed(streams: str) -> int:
     return int(get(f"{streams}/closed").body)
 

@@ -27,6 +27,23 @@ pub fn problem(status: i64, detail: &str) -> Result<String> {
     Ok(format!("{head}{detail}}}"))
 }
 
+/// The status and the detail of an `HTTPError` that came as an error, from within a generator: as an answer it would
+/// have been a [`problem`]. Errors of that name from elsewhere say something else and are none.
+///
+/// ```
+/// use polyfn_core::{Error, functions::raised};
+/// let error = Error::remote("404: no such user").with_class("HTTPError");
+/// assert_eq!(raised(&error), Some((404, "no such user")));
+/// assert_eq!(raised(&Error::remote("404 Client Error: Not Found").with_class("HTTPError")), None);
+/// ```
+pub fn raised(error: &Error) -> Option<(i64, &str)> {
+    let message = error.message();
+    let (status, detail) = message.split_once(": ").unwrap_or((message, ""));
+    let is_one = error.class() == Some("HTTPError") && status.len() == 3;
+    let status = status.parse().ok().filter(|status| is_one && (400..=599).contains(status))?;
+    Some((status, detail))
+}
+
 /// What a status is called.
 const fn title(status: i64) -> &'static str {
     match status {

@@ -25,7 +25,7 @@ pub use context::Context;
 pub use cors::{Cors, Origins};
 pub use event::{HttpRequest, is_event};
 pub use form::{Content, Field, parse_form};
-pub use http_error::{PROBLEM, problem};
+pub use http_error::{PROBLEM, problem, raised};
 pub use pieces::Pieces;
 pub use response::Response;
 pub(crate) use response::{is_name_byte, octets};

@@ -28,7 +28,6 @@ use crate::state::State;
 
 mod compress;
 mod conditional;
-mod framing;
 mod limits;
 mod origin;
 mod place;
@@ -90,7 +89,6 @@ async fn call(
     body: Body,
     seen: &mut Option<Arc<Service>>,
 ) -> Result<Response, Refusal> {
-    framing::check(parts.version, &parts.headers)?;
     check_free(state)?;
     let caller = Caller::from_headers(state, &parts.headers)?;
     let found = find(state, &caller, place, parts.uri.query()).await.map_err(Refusal::from);

@@ -23,6 +23,7 @@ pub mod body;
 pub mod call_error;
 pub mod caller;
 pub mod cors;
+mod framing;
 pub mod functions;
 pub mod health;
 mod login;
@@ -83,7 +84,8 @@ pub async fn answer(state: Arc<State>, router: Router, request: Request) -> Resp
     {
         state.tokens.prepare(&token).await;
     }
-    let response = match throttled(&state, &request) {
+    let refused = framing::check(request.version(), request.headers());
+    let response = match refused.and_then(|()| throttled(&state, &request)) {
         Ok(()) => under_base(&state, router, request).await,
         Err(problem) => problem.into_response(),
     };

@@ -254,7 +254,11 @@ fn is_instance(service: &Service, name: &str) -> bool {
 fn admitted(mut found: Vec<Arc<Service>>, uri: &ServiceUri, caller: &Caller) -> Result<Vec<Arc<Service>>> {
     // who may not look into the workspace must know the name of an unlisted service
     let by_name = uri.service != "*" || caller.permission(&uri.workspace) >= Permission::Read;
+    let is_secret = found.iter().all(|service| service.is_private());
     found.retain(|service| service.admits(caller) && (by_name || service.visibility != Visibility::Unlisted));
+    if found.is_empty() && is_secret {
+        return Err(select::not_found(uri));
+    }
     if found.is_empty() {
         let text = format!(
             "PermissionError: Permission denied for non-public service in workspace {}",

@@ -120,6 +120,13 @@ impl Service {
         open && self.is_within(caller)
     }
 
+    /// Whether those who may not have it are not to know of it either: protected, and called `private` by its owner.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        let config = self.info.get("config").and_then(Value::as_map);
+        config.and_then(|config| config.text("visibility")) == Some("private")
+    }
+
     /// Whether its owner named `workspace` among those that may use it.
     #[must_use]
     pub fn is_authorized(&self, workspace: &str) -> bool {

@@ -42,7 +42,7 @@ pub(super) async fn respond(
     })?;
     let (first, failed) = first.map_or(Ok(Default::default()), |batch| piece(&mut pieces, batch))?;
     if let Some(error) = failed.as_ref().filter(|_| first.is_empty()) {
-        return Err(error.clone());
+        return raised(error).ok_or_else(|| error.clone());
     }
     let mut response = respond_whole(answer, method);
     if let Some(kind) = pieces.content_type().filter(|_| !is_said) {
@@ -52,6 +52,16 @@ pub(super) async fn respond(
         Rest { reading, pieces, ready: first, failed, _counted: Counted::new(state), _turn: turn }.pieces(),
     );
     Ok(response)
+}
+
+/// The answer of a generator that gives an `HTTPError` and nothing before it.
+fn raised(error: &Error) -> Option<Response> {
+    let (status, detail) = functions::raised(error)?;
+    let body = functions::problem(status, detail).ok()?;
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(u16::try_from(status).ok()?).ok()?;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(functions::PROBLEM));
+    Some(response)
 }
 
 /// What is left to send.

@@ -191,6 +191,13 @@ function ownSignature() {
       const names = ["method", "query", "body", "name", "httpVersion"];
       return shown(Object.fromEntries(names.map((name) => [name, context[name] ?? null])));
     },
+    // Logs what the request says, at each level.
+    says: (context) => {
+      for (const level of ["trace", "debug", "info", "warn", "error", "fatal"]) {
+        context.log[level]({ "level of": level }, context.request.body.message);
+      }
+      return "said";
+    },
     logs: (context) => {
       context.log.debug("not sent");
       context.log.warn({ book: "Emma" }, "sold %d", 2);

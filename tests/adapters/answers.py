@@ -208,6 +208,13 @@ def asked(context):
     return shown({**request, "header": context["request"]["headers"].get("x-thing")})
 
 
+def saying(context):
+    """Logs what the request says, at each level."""
+    for level in ("trace", "debug", "info", "warn", "error", "fatal"):
+        getattr(context.log, level)({"level of": level}, context.request.body["message"])
+    return "said"
+
+
 def logging(context):
     context.log.debug("not sent")
     context.log.warn({"book": "Emma"}, "sold %d", 2)
@@ -248,6 +255,7 @@ def own_signature() -> dict:
         "second": lambda context, data: {"data": shown(data)},
         "aliases": aliases,
         "logs": logging,
+        "says": saying,
         "made": made,
         "refuses": lambda context: refusing(context.request),
         "request_id": lambda context: context.id,

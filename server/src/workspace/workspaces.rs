@@ -39,7 +39,7 @@ fn log_record(call: &Call, record: &Map) {
     macro_rules! write {
         ($level:ident) => {
             tracing::event!(target: "polyfn::functions", tracing::Level::$level,
-                workspace, user, ?service, ?request, level, ?message, fields)
+                workspace, user, ?service, ?request, severity = level, ?message, fields)
         };
     }
     match level.as_str() {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import shlex
 import subprocess
@@ -14,7 +13,7 @@ import urllib.request
 import polyfn
 import pytest
 from runner import web
-from runner.documents import ROOT, blocks
+from runner.documents import ROOT, blocks, run_inside
 from runner.peers import environment
 
 WRITTEN = "http://localhost:9527"
@@ -52,16 +51,6 @@ def test_the_programs_of_the_readme_serve(polyfn_server, command, language, answ
     with started(command, code) as url, urllib.request.urlopen(url) as response:
         assert response.headers["content-type"] == "application/json"
         assert response.read().decode() == answer
-
-
-async def run_inside(code: str, names: dict) -> str:
-    """Runs lines that await, as the body of a coroutine."""
-    body = "".join(f"    {line}\n" for line in code.splitlines())
-    exec(f"async def _lines():\n{body}", names)
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        await names["_lines"]()
-    return printed.getvalue()
 
 
 async def test_the_calls_of_the_readme_are_answered(polyfn_server):

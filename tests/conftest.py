@@ -14,7 +14,7 @@ from runner import commands, known, peers, servers, summary, tokens
 def pytest_configure() -> None:
     """Ended from outside, the run still stops the servers that it has started."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # servers keep nothing on the disk unless a test tells them where
+    # servers that tests start in other ways keep nothing on the disk either
     os.environ["POLYFN_DATABASE_URI"] = "sqlite::memory:"
 
 

@@ -1,23 +1,22 @@
 -- Workspaces that stay when the last client has left. `info` is JSON: name, description, owners, config.
 CREATE TABLE workspaces (
     id TEXT NOT NULL PRIMARY KEY,
-    info TEXT NOT NULL,
-    changed BIGINT NOT NULL
+    info TEXT NOT NULL
 );
 
--- Types of services of those workspaces. `definition` is MessagePack.
+-- Types of services of those workspaces. `definition` is JSON.
 CREATE TABLE service_types (
     workspace TEXT NOT NULL,
     id TEXT NOT NULL,
-    definition BYTEA NOT NULL,
+    definition TEXT NOT NULL,
     PRIMARY KEY (workspace, id)
 );
 
--- Environment variables, sealed.
+-- Environment variables, sealed; Base64.
 CREATE TABLE variables (
     workspace TEXT NOT NULL,
     name TEXT NOT NULL,
-    sealed BYTEA NOT NULL,
+    sealed TEXT NOT NULL,
     PRIMARY KEY (workspace, name)
 );
 

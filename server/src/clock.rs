@@ -7,3 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
 }
+
+/// Microseconds since 1970.
+#[must_use]
+pub fn microseconds() -> i64 {
+    let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(passed.as_micros()).unwrap_or(i64::MAX)
+}

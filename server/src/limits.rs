@@ -119,6 +119,10 @@ limits! {
     max_subscriptions_per_client: usize = 1000,
     /// Workspaces one user may create.
     max_workspaces_per_user: usize = 100,
+    /// Environment variables of one workspace.
+    max_variables_per_workspace: usize = 1000,
+    /// Logged events that a workspace keeps; the oldest give way.
+    max_events_per_workspace: usize = 10_000,
     /// Seconds an empty workspace is kept.
     workspace_unload_grace_period: Seconds = Seconds::new(0),
     /// Pages that are shown and kept up to date at the same time; more are answered with 429.

@@ -18,6 +18,7 @@ use crate::observer::Observer;
 use crate::state::State;
 use crate::store::{Store, StoreError};
 use crate::uses;
+use crate::workspace;
 
 /// Connections that the system keeps ready while we accept others.
 const BACKLOG: u32 = 4096;
@@ -122,6 +123,7 @@ impl Server {
         state.tokens.revoked().load(state.store.revoked(clock::now()).await?);
         state.tokens.uses().load(state.store.uses(clock::now()).await?);
         uses::keep(&state, state.shutdown.for_session());
+        workspace::keeping::load(&state.store, &state.hub.registry).await?;
         state.hub.start(state.shutdown.for_session());
         let own = builtin::start(&state).await;
         _ = state

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::names;
 use crate::observer::Observer;
 use crate::shutdown::Shutdown;
-use crate::store::Store;
+use crate::store::{Seal, Store};
 use crate::transport::streams::Streams;
 use crate::workspace::Manager;
 
@@ -102,7 +102,7 @@ impl State {
         }));
         hub.set_manager(Arc::new(Manager::new(
             Arc::clone(&tokens),
-            store.clone(),
+            (store.clone(), Seal::of(&config)?),
             &config.limits,
             &manager_id,
             &public_base_url,

@@ -57,6 +57,7 @@ class RawClient:
 
     def __init__(self, url: str, **auth):
         auth.setdefault("client_id", secrets.token_hex(6))
+        self.url = url
         self.socket = open_socket(url)
         self.socket.send(hello(**auth))
         self.info = json.loads(self.socket.recv(WAIT))
@@ -73,6 +74,19 @@ class RawClient:
 
     def __exit__(self, *_) -> None:
         self.socket.close()
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def closed(self, limit: float = WAIT) -> tuple[int, str]:
+        """Waits until the server ends the connection: its code and its reason."""
+        deadline = time.monotonic() + limit
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                self.socket.recv(left)
+        except ConnectionClosed as closed:
+            return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
+        raise TimeoutError("the connection is still open")
 
     def register_builtin(self) -> None:
         """Makes the client known in its workspace, as every client library does."""

@@ -185,10 +185,25 @@ impl AuthMessage {
         limits: &Limits,
         now: u64,
     ) -> Result<Identity, HandshakeError> {
+        self.authenticate_owner(tokens, limits, now, |_| Vec::new())
+    }
+
+    /// The same for users who may own workspaces: `owned` names those of a user.
+    ///
+    /// # Errors
+    /// As [`AuthMessage::authenticate`].
+    pub fn authenticate_owner(
+        &self,
+        tokens: &Tokens,
+        limits: &Limits,
+        now: u64,
+        owned: impl FnOnce(&str) -> Vec<String>,
+    ) -> Result<Identity, HandshakeError> {
         let asked = given(self.workspace.as_ref());
         let client = given(self.client_id.as_ref());
         let reconnecting = given(self.reconnection_token.as_ref()).is_some();
         let mut user = self.user(tokens, now)?;
+        user.own(owned);
         check_workspace(&user, asked)?;
         check_purpose(&user)?;
         check_client(&user, client, reconnecting)?;

@@ -92,6 +92,13 @@ impl UserInfo {
         own_workspace(&self.id)
     }
 
+    /// Gives a user who comes in person, not with a token for one workspace, the workspaces that it owns.
+    pub fn own(&mut self, owned: impl FnOnce(&str) -> Vec<String>) {
+        if self.current_workspace.is_none() && !self.is_anonymous {
+            owned(&self.id).iter().for_each(|name| self.scope.allow(name, Permission::Admin));
+        }
+    }
+
     /// The strongest right of this user on `workspace`.
     #[must_use]
     pub fn permission(&self, workspace: &str) -> Permission {

@@ -37,7 +37,8 @@ impl Caller {
     /// 401 for a token that is not accepted, 403 for one that is good for another purpose only.
     pub fn from_headers(state: &State, headers: &HeaderMap) -> Result<Self, Problem> {
         let user = identify::user(headers, &state.tokens, clock::now()).map_err(|error| refused(&error))?;
-        let Some(user) = user else { return Ok(Self { user: Arc::clone(&state.anonymous) }) };
+        let Some(mut user) = user else { return Ok(Self { user: Arc::clone(&state.anonymous) }) };
+        user.own(|user| state.hub.registry.owned_by(user));
         match user.scope.special() {
             words if words.is_empty() => Ok(Self { user: Arc::new(user) }),
             words => Err(Problem::new(ErrorKind::PermissionDenied, specialised(&words))),

@@ -17,7 +17,7 @@ use crate::auth::{HandshakeError, Identity, UserInfo};
 use crate::hub::gateway::Gateway;
 use crate::hub::peer::{Caller, Peer, encode_user};
 use crate::hub::queue::{Ending, Item};
-use crate::hub::registry::Registry;
+use crate::hub::registry::{Registry, WorkspaceInfo};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::shutdown::Signal;
@@ -59,6 +59,8 @@ pub trait Management: Send + Sync {
     ) -> BoxFuture<'static, Result<Value>>;
     /// Takes an event of the server's own.
     fn notice(&self, event: &Bytes, hub: &Hub);
+    /// A workspace was forgotten, since its last client has left.
+    fn unloaded(&self, workspace: WorkspaceInfo, registry: &Arc<Registry>);
     /// Lets time pass.
     fn tick(self: Arc<Self>, hub: &Arc<Hub>);
     /// How much its session holds.
@@ -249,15 +251,21 @@ impl Hub {
 
     fn unload(&self, workspace: &str) {
         let grace = self.limits.workspace_unload_grace_period.duration();
+        let manager = self.manager.get().cloned();
+        let unload = move |registry: &Arc<Registry>, name: &str| {
+            if let (Some(info), Some(manager)) = (registry.unload(name), &manager) {
+                manager.unloaded(info, registry);
+            }
+        };
         if grace.is_zero() {
-            return self.registry.unload(workspace);
+            return unload(&self.registry, workspace);
         }
         // without a runtime the server is ending anyway
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (name, registry) = (workspace.to_owned(), Arc::clone(&self.registry));
         runtime.spawn(async move {
             tokio::time::sleep(grace).await;
-            registry.unload(&name);
+            unload(&registry, &name);
         });
     }
 

@@ -3,22 +3,24 @@
 //! Two locks, always taken in this order: the table of workspaces, then one workspace. Neither is held over an
 //! await. Relaying a frame takes both for reading.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use polyfn_core::Map;
 use polyfn_core::wire::ServiceUri;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::auth::HandshakeError;
+use crate::auth::{HandshakeError, UserInfo};
 use crate::hub::peer::Peer;
 use crate::hub::service::Service;
 use crate::limits::Limits;
 
 /// What is told of a workspace.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WorkspaceInfo {
     /// The name.
     pub id: String,
@@ -26,12 +28,23 @@ pub struct WorkspaceInfo {
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
-    /// Whether it stays when the last client has left.
+    /// Whether what belongs to it stays when the last client has left.
     pub persistent: bool,
     /// Users who own it.
     pub owners: Vec<String>,
+    /// Told to clients: strangers cannot keep files.
+    pub read_only: bool,
+    /// URL of a picture.
+    pub icon: Option<String>,
+    /// URLs of larger pictures.
+    pub covers: Option<Vec<String>>,
+    /// URL of documentation, or the text itself.
+    pub docs: Option<String>,
     /// Settings of its owner.
     pub config: serde_json::Map<String, serde_json::Value>,
+    /// Whether the store has it: then it stays in memory as well, so that it is found.
+    #[serde(skip)]
+    pub stored: bool,
 }
 
 impl WorkspaceInfo {
@@ -41,10 +54,19 @@ impl WorkspaceInfo {
         Self {
             id: name.to_owned(),
             name: name.to_owned(),
-            description: None,
-            persistent: false,
             owners: owner.map(str::to_owned).into_iter().collect(),
-            config: serde_json::Map::new(),
+            ..Self::default()
+        }
+    }
+
+    /// The workspace in which `user` is at home: it stays, unless nobody could come back to it.
+    pub(crate) fn own(user: &UserInfo) -> Self {
+        let description = if user.is_anonymous { "Anonymous workspace" } else { "Workspace of a user" };
+        Self {
+            description: Some(description.to_owned()),
+            persistent: !user.is_anonymous,
+            read_only: user.is_anonymous,
+            ..Self::joined(&user.own_workspace(), Some(&user.id))
         }
     }
 }
@@ -123,6 +145,8 @@ pub struct Registry {
 #[derive(Debug, Default)]
 struct Table {
     workspaces: HashMap<String, Arc<Workspace>>,
+    /// Names of workspaces by owner.
+    owned: HashMap<String, BTreeSet<String>>,
     connections: HashMap<String, usize>,
 }
 
@@ -178,12 +202,26 @@ impl Registry {
     /// Creates a workspace, or replaces what is told of it.
     pub fn put_workspace(&self, info: WorkspaceInfo) {
         let mut table = self.table.write();
-        match table.workspaces.get(&info.id) {
-            Some(workspace) => *workspace.info.write() = info,
-            None => {
-                table.workspaces.insert(info.id.clone(), Arc::new(Workspace::new(info)));
+        match table.workspaces.get(&info.id).cloned() {
+            Some(workspace) => {
+                table.disown(&workspace.info.read());
+                table.own(&info);
+                *workspace.info.write() = info;
             }
+            None => table.insert(Workspace::new(info)),
         }
+    }
+
+    /// Names of the workspaces that a user owns.
+    #[must_use]
+    pub fn owned_by(&self, user: &str) -> Vec<String> {
+        self.table.read().owned.get(user).into_iter().flatten().cloned().collect()
+    }
+
+    /// How many workspaces a user owns.
+    #[must_use]
+    pub fn count_owned_by(&self, user: &str) -> usize {
+        self.table.read().owned.get(user).map_or(0, BTreeSet::len)
     }
 
     /// Puts a connection in, in the place of another one of its client when `supersede` says so.
@@ -198,12 +236,15 @@ impl Registry {
             return Err(HandshakeError::refused(text));
         }
         let name = peer.workspace();
-        let owner = (peer.user.own_workspace() == name).then_some(peer.user.id.as_str());
-        let workspace = table.workspaces.get(name).cloned();
-        let workspace =
-            workspace.unwrap_or_else(|| Arc::new(Workspace::new(WorkspaceInfo::joined(name, owner))));
+        let workspace = table.workspaces.get(name).cloned().unwrap_or_else(|| {
+            let own = peer.user.own_workspace() == name;
+            let info = if own { WorkspaceInfo::own(&peer.user) } else { WorkspaceInfo::joined(name, None) };
+            Workspace::new(info)
+        });
         let replaced = workspace.attach(peer, supersede, self.max_clients)?;
-        table.workspaces.entry(name.to_owned()).or_insert(workspace);
+        if !table.workspaces.contains_key(name) {
+            table.insert(workspace);
+        }
         *table.connections.entry(peer.user.id.clone()).or_default() += 1;
         Ok(Attached { replaced })
     }
@@ -224,14 +265,20 @@ impl Registry {
         workspace.detach(peer)
     }
 
-    /// Forgets a workspace that nobody is in and that is not to stay.
-    pub(super) fn unload(&self, name: &str) {
+    /// Forgets a workspace that nobody is in and that is not to stay; gives what was told of it.
+    pub(super) fn unload(&self, name: &str) -> Option<WorkspaceInfo> {
         let mut table = self.table.write();
         let idle = table.workspaces.get(name).is_some_and(|workspace| workspace.is_idle());
-        if idle {
-            table.workspaces.remove(name);
-            self.changes.send_modify(|number| *number += 1);
-        }
+        let gone = if idle { table.remove(name) } else { None }?;
+        self.changes.send_modify(|number| *number += 1);
+        Some(gone.info())
+    }
+
+    /// Forgets a workspace, whoever is in it; gives it.
+    pub(crate) fn remove_workspace(&self, name: &str) -> Option<Arc<Workspace>> {
+        let gone = self.table.write().remove(name)?;
+        self.changes.send_modify(|number| *number += 1);
+        Some(gone)
     }
 
     /// Registers a service of `peer`, in the place of the one of the same name that it had.
@@ -243,16 +290,45 @@ impl Registry {
     }
 }
 
+impl Table {
+    fn insert(&mut self, workspace: Arc<Workspace>) {
+        self.own(&workspace.info.read());
+        self.workspaces.insert(workspace.name.clone(), workspace);
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Arc<Workspace>> {
+        let workspace = self.workspaces.remove(name)?;
+        self.disown(&workspace.info.read());
+        Some(workspace)
+    }
+
+    fn own(&mut self, info: &WorkspaceInfo) {
+        for owner in &info.owners {
+            self.owned.entry(owner.clone()).or_default().insert(info.id.clone());
+        }
+    }
+
+    fn disown(&mut self, info: &WorkspaceInfo) {
+        for owner in &info.owners {
+            let Some(names) = self.owned.get_mut(owner) else { continue };
+            names.remove(&info.id);
+            if names.is_empty() {
+                self.owned.remove(owner);
+            }
+        }
+    }
+}
+
 impl Workspace {
-    fn new(info: WorkspaceInfo) -> Self {
+    fn new(info: WorkspaceInfo) -> Arc<Self> {
         let name = info.id.clone();
-        Self {
+        Arc::new(Self {
             name,
             info: RwLock::new(info),
             members: RwLock::default(),
             types: Mutex::default(),
             version: AtomicU64::new(0),
-        }
+        })
     }
 
     /// What is told of it.
@@ -318,7 +394,7 @@ impl Workspace {
     }
 
     fn is_idle(&self) -> bool {
-        self.members.read().clients.is_empty() && !self.info.read().persistent
+        self.members.read().clients.is_empty() && !self.info.read().stored
     }
 
     fn attach(

@@ -16,6 +16,8 @@ pub enum StoreError {
     Database(sqlx::Error),
     /// What is kept was sealed with a key that this server does not have.
     Sealed(String),
+    /// An event could not be written; the reason is in the log.
+    Unwritten,
     /// What is kept cannot be read.
     Damaged(String),
 }
@@ -31,6 +33,7 @@ impl fmt::Display for StoreError {
             ),
             Self::Migration(error) => write!(f, "the database does not fit this version: {error}"),
             Self::Database(error) => write!(f, "the database: {error}"),
+            Self::Unwritten => f.write_str("the event was not written"),
             Self::Damaged(what) => write!(f, "the database holds {what} that cannot be read"),
         }
     }
@@ -41,7 +44,7 @@ impl std::error::Error for StoreError {
         match self {
             Self::Migration(error) => Some(error),
             Self::Database(error) => Some(error),
-            Self::Place(_) | Self::Locked(_) | Self::Sealed(_) | Self::Damaged(_) => None,
+            Self::Place(_) | Self::Locked(_) | Self::Sealed(_) | Self::Unwritten | Self::Damaged(_) => None,
         }
     }
 }

@@ -1,22 +1,29 @@
 //! What is kept over a restart: one database, SQLite or PostgreSQL, by the same statements.
 //!
 //! Each part of the server that keeps something has a file here with its statements, and a file of its own in
-//! `migrations/`. Statements use what both databases have: TEXT, BIGINT and BYTEA, `$1` for parameters,
+//! `migrations/`. Statements use what both databases have: TEXT and BIGINT, `$1` for parameters,
 //! `ON CONFLICT`; ids are made by us.
 
 mod error;
+pub(crate) mod events;
 mod migrations;
 mod open;
 mod revoked;
+mod seal;
 mod uses;
+mod variables;
+mod workspaces;
 
 use std::sync::Arc;
 
 use sqlx::AnyPool;
 use tokio::sync::{Mutex, MutexGuard};
 
+use self::events::EventLog;
+
 pub use error::StoreError;
 pub use open::Place;
+pub(crate) use seal::Seal;
 
 /// The database of a server. Clones share it.
 ///
@@ -41,6 +48,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Shared {
     kind: &'static str,
+    log: EventLog,
     /// Held while something is changed both here and in memory, so that both see changes in the same order.
     writing: Mutex<()>,
     /// Ours alone while the server runs: what is cached in memory must not be changed behind its back.
@@ -55,13 +63,11 @@ impl Store {
     }
 
     /// The connections, for the statements of the files here.
-    #[allow(dead_code)]
     pub(crate) const fn pool(&self) -> &AnyPool {
         &self.pool
     }
 
     /// Waits until nobody else changes what is both here and in memory.
-    #[allow(dead_code)]
     pub(crate) async fn writing(&self) -> MutexGuard<'_, ()> {
         self.shared.writing.lock().await
     }

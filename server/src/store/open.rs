@@ -11,6 +11,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, Executor};
 use tokio::sync::Mutex;
 
+use super::events::EventLog;
 use super::migrations::migrator;
 use super::{Shared, Store, StoreError};
 
@@ -99,7 +100,8 @@ impl Store {
         let pool = pool.after_connect(move |connection, _| Box::pin(set_up(connection, durable)));
         let pool = pool.connect_with(options).await?;
         migrator().run(&pool).await.map_err(StoreError::Migration)?;
-        Ok(Self { pool, shared: Arc::new(Shared { kind, writing: Mutex::new(()), _lock: lock }) })
+        let log = EventLog::start(pool.clone());
+        Ok(Self { pool, shared: Arc::new(Shared { kind, log, writing: Mutex::new(()), _lock: lock }) })
     }
 }
 

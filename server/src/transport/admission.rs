@@ -49,7 +49,8 @@ where
     for token in [&hello.reconnection_token, &hello.token].into_iter().flatten() {
         state.tokens.prepare(token).await;
     }
-    let identity = hello.authenticate(&state.tokens, limits, clock::now())?;
+    let owned = |user: &str| state.hub.registry.owned_by(user);
+    let identity = hello.authenticate_owner(&state.tokens, limits, clock::now(), owned)?;
     let welcome = welcome(state.connection_info(&identity)?).to_string();
     // what follows may wait for a sign of life of another client, and must not keep strangers to it waiting
     drop(place);

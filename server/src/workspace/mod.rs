@@ -1,14 +1,20 @@
 //! The workspace manager: the service `default` that clients talk to.
 
 mod arguments;
+mod bookmarks;
 mod clients;
+mod environment;
 mod events;
+pub(crate) mod keeping;
+mod log;
 mod manager;
+mod methods;
 mod naming;
 mod narrowed;
 mod query;
 mod registration;
 mod services;
+mod summary;
 mod table;
 mod tokens;
 mod types;

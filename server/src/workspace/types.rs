@@ -1,9 +1,12 @@
 //! Types of services: what a service of a type has to offer, told by whoever makes the type.
 
+use futures_util::future::BoxFuture;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::Permission;
+use crate::hub::Workspace;
 use crate::workspace::arguments::{denied, invalid};
+use crate::workspace::keeping;
 use crate::workspace::manager::Call;
 
 /// Bytes of one type, encoded.
@@ -12,7 +15,26 @@ const SIZE_MAX: usize = 64 << 10;
 const ID_MAX: usize = 128;
 
 /// `register_service_type`.
-pub(super) fn register(call: &mut Call) -> Result<Value> {
+pub(super) fn register(mut call: Call) -> BoxFuture<'static, Result<Value>> {
+    Box::pin(async move {
+        let (id, kind) = read(&mut call)?;
+        let own = &call.caller.workspace;
+        let (store, registry) = (&call.manager.store, &call.hub.registry);
+        let workspace = registry.workspace(own).ok_or_else(|| not_found(&id))?;
+        keeping::ensure(store, registry, &workspace).await?;
+        let _writing = store.writing().await;
+        check_place(&call, &workspace, &id)?;
+        if workspace.info().stored {
+            let json = kind.to_json().map_err(|error| invalid(format!("TypeError: {}", error.message())))?;
+            store.put_service_type(own, &id, &json).await?;
+        }
+        workspace.service_types().insert(id, kind.clone());
+        Ok(kind)
+    })
+}
+
+/// The id and the type.
+fn read(call: &mut Call) -> Result<(String, Value)> {
     let mut kind = call.arguments.map(0, "type_info")?;
     let own = call.caller.workspace.clone();
     let id = match kind.text("id").map(|id| id.split_once('/').unwrap_or((own.as_str(), id))) {
@@ -38,10 +60,14 @@ pub(super) fn register(call: &mut Call) -> Result<Value> {
             "a service type may have {SIZE_MAX} bytes, this one has {size}"
         )));
     }
+    Ok((id, Value::Map(kind)))
+}
+
+/// Whether there is a place for a new type of this id.
+fn check_place(call: &Call, workspace: &Workspace, id: &str) -> Result<()> {
     let max = call.manager.limits.max_service_types;
-    let workspace = call.hub.registry.workspace(&own).ok_or_else(|| not_found(&id))?;
-    let mut types = workspace.service_types();
-    if types.contains(&id) {
+    let types = workspace.service_types();
+    if types.contains(id) {
         let text = format!("KeyError: 'Service type already exists: {id}'");
         return Err(Error::new(ErrorKind::Conflict, text));
     }
@@ -49,8 +75,7 @@ pub(super) fn register(call: &mut Call) -> Result<Value> {
         let text = format!("ValueError: Too many service types: a workspace may have {max}");
         return Err(Error::new(ErrorKind::Overloaded, text));
     }
-    types.insert(id, kind.clone());
-    Ok(Value::Map(kind))
+    Ok(())
 }
 
 /// `get_service_type`.

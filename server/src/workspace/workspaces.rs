@@ -1,71 +1,123 @@
-//! Workspaces: create; and the log.
+//! Workspaces: create, delete, describe, list.
 
+use futures_util::future::BoxFuture;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
-use crate::hub::WorkspaceInfo;
+use crate::auth::Permission;
+use crate::hub::{Ending, WorkspaceInfo};
 use crate::workspace::arguments::{denied, invalid};
+use crate::workspace::keeping;
 use crate::workspace::manager::Call;
 
-/// Characters of a line in the log.
-const LINE_MAX: usize = 4096;
 /// Bytes of a workspace's name.
 const NAME_MAX: usize = 128;
-
-/// `log`: a line, or a record of a function with its level and the request's id.
-pub(super) fn log(call: &mut Call) -> Result<Value> {
-    let message = match call.arguments.take(0) {
-        Value::Text(text) => text,
-        Value::Map(record) if record.text("level").is_some() => {
-            log_record(call, &record);
-            return Ok(Value::Nil);
-        }
-        other => other.to_json().map_or_else(|_| "(not text)".to_owned(), |json| json.to_string()),
-    };
-    let message: String = message.chars().take(LINE_MAX).collect();
-    let workspace = &call.caller.workspace;
-    tracing::info!(target: "polyfn::client", workspace, user = call.caller.user.id, ?message);
-    Ok(Value::Nil)
-}
-
-/// What a function logged: `{level, message, request_id, service, fields}`. All of it is the client's word, so it is
-/// written with quotes and without line breaks.
-fn log_record(call: &Call, record: &Map) {
-    let text = |key: &str| record.text(key).unwrap_or_default().chars().take(LINE_MAX).collect::<String>();
-    let (message, request, service, level) =
-        (text("message"), text("request_id"), text("service"), text("level"));
-    let fields = record.get("fields").and_then(|fields| fields.to_json().ok()).map(|json| json.to_string());
-    let fields: String = fields.unwrap_or_default().chars().take(LINE_MAX).collect();
-    let (workspace, user) = (&call.caller.workspace, &call.caller.user.id);
-    macro_rules! write {
-        ($level:ident) => {
-            tracing::event!(target: "polyfn::functions", tracing::Level::$level,
-                workspace, user, ?service, ?request, severity = level, ?message, fields)
-        };
-    }
-    match level.as_str() {
-        "trace" => write!(TRACE),
-        "debug" => write!(DEBUG),
-        "warn" => write!(WARN),
-        "error" | "fatal" => write!(ERROR),
-        _ => write!(INFO),
-    }
-}
+/// Bytes of what is told of a workspace, as JSON.
+const INFO_MAX: usize = 64 << 10;
 
 /// `create_workspace`: for registered users.
-pub(super) fn create(call: &mut Call) -> Result<Value> {
-    let config = call.arguments.map(0, "config")?;
-    let overwrite = call.arguments.flag(1);
+pub(super) fn create(mut call: Call) -> BoxFuture<'static, Result<Value>> {
+    Box::pin(async move {
+        let config = call.arguments.map(0, "config")?;
+        let overwrite = call.arguments.flag(1);
+        let user = &call.caller.user;
+        if user.is_anonymous {
+            return Err(denied("Exception: Only registered user can create workspace."));
+        }
+        let id = config.text("id").ok_or_else(|| invalid("ValueError: a workspace needs an 'id'"))?;
+        check_name(id, user.has_role("admin"))?;
+        let (store, registry) = (&call.manager.store, &call.hub.registry);
+        let writing = store.writing().await;
+        let known = registry.workspace(id).map(|workspace| workspace.info());
+        check_free(&call, id, overwrite)?;
+        let mut info = read(&config, id, &user.id)?;
+        info.stored = known.as_ref().is_some_and(|known| known.stored);
+        keeping::put(store, registry, info.clone()).await?;
+        drop(writing);
+        if known.is_some() {
+            call.hub.emit(id, "workspace_changed", described(&info));
+        }
+        Ok(described(&info))
+    })
+}
+
+/// `delete_workspace`: ends its clients, and all that was kept of it.
+pub(super) fn delete(mut call: Call) -> BoxFuture<'static, Result<Value>> {
+    Box::pin(async move {
+        let name = call.arguments.text(0, "workspace")?;
+        call.need(Permission::Admin, &name)?;
+        if PERMANENT.contains(&name.as_str()) {
+            return Err(denied(format!("PermissionError: Permission denied for workspace {name}")));
+        }
+        let (store, registry) = (&call.manager.store, &call.hub.registry);
+        let writing = store.writing().await;
+        let workspace = keeping::find(registry, &name)?;
+        store.remove_workspace(&name).await?;
+        call.hub.emit(&name, "workspace_deleted", described(&workspace.info()));
+        // without its row it goes with its last client; none of them is to make it again by coming back
+        registry.put_workspace(WorkspaceInfo { stored: false, persistent: false, ..workspace.info() });
+        for peer in workspace.clients() {
+            peer.queue.close(Ending::told(1008, format!("Workspace {name} was deleted")));
+        }
+        if workspace.clients().is_empty() {
+            registry.remove_workspace(&name);
+        }
+        drop(writing);
+        tracing::info!(workspace = name, user = call.caller.user.id, "deleted a workspace");
+        Ok(Value::Nil)
+    })
+}
+
+/// Workspaces of the server's own.
+const PERMANENT: [&str; 3] = ["public", "ws-anonymous", "ws-user-root"];
+
+/// `get_workspace_info`: for those who may read the workspace. Others do not learn whether it exists.
+pub(super) fn info(call: &mut Call) -> Result<Value> {
+    let asked = call.arguments.optional_text(0, "workspace")?;
+    let name = asked.unwrap_or_else(|| call.caller.workspace.clone());
+    call.need(Permission::Read, &name)?;
+    let workspace = keeping::find(&call.hub.registry, &name)?;
+    let Value::Map(mut told) = described(&workspace.info()) else { return Ok(Value::Nil) };
+    let types = workspace.service_types().clone();
+    told.insert("service_types", Value::Map(types));
+    Ok(Value::Map(told))
+}
+
+/// `list_workspaces`: those that the caller may read or owns.
+pub(super) fn list(call: &mut Call) -> Result<Value> {
+    let wanted = call.arguments.map(0, "match")?;
+    let [offset, limit] = [(1, "offset", 0), (2, "limit", 256)]
+        .map(|(at, name, default)| count(call.arguments.take(at), name, default));
+    let (offset, limit) = (offset?, limit?.min(LISTED_MAX));
     let user = &call.caller.user;
-    if user.is_anonymous {
-        return Err(denied("Exception: Only registered user can create workspace."));
+    let mut infos: Vec<WorkspaceInfo> = Vec::new();
+    for workspace in call.hub.registry.workspaces() {
+        if user.may(Permission::Read, &workspace.name) || workspace.is_owned_by(&user.id) {
+            infos.push(workspace.info());
+        }
     }
-    let id = config.text("id").ok_or_else(|| invalid("ValueError: a workspace needs an 'id'"))?;
-    check_name(id, user.has_role("admin"))?;
-    check_free(call, id, overwrite)?;
-    let info = read(&config, id, &user.id)?;
-    let told = described(&info);
-    call.hub.registry.put_workspace(info);
-    Ok(told)
+    infos.sort_by(|one, other| one.id.cmp(&other.id));
+    let short = infos.iter().map(|info| {
+        let Value::Map(info) = described(info) else { return Map::new() };
+        info.into_iter().filter(|(key, _)| LISTED.contains(&key.as_str())).collect::<Map>()
+    });
+    let fits = |info: &Map| wanted.iter().all(|(key, value)| info.get(key) == Some(value));
+    Ok(Value::List(short.filter(fits).skip(offset).take(limit).map(Value::Map).collect()))
+}
+
+/// What is told of each workspace in a list.
+const LISTED: [&str; 6] = ["id", "name", "description", "read_only", "persistent", "owners"];
+/// Workspaces in one list.
+const LISTED_MAX: usize = 1000;
+
+fn count(value: Value, name: &str, default: usize) -> Result<usize> {
+    match value {
+        Value::Nil => Ok(default),
+        value => value
+            .as_float()
+            .filter(|number| *number >= 0.0 && number.fract() == 0.0)
+            .map(|number| number as usize)
+            .ok_or_else(|| invalid(format!("TypeError: argument '{name}' must be a number of 0 or more"))),
+    }
 }
 
 /// The pattern of the reference: lower case letters, digits, hyphens and bars, with a hyphen unless root asks.
@@ -109,7 +161,7 @@ fn check_free(call: &Call, id: &str, overwrite: bool) -> Result<()> {
         return Err(denied(format!("PermissionError: Permission denied for workspace {id}")));
     }
     let max = call.manager.limits.max_workspaces_per_user;
-    if call.hub.registry.workspaces().iter().filter(|workspace| owned(workspace)).count() >= max {
+    if call.hub.registry.count_owned_by(&user.id) >= max {
         return Err(Error::new(
             ErrorKind::Overloaded,
             format!("ValueError: Too many workspaces: a user may own {max}"),
@@ -119,24 +171,32 @@ fn check_free(call: &Call, id: &str, overwrite: bool) -> Result<()> {
 }
 
 fn read(config: &Map, id: &str, user: &str) -> Result<WorkspaceInfo> {
+    let text = |key: &str| config.text(key).map(str::to_owned);
     let mut info = WorkspaceInfo::joined(id, Some(user));
-    if let Some(name) = config.text("name") {
-        info.name = name.to_owned();
-    }
-    info.description = config.text("description").map(str::to_owned);
+    info.name = text("name").unwrap_or(info.name);
+    (info.description, info.icon, info.docs) = (text("description"), text("icon"), text("docs"));
+    info.covers = config.get("covers").and_then(Value::as_list).map(texts);
+    info.read_only = config.get("read_only").and_then(Value::as_bool).unwrap_or(false);
     info.persistent = config.get("persistent").and_then(Value::as_bool).unwrap_or(false);
-    for owner in config.get("owners").and_then(Value::as_list).unwrap_or_default() {
-        if let Some(owner) = owner.as_text().filter(|owner| *owner != user) {
-            info.owners.push(owner.to_owned());
-        }
-    }
+    let owners = texts(config.get("owners").and_then(Value::as_list).unwrap_or_default());
+    info.owners.extend(owners.into_iter().filter(|owner| owner != user));
     if let Some(settings) = config.get("config").filter(|settings| settings.as_map().is_some()) {
         match settings.to_json().map_err(|error| invalid(format!("ValueError: {}", error.message())))? {
             serde_json::Value::Object(settings) => info.config = settings,
             _ => return Err(invalid("ValueError: the config of a workspace must be an object")),
         }
     }
+    let size = serde_json::to_string(&info).map_or(0, |text| text.len());
+    if size > INFO_MAX {
+        return Err(Error::too_large(format!(
+            "what is told of a workspace may have {INFO_MAX} bytes, this has {size}"
+        )));
+    }
     Ok(info)
+}
+
+fn texts(items: &[Value]) -> Vec<String> {
+    items.iter().filter_map(Value::as_text).map(str::to_owned).collect()
 }
 
 /// The workspace in the shape of the protocol.
@@ -148,10 +208,10 @@ pub(crate) fn described(info: &WorkspaceInfo) -> Value {
         "description": info.description,
         "persistent": info.persistent,
         "owners": info.owners,
-        "read_only": false,
-        "icon": null,
-        "covers": null,
-        "docs": null,
+        "read_only": info.read_only,
+        "icon": info.icon,
+        "covers": info.covers,
+        "docs": info.docs,
         "service_types": {},
         "config": info.config,
         "status": {"ready": true, "errors": null},

@@ -1,0 +1,91 @@
+//! What of workspaces is kept in the store: it is written there first, then it is true in memory.
+
+use std::sync::Arc;
+
+use polyfn_core::{Error, ErrorKind, Result, Value};
+
+use crate::hub::{Registry, Workspace, WorkspaceInfo};
+use crate::store::{Store, StoreError};
+
+/// Puts the workspaces that stay into the registry, and forgets what belonged to others.
+pub(crate) async fn load(store: &Store, registry: &Registry) -> std::result::Result<(), StoreError> {
+    store.remove_orphans().await?;
+    for kept in store.workspaces().await? {
+        let id = kept.info.id.clone();
+        registry.put_workspace(kept.info);
+        let Some(workspace) = registry.workspace(&id) else { continue };
+        let mut types = workspace.service_types();
+        for (id, definition) in kept.types {
+            types.insert(id, Value::from(definition));
+        }
+    }
+    Ok(())
+}
+
+/// Keeps a workspace as `change` makes it.
+///
+/// # Errors
+/// When the store fails; then nothing has changed.
+pub(super) async fn change(
+    store: &Store,
+    registry: &Registry,
+    workspace: &Workspace,
+    change: impl FnOnce(&mut WorkspaceInfo) -> Result<()>,
+) -> Result<()> {
+    let _writing = store.writing().await;
+    let mut info = workspace.info();
+    change(&mut info)?;
+    put(store, registry, info).await
+}
+
+/// Writes `info` to the store if the workspace is to stay, then to the registry. Hold [`Store::writing`].
+pub(super) async fn put(store: &Store, registry: &Registry, mut info: WorkspaceInfo) -> Result<()> {
+    if info.persistent {
+        store.put_workspace(&info).await?;
+        info.stored = true;
+    } else if info.stored {
+        store.remove_workspace(&info.id).await?;
+        info.stored = false;
+    }
+    registry.put_workspace(info);
+    Ok(())
+}
+
+/// Sees to it that the store has a workspace to which something is about to be added, if it is one that stays.
+pub(super) async fn ensure(store: &Store, registry: &Registry, workspace: &Workspace) -> Result<()> {
+    let info = workspace.info();
+    if !info.persistent || info.stored {
+        return Ok(());
+    }
+    change(store, registry, workspace, |_| Ok(())).await
+}
+
+/// The workspace of this name.
+///
+/// # Errors
+/// `not_found`.
+pub(super) fn find(registry: &Registry, name: &str) -> Result<Arc<Workspace>> {
+    registry.workspace(name).ok_or_else(|| {
+        let shown: String = name.chars().take(64).collect();
+        Error::new(ErrorKind::NotFound, format!("KeyError: 'Workspace {shown} not found'"))
+    })
+}
+
+/// Forgets in the store what belonged to a workspace that nobody can come back to.
+pub(super) fn forget(store: &Store, workspace: WorkspaceInfo, registry: &Arc<Registry>) {
+    if workspace.persistent {
+        return;
+    }
+    // without a runtime the server is ending anyway, and the next one forgets it at its start
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    let (store, registry) = (store.clone(), Arc::clone(registry));
+    runtime.spawn(async move {
+        let _writing = store.writing().await;
+        if registry.workspace(&workspace.id).is_some() {
+            return;
+        }
+        if let Err(error) = store.remove_workspace(&workspace.id).await {
+            tracing::error!(%error, workspace = workspace.id, "what belonged to a workspace is still kept");
+        }
+    });
+}

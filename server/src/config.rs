@@ -64,6 +64,21 @@ impl Default for Issuer {
     }
 }
 
+/// An OpenID Connect issuer at which people can log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OidcConfig {
+    /// Its URL, under which `/.well-known/openid-configuration` is; as it stands in its tokens.
+    pub issuer: String,
+    /// The client that this server is there.
+    pub client_id: String,
+    /// The secret of that client, if it has one.
+    pub client_secret: Option<Secret>,
+    /// The audience of access tokens that are accepted as tokens of this server; none are when absent.
+    pub audience: Option<String>,
+    /// Its claims for roles and workspaces are believed, and its subjects are names of users.
+    pub is_auth0: bool,
+}
+
 /// How people log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginConfig {
@@ -71,11 +86,32 @@ pub struct LoginConfig {
     pub maximum_login_time: Seconds,
     /// Programs that may wait at the same time.
     pub max_login_keys: usize,
+    /// People may have accounts with a password here.
+    pub enable_local_auth: bool,
+    /// Nobody can make an account by themselves.
+    pub disable_sign_up: bool,
+    /// Address of the first administrator, whose account is made at the first start.
+    pub admin_email: String,
+    /// The mail server that sends codes; without one addresses are not proven.
+    pub smtp_url: Option<Secret>,
+    /// Whom its e-mails come from.
+    pub mail_from: Option<String>,
+    /// Issuers at which people can log in.
+    pub oidc: Vec<OidcConfig>,
 }
 
 impl Default for LoginConfig {
     fn default() -> Self {
-        Self { maximum_login_time: Seconds::new(180), max_login_keys: 10_000 }
+        Self {
+            maximum_login_time: Seconds::new(180),
+            max_login_keys: 10_000,
+            enable_local_auth: false,
+            disable_sign_up: false,
+            admin_email: "admin@localhost".to_owned(),
+            smtp_url: None,
+            mail_from: None,
+            oidc: Vec::new(),
+        }
     }
 }
 

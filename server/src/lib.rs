@@ -28,6 +28,7 @@ pub mod state;
 pub mod store;
 pub mod transport;
 mod uses;
+mod web;
 pub mod workspace;
 
 pub use config::{Config, ConfigError, Issuer, Secret};

@@ -125,10 +125,9 @@ impl Server {
         uses::keep(&state, state.shutdown.for_session());
         workspace::keeping::load(&state.store, &state.hub.registry).await?;
         state.hub.start(state.shutdown.for_session());
-        let own = builtin::start(&state).await;
-        _ = state
-            .own_client
-            .set(own.map_err(|error| StartError::Runtime(io::Error::other(error.to_string())))?);
+        let internal = |error: polyfn_core::Error| StartError::Runtime(io::Error::other(error.to_string()));
+        state.login.begin().await.map_err(internal)?;
+        _ = state.own_client.set(builtin::start(&state).await.map_err(internal)?);
         let router = http::router(&state);
         let accepting = tokio::spawn(Listener::new(Arc::clone(&state), router, socket).run());
         Ok(Running { state, address, accepting })

@@ -108,7 +108,7 @@ impl State {
             &public_base_url,
         )?));
         let anonymous = UserInfo::anonymous_http();
-        let login = Login::new(&config, Arc::clone(&tokens), Arc::clone(&hub), &public_base_url)?;
+        let login = Login::new(&config, Arc::clone(&tokens), Arc::clone(&hub), &store, &public_base_url)?;
         Ok(Self {
             login: Arc::new(login),
             own_client: OnceLock::new(),

@@ -20,6 +20,8 @@ use crate::config::{Config, Issuer, Secret};
 
 mod claims;
 
+pub(crate) use claims::refusal;
+
 /// How this server signs; all others belong to foreign issuers.
 const OWN_ALGORITHM: &str = "HS256";
 
@@ -191,7 +193,7 @@ impl Tokens {
         for key in &self.checking {
             match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
                 Ok(decoded) => return Ok(decoded.claims),
-                Err(error) => refused = claims::refusal(error.kind()),
+                Err(error) => refused = refusal(error.kind()),
             }
             if refused != TokenError::Signature {
                 break;

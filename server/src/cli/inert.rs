@@ -11,7 +11,7 @@ enum Takes {
     List,
 }
 
-const FLAGS: [(&str, Takes); 44] = [
+const FLAGS: [(&str, Takes); 43] = [
     ("redis-uri", Takes::Value),
     ("reset-redis", Takes::Nothing),
     ("triton-servers", Takes::Value),
@@ -48,7 +48,6 @@ const FLAGS: [(&str, Takes); 44] = [
     ("disable-agent-skills", Takes::Nothing),
     ("enable-k8s-worker", Takes::Nothing),
     ("enable-terminal-worker", Takes::Nothing),
-    ("enable-local-auth", Takes::Nothing),
     ("enable-admin-terminal", Takes::Nothing),
     ("interactive", Takes::Nothing),
     ("enable-server", Takes::Nothing),

@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | `GET /login` | none; leads to the page |
 //! | `GET /public/apps/hypha-login/`, `.../profile` | none; what is shown depends on who is logged in |
-//! | `POST /public/apps/hypha-login/{sign-in,token,...}` | a form of ours, from the browser that got it |
-//! | `POST /public/apps/hypha-login/{approve,sign-out,...}` | the same, and to be logged in |
+//! | `POST .../{token,sign-in,sign-up,verify,resend}` | a form of ours, from the browser that got it |
+//! | `POST .../{approve,profile,password,sign-out}` | the same, and to be logged in |
 //!
 //! Pages need no script. A page never acts for what is only a link: whoever follows one sees a button first.
 
@@ -28,6 +28,7 @@ use crate::login::lockout::Attempt;
 use crate::login::{Login, Profile, Wish};
 use crate::state::State;
 
+mod accounts;
 mod form;
 mod view;
 
@@ -121,8 +122,13 @@ impl<'a> Visit<'a> {
         match name {
             "" | "index" if self.fields.get("logout") == "true" => self.sign_out_page(),
             "" | "index" if !self.fields.get("code").is_empty() => self.find_code(),
+            "" | "index" if self.fields.get("view") == "sign-up" && self.can_sign_up() => {
+                self.sign_up_page(StatusCode::OK, None)
+            }
             "" | "index" => self.index(StatusCode::OK, None),
-            "profile" => redirect_seen("./"),
+            "profile" => self.profile(StatusCode::OK, None, None).await,
+            "oidc" => self.to_provider().await,
+            "oidc-callback" => self.back_from_provider().await,
             _ => not_found(self.uri(name)).await,
         }
     }
@@ -135,7 +141,13 @@ impl<'a> Visit<'a> {
         }
         match name {
             "token" => self.sign_in_by_token(),
-            "approve" => self.approve(),
+            "sign-in" => self.sign_in().await,
+            "sign-up" => self.sign_up().await,
+            "verify" => self.verify().await,
+            "resend" => self.resend().await,
+            "profile" => self.change(false).await,
+            "password" => self.change(true).await,
+            "approve" => self.approve().await,
             "sign-out" => self.sign_out(),
             _ => not_found(self.uri(name)).await,
         }
@@ -165,13 +177,80 @@ impl<'a> Visit<'a> {
     }
 
     fn sign_in_page(&self, status: StatusCode, error: Option<&str>, code: Option<&str>) -> Response {
+        let main = [
+            code.map(code_note).unwrap_or_default(),
+            self.provider_links(),
+            self.password_form(),
+            self.token_form(),
+            if code.is_none() { code_form() } else { String::new() },
+        ];
+        let main = main.concat();
+        page(status, &Frame { title: "Log in", error, note: None }, &main)
+    }
+
+    /// For those who have a token: on its own where there is no other way to log in, else folded away.
+    fn token_form(&self) -> String {
         let hint = "A token of this server, such as the root token.";
         let attributes = "type=\"password\" autocomplete=\"off\" required";
         let token = Field { name: "token", label: "Token", attributes, value: "", hint };
-        let token = self.form("token", &token.html(), "Sign in with a token", "");
-        let code_form = if code.is_none() { code_form() } else { String::new() };
-        let main = format!("{}{token}{code_form}", code.map(code_note).unwrap_or_default());
-        page(status, &Frame { title: "Log in", error, note: None }, &main)
+        let form = self.form("token", &token.html(), "Log in with a token", "quiet");
+        if self.login().accounts.is_none() && self.login().providers.names().next().is_none() {
+            return form;
+        }
+        format!("<details><summary>Log in with a token</summary>{form}</details>")
+    }
+
+    fn provider_links(&self) -> String {
+        let link = |(at, name): (usize, &str)| {
+            let key = self.and_key();
+            format!(
+                "<p><a class=\"button quiet\" href=\"oidc?provider={at}{key}\">Log in with {}</a></p>",
+                escape(name)
+            )
+        };
+        self.login().providers.names().enumerate().map(link).collect()
+    }
+
+    fn callback(&self) -> String {
+        format!("{}oidc-callback", self.login().page_url())
+    }
+
+    /// Goes to an issuer.
+    async fn to_provider(&self) -> Response {
+        let provider = self.fields.get("provider").parse().unwrap_or(usize::MAX);
+        let (browser, back) = (self.guard.nonce(), self.callback());
+        match self.login().providers.begin(provider, browser, self.key(), &back).await {
+            Ok(url) => redirect_seen(&url),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Comes back from there.
+    async fn back_from_provider(&self) -> Response {
+        let (state, code) = (self.fields.get("state"), self.fields.get("code"));
+        if code.is_empty() {
+            // the issuer's own words could be anybody's, as this is but a link
+            return self.index(StatusCode::FORBIDDEN, Some("The login provider did not let you in."));
+        }
+        let (browser, back) = (self.guard.nonce(), self.callback());
+        let arrived = self.login().providers.finish(state, code, browser, &back).await;
+        let done = arrived.and_then(|arrived| {
+            let token = self.login().mint(&arrived.user, &Wish::default())?;
+            Ok((token, arrived.key))
+        });
+        match done {
+            Ok((token, key)) => self.signed_in_for(&token, &key),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn can_sign_up(&self) -> bool {
+        self.login().accounts.as_ref().is_some_and(crate::login::accounts::Accounts::can_sign_up)
+    }
+
+    /// The key for a link, if there is one.
+    fn and_key(&self) -> String {
+        if self.key().is_empty() { String::new() } else { format!("&amp;key={}", encoded(self.key())) }
     }
 
     fn approve_page(
@@ -201,8 +280,13 @@ impl<'a> Visit<'a> {
     fn home(&self, status: StatusCode, error: Option<&str>, user: &UserInfo) -> Response {
         let note = (self.fields.get("done") == "approved")
             .then_some("Done. You can close this page and go back to your program.");
+        let profile = if self.login().accounts.is_some() && user.email.is_some() {
+            "<p><a href=\"profile\">Profile and password</a></p>"
+        } else {
+            ""
+        };
         let main = format!(
-            "<p>You are <strong>{}</strong>.</p><p class=\"hint\">User {}</p>{}{}",
+            "<p>You are <strong>{}</strong>.</p><p class=\"hint\">User {}</p>{profile}{}{}",
             escape(&name_of(user)),
             escape(&user.id),
             code_form(),
@@ -255,8 +339,11 @@ impl<'a> Visit<'a> {
 
     /// The browser gets its cookie, and goes on to where it wanted.
     fn signed_in(&self, token: &str) -> Response {
-        let target =
-            if self.key().is_empty() { "./".to_owned() } else { format!("./?key={}", encoded(self.key())) };
+        self.signed_in_for(token, self.key())
+    }
+
+    fn signed_in_for(&self, token: &str, key: &str) -> Response {
+        let target = if key.is_empty() { "./".to_owned() } else { format!("./?key={}", encoded(key)) };
         let mut response = redirect_seen(&target);
         let attributes = self.cookie_attributes(Some(crate::login::SESSION_SECONDS));
         if let Ok(cookie) = HeaderValue::from_str(&format!("{SESSION}={token}; {attributes}")) {
@@ -265,11 +352,16 @@ impl<'a> Visit<'a> {
         response
     }
 
-    fn approve(&self) -> Response {
+    async fn approve(&self) -> Response {
         let Some(user) = &self.user else {
             return self.index(StatusCode::UNAUTHORIZED, Some("Please log in first."));
         };
-        let profile = Profile { user_id: user.id.clone(), email: user.email.clone(), ..Profile::default() };
+        let known = self.account().await.map(|account| account.profile());
+        let profile = known.unwrap_or_else(|| Profile {
+            user_id: user.id.clone(),
+            email: user.email.clone(),
+            ..Profile::default()
+        });
         match self.login().approve(self.key(), user, profile) {
             Ok(()) => redirect_seen("./?done=approved"),
             Err(error) => self.failed(&error),
@@ -296,13 +388,19 @@ impl<'a> Visit<'a> {
     }
 
     fn failed(&self, error: &Error) -> Response {
-        let status = crate::http::problem::status(error.kind());
-        if error.kind() == ErrorKind::Internal {
-            tracing::error!(%error, "a login failed");
-        }
-        let text = error.message();
-        self.index(status, Some(text.split_once("Error: ").map_or(text, |(_, text)| text)))
+        let (status, text) = said(error);
+        self.index(status, Some(text))
     }
+}
+
+/// An error as people are told of it.
+fn said(error: &Error) -> (StatusCode, &str) {
+    if error.kind() == ErrorKind::Internal {
+        tracing::error!(%error, "a login failed");
+    }
+    let text = error.message();
+    let text = text.split_once("Error: ").map_or(text, |(_, text)| text);
+    (crate::http::problem::status(error.kind()), text)
 }
 
 /// Goes on to another page, whatever the method was.
@@ -320,7 +418,8 @@ fn encoded(text: &str) -> percent_encoding::PercentEncode<'_> {
 
 fn code_note(code: &str) -> String {
     format!(
-        "<p class=\"note\">Your program shows this code:<br><span class=\"code\">{}</span></p>",
+        "<p class=\"note\">A program waits for this login. If it shows a code, it must be this one:<br>\
+         <span class=\"code\">{}</span></p>",
         escape(code)
     )
 }

@@ -10,9 +10,9 @@ use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 use crate::auth::UserInfo;
 use crate::auth::handshake::specialised;
 use crate::clock;
-use crate::login::Login;
 use crate::login::keys::{Granted, KeyError, Profile, Wish};
 use crate::login::mint::no_key;
+use crate::login::{Login, local};
 
 /// Characters of what is said of a user.
 const TEXT_MAX: usize = 512;
@@ -34,7 +34,7 @@ pub struct Function {
     pub name: &'static str,
     /// The names of its parameters, in their order.
     pub parameters: &'static [&'static str],
-    run: fn(Arc<Login>, Asked) -> BoxFuture<'static, Result<Value>>,
+    pub(super) run: fn(Arc<Login>, Asked) -> BoxFuture<'static, Result<Value>>,
 }
 
 impl std::fmt::Debug for Function {
@@ -119,7 +119,8 @@ impl Function {
 impl Login {
     /// What the service offers.
     pub fn functions(&self) -> impl Iterator<Item = &'static Function> {
-        ALWAYS.iter()
+        let local = self.accounts.is_some().then_some(&local::FUNCTIONS);
+        ALWAYS.iter().chain(local.into_iter().flatten())
     }
 
     /// The function of this name.

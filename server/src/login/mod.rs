@@ -3,10 +3,14 @@
 //! One [`Login`] for the server. Two surfaces stand on it: the service `public/hypha-login` ([`functions`]) and the
 //! pages for people (`crate::http::login`).
 
+pub mod accounts;
 pub mod functions;
 pub mod keys;
+mod local;
 pub mod lockout;
+mod mail;
 mod mint;
+pub mod oidc;
 pub mod password;
 
 use std::fmt;
@@ -17,9 +21,12 @@ use crate::auth::Tokens;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::hub::Hub;
+use crate::store::Store;
+use accounts::Accounts;
 pub use keys::{Granted, Key, KeyError, Keys, Profile, Wish};
 use lockout::Lockout;
 pub(crate) use mint::SESSION_SECONDS;
+use oidc::{Access, Providers};
 
 /// The name of the service in the workspace `public`.
 pub const SERVICE: &str = "hypha-login";
@@ -33,6 +40,11 @@ pub struct Login {
     /// Programs that wait for their user.
     pub keys: Keys,
     pub(crate) lockout: Lockout,
+    /// People with a password, where there are to be any.
+    pub accounts: Option<Accounts>,
+    admin_email: String,
+    /// Issuers at which one can log in.
+    pub providers: Arc<Providers>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) hub: Arc<Hub>,
     /// URL of the server in links, without a slash at the end.
@@ -52,20 +64,47 @@ impl Login {
     /// What the settings ask for.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
-    pub fn new(config: &Config, tokens: Arc<Tokens>, hub: Arc<Hub>, base: &str) -> Result<Self, ConfigError> {
+    /// For a mail server that cannot be used, and when the system has no randomness to give.
+    pub fn new(
+        config: &Config,
+        tokens: Arc<Tokens>,
+        hub: Arc<Hub>,
+        store: &Store,
+        base: &str,
+    ) -> Result<Self, ConfigError> {
         let mut form_secret = [0; 32];
         getrandom::fill(&mut form_secret)
             .map_err(|error| ConfigError(format!("no random bytes: {error}")))?;
+        let providers = Arc::new(Providers::new(config)?);
+        if let Some(access) = Access::new(&providers, &config.issuer.namespace) {
+            tokens.set_foreign(Arc::new(access));
+        }
         Ok(Self {
+            providers,
             form_secret,
             keys: Keys::new(config.login.maximum_login_time.duration(), config.login.max_login_keys),
             lockout: Lockout::new(LOCKOUT_MAX),
+            accounts: Accounts::new(&config.login, store.clone())?,
+            admin_email: config.login.admin_email.clone(),
             tokens,
             hub,
             base: base.to_owned(),
             started: Instant::now(),
         })
+    }
+
+    /// What is to be done once before anybody can log in: the first account. Its password is shown here and nowhere
+    /// else, and stays out of the log.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn begin(&self) -> polyfn_core::Result<()> {
+        let Some(accounts) = &self.accounts else { return Ok(()) };
+        let email = &self.admin_email;
+        if let Some(password) = accounts.make_admin(email).await? {
+            eprintln!("polyfn: the first account: {email} with the password {password} (shown only now)");
+        }
+        Ok(())
     }
 
     /// Time since the server began, the clock of what is remembered here.

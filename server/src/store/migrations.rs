@@ -8,6 +8,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (1, "workspaces", include_str!("../../migrations/0001_workspaces.sql")),
     (10, "revoked", include_str!("../../migrations/0010_revoked.sql")),
     (11, "uses", include_str!("../../migrations/0011_uses.sql")),
+    (20, "accounts", include_str!("../../migrations/0020_accounts.sql")),
 ];
 
 pub(super) fn migrator() -> Migrator {

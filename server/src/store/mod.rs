@@ -4,6 +4,7 @@
 //! `migrations/`. Statements use what both databases have: TEXT and BIGINT, `$1` for parameters,
 //! `ON CONFLICT`; ids are made by us.
 
+pub mod accounts;
 mod error;
 pub(crate) mod events;
 mod migrations;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Claims, TokenError};
 
-pub(super) fn refusal(kind: &jsonwebtoken::errors::ErrorKind) -> TokenError {
+pub(crate) fn refusal(kind: &jsonwebtoken::errors::ErrorKind) -> TokenError {
     use jsonwebtoken::errors::ErrorKind;
     match kind {
         ErrorKind::InvalidAudience => TokenError::Claim("Invalid audience".to_owned()),

@@ -71,6 +71,11 @@ impl Guard {
         Ok(Self { nonce, is_new: true })
     }
 
+    /// What names the browser elsewhere.
+    pub(super) fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
     /// The value of the hidden field.
     pub(super) fn token(&self, secret: &[u8; 32]) -> String {
         use std::fmt::Write as _;

@@ -21,10 +21,12 @@ mod inert;
 mod log;
 mod login;
 mod settings;
+mod terminal;
 
 pub use dev::DevFlags;
 pub use flags::ServeFlags;
 pub use settings::{Setting, embedded};
+pub use terminal::LoginCommand;
 
 /// Exit code for a command line or a setting that cannot be used.
 const UNUSABLE: u8 = 2;
@@ -47,6 +49,9 @@ enum Command {
     /// Serve the functions of a module, and load it again when it is saved.
     #[command(after_help = dev::EXAMPLES)]
     Dev(DevFlags),
+    /// Log in with a browser, and print the token.
+    #[command(after_help = terminal::EXAMPLES)]
+    Login(LoginCommand),
     /// Serve an ASGI or WSGI application of Python's through a server; needs the Python package.
     #[command(disable_help_flag = true)]
     ServeApp {
@@ -107,6 +112,7 @@ pub fn run(host: Host, arguments: impl IntoIterator<Item = OsString>) -> Outcome
             Ok(plan) => Outcome::Dev(plan),
             Err(error) => Outcome::Exit(fail(UNUSABLE, &error)),
         },
+        Command::Login(command) => Outcome::Exit(log_in(&command)),
         Command::ServeApp { arguments } if host == Host::Python => Outcome::ServeApp(arguments),
         Command::ServeApp { .. } => {
             let text = "`serve-app` runs Python applications: `pip install polyfn`, then `python3 -m polyfn \
@@ -116,6 +122,14 @@ pub fn run(host: Host, arguments: impl IntoIterator<Item = OsString>) -> Outcome
             Outcome::Exit(fail(UNUSABLE, &format!("{text}{}", if host == Host::Node { node } else { "" })))
         }
     }
+}
+
+fn log_in(command: &LoginCommand) -> u8 {
+    let done = match runtime::new(1) {
+        Ok(runtime) => runtime.block_on(command.run()),
+        Err(error) => Err(StartError::Runtime(error).to_string()),
+    };
+    done.map_or_else(|error| fail(FAILED, &error), |()| 0)
 }
 
 /// Reads the arguments, then again with what the environment adds. Also answers what of the environment was left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import urllib.error
 import urllib.request
 
@@ -12,7 +13,7 @@ import polyfn
 import pytest
 from runner.forms import Visitor
 from runner.mail import Receiver
-from runner.servers import ROOT_TOKEN, PolyfnServer
+from runner.servers import ROOT_TOKEN, PolyfnServer, polyfn_binary
 
 PASSWORD = "correct horse battery"
 LOCAL = ("--enable-local-auth", "--database-uri", "sqlite::memory:")
@@ -284,3 +285,37 @@ def test_secrets_stay_out_of_the_log(mailed, server):
         log = "\n".join(line for line in running.log if "first account" not in line)
         assert PASSWORD not in log
         assert "access_token" not in log
+
+
+# -- terminals --------------------------------------------------------------------------------------
+
+
+def test_a_terminal_logs_in_by_a_code(server, ada, browser, tmp_path):
+    file = tmp_path / "token"
+    command = [polyfn_binary(), "login", "--server-url", server.url, "--workspace", ada["workspace"]]
+    for more in ([], ["--token-file", str(file)]):
+        terminal = subprocess.Popen(
+            [*command, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        code = ""
+        while not code:
+            found = re.search(r"type the code (\S+)", terminal.stderr.readline())
+            code = found.group(1) if found else ""
+        browser.open(f"{server.url}/login?code={code}")
+        if browser.title == "Log in":
+            browser.submit("sign-in", email="ada@example.org", password=PASSWORD)
+        browser.submit("approve")
+        out, errors = terminal.communicate(timeout=30)
+        assert terminal.returncode == 0, errors
+        token = file.read_text() if more else out
+        assert claims(token.strip())["scope"] == f"ws:{ada['workspace']}#a wid:{ada['workspace']}"
+        assert ada["token"] not in errors
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert out == "", "what is kept is not shown"
+
+
+def test_a_terminal_is_told_why_it_cannot_log_in():
+    command = [polyfn_binary(), "login", "--server-url", "http://127.0.0.1:1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.startswith("polyfn: 127.0.0.1: ")

@@ -25,10 +25,13 @@ ADA = tokens.member("ada")
 CLIENTS = {"hypha_rpc": hypha_rpc, "polyfn": polyfn}
 
 
-def ask(url: str, **arguments):
+def ask(url: str, bearer: str = "", **arguments):
     """Calls a function of the login service by a POST; an error is its status and text."""
-    data = json.dumps(arguments).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    headers = {
+        "content-type": "application/json",
+        **({"authorization": f"Bearer {bearer}"} if bearer else {}),
+    }
+    request = urllib.request.Request(url, json.dumps(arguments).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
@@ -197,10 +200,15 @@ def test_waiting_ends_with_a_timeout(service):
 
 
 def test_a_token_can_be_made_by_who_has_one(service):
-    request = urllib.request.Request(
-        f"{service}/generate?workspace=ws-user-ada",
-        headers={"authorization": f"Bearer {tokens.member('ada')}"},
-    )
-    with urllib.request.urlopen(request) as answer:
-        assert claims(json.load(answer))["scope"] == "ws:ws-user-ada#a wid:ws-user-ada"
+    made = ask(f"{service}/generate", ADA, workspace="ws-user-ada")
+    assert claims(made)["scope"] == "ws:ws-user-ada#a wid:ws-user-ada"
     assert ask(f"{service}/generate")[0] == 403
+
+
+def test_a_narrowed_token_makes_no_other(service):
+    manager = service.replace("hypha-login", "ws")
+    narrow = ask(f"{manager}/generate_token", ADA, config={"methods": ["add"], "workspace": "ws-user-ada"})
+    assert isinstance(narrow, str), narrow
+    assert ask(f"{service}/generate", narrow)[0] == 403
+    key = ask(f"{service}/start", workspace="ws-user-ada")["key"]
+    assert ask(f"{service}/report", key=key, token=narrow)[0] == 403

@@ -97,7 +97,7 @@ impl<'a> Visit<'a> {
         let guard = Guard::of(&headers)?;
         // a token that has expired is none here: this is where one gets another
         let caller = Caller::from_headers(state, &headers).ok().filter(|caller| !caller.user.is_anonymous);
-        let user = caller.map(|caller| caller.user);
+        let user = caller.map(|caller| caller.user).filter(|user| user.scope.narrow.is_none());
         Ok(Self { state, address: ends.map(|ends| ends.remote.ip()), headers, guard, user, fields })
     }
 
@@ -324,7 +324,7 @@ impl<'a> Visit<'a> {
     fn sign_in_by_token(&self) -> Response {
         let (login, token) = (self.login(), self.fields.get("token"));
         let user = match login.tokens.bearer(token, clock::now()) {
-            Ok(user) if user.scope.special().is_empty() => user,
+            Ok(user) if user.scope.special().is_empty() && user.scope.narrow.is_none() => user,
             Ok(_) => {
                 return self.index(StatusCode::FORBIDDEN, Some("This token is good for one purpose only."));
             }

@@ -26,6 +26,10 @@ impl Login {
             let text = format!("ValueError: expires_in must be 1 to {MAX_SECONDS} seconds, found {seconds}");
             return Err(Error::invalid(text));
         }
+        if user.scope.narrow.is_some() {
+            let text = "PermissionError: a narrowed token is good for calls only: log in with another one";
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
         if user.credential.is_exhausted() {
             let text = "PermissionError: this token has too many before it to make another one: log in anew";
             return Err(Error::new(ErrorKind::PermissionDenied, text));

@@ -110,7 +110,7 @@ fn every_flag_of_the_reference_is_known() {
                 --minio-workdir ./d --redis-uri redis://x --database-uri sqlite:///x --disable-ssl --interactive \
                 --startup-functions a.py:f --reset-redis --in-docker --enable-a2a --enable-mcp --enable-local-auth";
     let (flags, _) = read(&line.split_whitespace().collect::<Vec<_>>().join(" "), &[]).unwrap();
-    assert_eq!(flags.inert.warnings().count(), 14);
+    assert_eq!(flags.inert.warnings().count(), 13);
     let by_environment =
         read("polyfn serve", &[("HYPHA_ENABLE_S3", "true"), ("HYPHA_ENABLE_MCP", "no")]).unwrap().0;
     assert_eq!(

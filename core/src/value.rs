@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::codec::{Build, Handle, StreamStub, Stub, Tagged, Walk, Writer};
+use crate::codec::{Build, Handle, StreamStub, Stub, Tagged, Walk, Writer, timestamp};
 use crate::{Error, Result};
 
 /// Anything that the wire can carry.
@@ -251,7 +251,10 @@ impl Value {
             Self::Stream(_) | Self::Generator(_) => {
                 return Err(Error::invalid("a generator has no form in JSON"));
             }
-            Self::Extension(..) => return Err(Error::invalid("an extension value has no form in JSON")),
+            Self::Extension(code, data) => match timestamp(*code, data) {
+                Some(text) => Json::String(text),
+                None => return Err(Error::invalid("an extension value has no form in JSON")),
+            },
         })
     }
 }

@@ -13,6 +13,7 @@ mod origin;
 mod package;
 mod reader;
 mod tag;
+mod timestamp;
 mod walk;
 mod writer;
 
@@ -25,5 +26,6 @@ pub use package::SHARED_MIN;
 pub(crate) use package::{Package, Segments};
 pub use reader::{Reader, Token};
 pub use tag::{FunctionMeta, Promise, StreamStub, Stub};
+pub use timestamp::timestamp;
 pub use walk::Walk;
 pub use writer::{Export, Exports, Handle, MAX_CAUSES, Writer};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::codec::{Limits, Reader, Token};
+use crate::codec::{Limits, Reader, Token, timestamp};
 use crate::{Error, Result};
 
 /// Writes the next value of `reader` as JSON.
@@ -26,7 +26,10 @@ fn write_value(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Resu
         Token::Bytes(_) => {
             return Err(Error::invalid("bytes have no form in JSON: return them alone, or as text"));
         }
-        Token::Extension(..) => return Err(Error::invalid("an extension value has no form in JSON")),
+        Token::Extension(code, data) => match timestamp(code, data) {
+            Some(text) => written(serde_json::to_writer(out, &text))?,
+            None => return Err(Error::invalid("an extension value has no form in JSON")),
+        },
         Token::List(_) | Token::Map(_) if depth == 0 => {
             return Err(Error::too_large(format!("nested deeper than {} levels", Limits::DEFAULT.depth)));
         }

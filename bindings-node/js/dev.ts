@@ -19,8 +19,9 @@ export async function serve(plan: DevPlan): Promise<number> {
     }
     const api = await connected(plan, server);
     const dev = new Dev(plan, api, server?.url ?? plan.serverUrl ?? "");
-    for (const module of plan.modules) await dev.load(module);
+    // what is saved while the modules are loaded is not missed
     const looking = plan.reload ? dev.watch() : undefined;
+    await dev.start();
     const ended = await Promise.race([stopped.then(() => "told"), api.serve().then(() => "lost")]);
     if (ended === "lost") say("the connection to the server is lost");
     clearInterval(looking);
@@ -71,14 +72,14 @@ class Dev {
   }
 
   /** Loads a module and registers its functions; what fails leaves the last good ones in place. */
-  async load({ path, serviceId }: DevModule): Promise<void> {
+  async #load({ path, serviceId }: DevModule): Promise<void> {
     try {
       const loaded = await this.#modules.load(path);
       const { service, functions } = serviceOf(serviceId, loaded, this.#told);
       await this.#api.registerService(service, { overwrite: true });
       say(native.devRoutes(this.#url, this.#api.workspace, serviceId, functions));
     } catch (error) {
-      this.#tellFailed(error);
+      this.#tellFailed(error, await this.#modules.placeOfLoading(path, error));
     }
   }
 
@@ -87,18 +88,21 @@ class Dev {
     const paths = this.#plan.modules.map(({ path }) => path);
     const files = new native.Watch(paths, this.#plan.watch);
     return setInterval(() => {
-      if (files.changed().length > 0) this.#busy = this.#busy.then(() => this.#reload());
+      if (files.changed().length > 0) void this.start();
     }, LOOK);
   }
 
-  async #reload(): Promise<void> {
-    for (const module of this.#plan.modules) await this.load(module);
+  /** Loads all modules, one after the other, and behind what is being loaded. */
+  start(): Promise<void> {
+    this.#busy = this.#busy.then(async () => {
+      for (const module of this.#plan.modules) await this.#load(module);
+    });
+    return this.#busy;
   }
 
   /** Tells an error with the line of the source where it came from. */
-  #tellFailed(error: unknown): void {
+  #tellFailed(error: unknown, place = this.#modules.placeOf(error)): void {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    const place = this.#modules.placeOf(error);
     say(native.devFailed(text, place?.file, place?.line ?? 0, place?.source ?? ""));
   }
 }

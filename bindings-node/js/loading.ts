@@ -1,7 +1,8 @@
 // The modules of `polyfn dev`: loading them anew, what of them is served, and where an error comes from.
-import { readFileSync, realpathSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire, register } from "node:module";
-import { dirname, extname, sep } from "node:path";
+import { dirname, extname, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Service } from "./service.js";
 
@@ -38,6 +39,16 @@ export interface Told {
   called: ((line: string) => void) | undefined;
 }
 
+/** A line of a source. */
+export interface Place {
+  file: string;
+  line: number;
+  source: string;
+}
+
+/** Sources that are looked through for the one that is no JavaScript, at most. */
+const SOURCES_MAX = 100;
+
 /** The modules of one process. */
 export class Modules {
   readonly #roots: string[];
@@ -67,19 +78,58 @@ export class Modules {
   }
 
   /** The line of the source of ours that an error comes from. */
-  placeOf(error: unknown): { file: string; line: number; source: string } | undefined {
+  placeOf(error: unknown): Place | undefined {
     const stack = error instanceof Error ? (error.stack ?? "") : "";
     for (const [, url, path, line] of stack.matchAll(
       /(?:(file:\/\/[^\s()?]+)(?:\?polyfn=\d+)?|([^\s()?:]+)):(\d+)/g,
     )) {
       const file = url === undefined ? (path as string) : fileURLToPath(url);
       if (!this.#isOurs(file)) continue;
-      const number = Number(line);
-      const source = readFileSync(file, "utf8").split("\n")[number - 1]?.trim() ?? "";
-      return { file, line: number, source };
+      return placeAt(file, Number(line));
     }
     return undefined;
   }
+
+  /**
+   * The line for which a module could not be loaded. Where a source is no JavaScript Node tells nobody but the one who looks
+   * at its output: so it is asked to check what belongs to the module.
+   */
+  async placeOfLoading(path: string, error: unknown): Promise<Place | undefined> {
+    const place = this.placeOf(error);
+    if (place !== undefined || !(error instanceof Error) || error.name !== "SyntaxError") return place;
+    for (const file of this.#sourcesOf(realpathSync(path))) {
+      const line = await badLine(file);
+      if (line !== undefined) return placeAt(file, line);
+    }
+    return undefined;
+  }
+
+  /** A module, and what it imports of ours. */
+  #sourcesOf(path: string): Set<string> {
+    const found = new Set([path]);
+    for (const file of found) {
+      const imports = readFileSync(file, "utf8").matchAll(/\b(?:from|import)\s*\(?\s*["'](\.[^"'?]*)["']/g);
+      for (const [, name] of imports) {
+        const other = resolve(dirname(file), name as string);
+        if (found.size < SOURCES_MAX && this.#isOurs(other) && existsSync(other)) found.add(other);
+      }
+    }
+    return found;
+  }
+}
+
+function placeAt(file: string, line: number): Place {
+  return { file, line, source: readFileSync(file, "utf8").split("\n")[line - 1]?.trim() ?? "" };
+}
+
+/** The line at which a source is no JavaScript. */
+function badLine(file: string): Promise<number | undefined> {
+  return new Promise((done) => {
+    execFile(process.execPath, ["--check", file], (error, _, told) => {
+      const [, line] = /^.*:(\d+)$/m.exec(told) ?? [];
+      done(error && line ? Number(line) : undefined);
+    });
+  });
 }
 
 /** The service that a module becomes: its exported functions, and objects of functions as folders. */

@@ -50,9 +50,11 @@ async def _serve(plan: Mapping[str, Any]) -> int:
         # an own server tells of its requests; of another one only the calls are seen here
         shows_calls = plan["server_url"] is not None
         modules = [Module(path, service_id, _say, shows_calls) for path, service_id in plan["modules"]]
+        # what is saved while the modules are loaded is not missed
+        files = _files(plan, modules)
         for module in modules:
             await _load(module, client, url)
-        watching = asyncio.create_task(_watch(plan, modules, client, url))
+        watching = asyncio.create_task(_watch(files, modules, client, url))
         ends = [asyncio.create_task(stopped.wait()), asyncio.create_task(client.serve())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if not stopped.is_set():
@@ -63,11 +65,14 @@ async def _serve(plan: Mapping[str, Any]) -> int:
     return 0
 
 
-async def _watch(plan: Mapping[str, Any], modules: list[Module], client: Client, url: str) -> None:
+def _files(plan: Mapping[str, Any], modules: list[Module]) -> _native.Watch | None:
     if not plan["reload"]:
-        return
-    files = _native.Watch([str(module.path) for module in modules], [str(path) for path in plan["watch"]])
-    while True:
+        return None
+    return _native.Watch([str(module.path) for module in modules], [str(path) for path in plan["watch"]])
+
+
+async def _watch(files: _native.Watch | None, modules: list[Module], client: Client, url: str) -> None:
+    while files is not None:
         await asyncio.sleep(_LOOK)
         if files.changed():
             for module in modules:

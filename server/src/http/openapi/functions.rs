@@ -4,7 +4,6 @@ use polyfn_core::functions::METHODS;
 use serde_json::{Map, Value as Json, json};
 
 use super::service::{Place, segment, summary};
-use super::with_failures;
 
 /// What a function answers that does not say which methods it takes.
 const USUAL: [&str; 2] = ["get", "post"];
@@ -59,7 +58,12 @@ fn operation(id: &str, method: &str, function: &Json) -> Json {
         "operationId": id,
         "summary": summary(function),
         "description": function["description"].as_str().unwrap_or_default(),
-        "responses": with_failures(&json!({"description": "What the function answers.", "content": {"*/*": {}}})),
+        // what is not 200 may be the function's own answer, or one of the server in its stead
+        "responses": {
+            "200": {"description": "What the function answers.", "content": {"*/*": {}}},
+            "204": {"description": "The function answers nothing."},
+            "default": {"description": "What else it answers, or why it does not.", "content": {"*/*": {}}},
+        },
     });
     if method != "get" && method != "head" {
         operation["requestBody"] = json!({"content": {"*/*": {}}});

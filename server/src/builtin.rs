@@ -19,6 +19,9 @@ use crate::transport::memory::InProcess;
 /// Seconds that the token of the server's own client lives: it is used at once.
 const TOKEN_SECONDS: u64 = 60;
 
+/// The flag of services that give way to others of their name in the workspace `public`.
+pub(crate) const FALLBACK: &str = "fallback";
+
 /// Connects the server's own client and registers what it offers. The services last as long as the client.
 ///
 /// # Errors
@@ -48,6 +51,7 @@ fn login_service(login: &Arc<Login>) -> Service {
         .entry("name", "Hypha Login")
         .entry("description", "Logging in: a program gets a key, its user approves it in a browser.")
         .config("visibility", "public")
+        .config("flags", vec![Value::from(FALLBACK)])
         .config("require_context", true);
     login.functions().fold(service, |service, function| {
         let login = Arc::clone(login);

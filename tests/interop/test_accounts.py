@@ -11,6 +11,8 @@ import urllib.request
 import jwt
 import polyfn
 import pytest
+from runner.browser import Browser as Chromium
+from runner.browser import program as browser_program
 from runner.forms import Visitor
 from runner.mail import Receiver
 from runner.servers import ROOT_TOKEN, PolyfnServer, polyfn_binary
@@ -232,6 +234,32 @@ def test_a_person_signs_up_and_changes_the_password(server, browser):
     other = Visitor().open(f"{server.url}/login")
     assert other.submit("sign-in", email="bob@example.org", password=PASSWORD).status == 403
     assert other.submit("sign-in", password="another password").title == "You are logged in"
+
+
+@pytest.mark.skipif(browser_program() is None, reason="there is no Chromium")
+def test_the_page_is_usable_on_a_phone_and_by_its_labels(server):
+    chromium = Chromium()
+    try:
+        chromium.show(f"{server.url}/login?view=sign-up", width=360, height=640, dark=True)
+        chromium.until("document.querySelector('form')")
+        assert chromium.value("document.documentElement.scrollWidth") <= 360
+        unnamed = (
+            "[...document.querySelectorAll('input:not([type=hidden])')].filter(i => !i.labels.length).length"
+        )
+        assert chromium.value(unnamed) == 0
+        dark = (
+            "getComputedStyle(document.body).colorScheme + matchMedia('(prefers-color-scheme: dark)').matches"
+        )
+        assert chromium.value(dark).endswith("true")
+        fill = {"name": "Dan", "email": "dan@example.org", "password": PASSWORD}
+        for field, text in fill.items():
+            chromium.value(f"document.getElementById({field!r}).value = {text!r}")
+        chromium.value("document.querySelector('form button').click()")
+        chromium.until("document.querySelector('h1').innerText === 'You are logged in'")
+        assert "access_token" not in chromium.value("document.cookie"), "scripts do not see it"
+        assert chromium.complaints == []
+    finally:
+        chromium.stop()
 
 
 # -- e-mail -----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Without `from __future__ import annotations`: the published client does not unde
 
 import asyncio
 import json
+import shlex
 import subprocess
 import threading
 import urllib.error
@@ -18,8 +19,12 @@ import polyfn
 import pytest
 from polyfn import sync
 from runner import tokens
+from runner.documents import blocks
 from runner.peers import ROOT, environment, node_command
 from runner.servers import ROOT_TOKEN
+from runner.waiting import eventually
+
+WRITTEN = "http://localhost:9527"
 
 ADA = tokens.member("ada")
 CLIENTS = {"hypha_rpc": hypha_rpc, "polyfn": polyfn}
@@ -212,3 +217,62 @@ def test_a_narrowed_token_makes_no_other(service):
     assert ask(f"{service}/generate", narrow)[0] == 403
     key = ask(f"{service}/start", workspace="ws-user-ada")["key"]
     assert ask(f"{service}/report", key=key, token=narrow)[0] == 403
+
+
+def test_a_guest_has_a_workspace_of_its_own(polyfn_server, service):
+    first, second = (claims(ask(f"{service}/guest", expires_in=seconds)) for seconds in (60, 10**6))
+    assert first["https://amun.ai/roles"] == ["anonymous"]
+    assert first["sub"] != second["sub"]
+    assert first["scope"].startswith(f"ws:ws-user-{first['sub']}#a")
+    assert (first["exp"] - first["iat"], second["exp"] - second["iat"]) == (60, 3600)
+    token = ask(f"{service}/guest")
+    manager = service.replace("hypha-login", "ws")
+    assert ask(f"{manager}/echo", token, data="mine") == "mine"
+    assert ask(f"{manager}/echo", data="mine")[0] == 403, "without it nothing can be written"
+    assert ask(f"{service}/generate", token)[0] == 403
+
+
+async def test_the_login_service_of_an_operator_takes_the_place_of_ours(polyfn_server, service):
+    root = {"server_url": polyfn_server.url, "token": ROOT_TOKEN, "workspace": "public"}
+    page = f"{polyfn_server.url}/public/apps/hypha-login/"
+    async with polyfn.connect_to_server(root) as operator:
+        functions = {
+            "index": lambda event: "our own page",
+            "start": lambda **_: {"login_url": page, "key": "k", "report_url": ""},
+            "check": lambda key, timeout=0, profile=False: f"a token for {key}",
+        }
+        own = {"id": "hypha-login", "type": "functions", "config": {"visibility": "public"}, **functions}
+        await operator.register_service(own)
+        for _ in range(5):
+            assert await polyfn.login(
+                {"server_url": polyfn_server.url, "login_callback": lambda _: None}
+            ) == ("a token for k")
+        assert await asyncio.to_thread(ask, f"{service}/check", key="k") == "a token for k"
+        assert b"our own page" in await asyncio.to_thread(read, page)
+    assert await asyncio.to_thread(eventually, lambda: ask_start(service))
+    assert b"Log in" in await asyncio.to_thread(read, page)
+
+
+def read(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return answer.read()
+
+
+def ask_start(service: str) -> bool:
+    started = ask(f"{service}/start")
+    assert isinstance(started, dict), started
+    return len(started["key"]) == 22
+
+
+async def test_the_examples_of_the_document_run(polyfn_server):
+    async def show(context):
+        await asyncio.to_thread(report, context)
+
+    code = blocks("docs/identity.md", "python")[0].replace(WRITTEN, polyfn_server.url)
+    names = {"show": show}
+    lines = "".join(f"    {line}\n" for line in [*code.splitlines(), "return token"])
+    exec(f"async def run():\n{lines}", names)
+    assert await names["run"]() == ADA
+    command = shlex.split(blocks("docs/identity.md", "bash")[0].replace(WRITTEN, polyfn_server.url))
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=30)
+    assert json.loads(done.stdout)["report_url"] == f"{polyfn_server.url}/public/services/hypha-login/report"

@@ -82,7 +82,10 @@ impl Hub {
         if found.is_empty() {
             return Err(select::not_found(uri));
         }
-        let found = admitted(found, uri, caller)?;
+        let mut found = admitted(found, uri, caller)?;
+        if found.len() > 1 && found.iter().any(|service| !service.is_fallback()) {
+            found.retain(|service| !service.is_fallback());
+        }
         let mode = mode.unwrap_or_else(|| Mode::default_in(&uri.workspace));
         if let Mode::Asked(question) = &mode
             && found.len() > 1

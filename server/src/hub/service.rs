@@ -12,6 +12,7 @@ use polyfn_core::{Map, Value};
 use tokio::sync::OnceCell;
 
 use crate::auth::Permission;
+use crate::builtin::FALLBACK;
 use crate::hub::peer::Caller;
 
 /// A service that some client offers; the functions themselves stay with their owner.
@@ -102,6 +103,13 @@ impl Service {
     #[must_use]
     pub fn is_built_in(&self) -> bool {
         self.name == "built-in"
+    }
+
+    /// Whether it gives way to any other of its name: services of the server itself, which operators replace.
+    pub(super) fn is_fallback(&self) -> bool {
+        let flags = self.info.get("config").and_then(Value::as_map).and_then(|config| config.get("flags"));
+        let flags = flags.and_then(Value::as_list).unwrap_or_default();
+        self.workspace == "public" && flags.iter().any(|flag| flag.as_text() == Some(FALLBACK))
     }
 
     /// Whether it is what `uri` asks for; `*` in the query stands for anything.

@@ -17,6 +17,9 @@ use crate::login::{Login, local};
 /// Characters of what is said of a user.
 const TEXT_MAX: usize = 512;
 
+/// Seconds that the token of a guest lives at most.
+const GUEST_SECONDS: u64 = 3600;
+
 /// One call.
 #[derive(Debug)]
 pub struct Asked {
@@ -44,7 +47,7 @@ impl std::fmt::Debug for Function {
 }
 
 /// The functions that there always are.
-static ALWAYS: [Function; 5] = [
+static ALWAYS: [Function; 6] = [
     Function {
         name: "start",
         parameters: &["workspace", "expires_in"],
@@ -75,6 +78,11 @@ static ALWAYS: [Function; 5] = [
         name: "generate",
         parameters: &["workspace", "expires_in"],
         run: |login, asked| Box::pin(std::future::ready(generate(&login, &asked))),
+    },
+    Function {
+        name: "guest",
+        parameters: &["expires_in"],
+        run: |login, asked| Box::pin(std::future::ready(guest(&login, &asked))),
     },
     Function {
         name: "logout",
@@ -285,4 +293,13 @@ fn generate(login: &Login, asked: &Asked) -> Result<Value> {
         return Err(Error::new(ErrorKind::PermissionDenied, text));
     }
     login.mint(&asked.user, &asked.wish()?).map(Value::from)
+}
+
+/// A token of a new anonymous user: what who connects without a token gets, for those who cannot connect.
+fn guest(login: &Login, asked: &Asked) -> Result<Value> {
+    let now = clock::now();
+    let internal = |error: &dyn std::fmt::Display| Error::new(ErrorKind::Internal, error.to_string());
+    let user = UserInfo::secluded(now).map_err(|error| internal(&error))?;
+    let seconds = asked.wish()?.expires_in.unwrap_or(GUEST_SECONDS).min(GUEST_SECONDS);
+    login.tokens.issue(&user, seconds, now).map(Value::from).map_err(|error| internal(&error))
 }

@@ -16,7 +16,13 @@
  */
 export type { ExecutionContext, FetchHandler } from "./apps/fetch.js";
 export type { AppInfo } from "./apps/scope.js";
-export { AppSocket, SocketCloseEvent, type SocketData, upgradeWebSocket } from "./apps/socket.js";
+export {
+  AppSocket,
+  SocketCloseEvent,
+  type SocketData,
+  type UpgradeOptions,
+  upgradeWebSocket,
+} from "./apps/socket.js";
 export type { CaseConversion } from "./case.js";
 export {
   type Client,

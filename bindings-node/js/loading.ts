@@ -135,6 +135,7 @@ function badLine(file: string): Promise<number | undefined> {
 /** The service that a module becomes: its exported functions, and objects of functions as folders. */
 export function serviceOf(id: string, module: Record<string, unknown>, told: Told): Loaded {
   const { default: main, "module.exports": _, ...named } = module;
+  if (isApp(main)) return appOf(id, main, named.config);
   const whole = typeof main === "object" && main !== null ? { ...main, ...named } : { ...named };
   if (typeof main === "function" && !isClass(main)) (whole as Record<string, unknown>).handle ??= main;
   const { config, ...members } = whole as Record<string, unknown>;
@@ -146,6 +147,18 @@ export function serviceOf(id: string, module: Record<string, unknown>, told: Tol
   const settings = { visibility: "public", ...signature, ...(config as object | undefined) };
   const service = { ...tree, id, type: "functions", config: settings } as unknown as Service;
   return { service, functions: "signature" in signature ? ["index"] : functions };
+}
+
+/** Whether a module's default export answers requests as apps of the web do, such as those of Hono. */
+function isApp(main: unknown): main is object {
+  return (
+    typeof main === "object" && main !== null && typeof (main as { fetch?: unknown }).fetch === "function"
+  );
+}
+
+function appOf(id: string, serve: object, config: unknown): Loaded {
+  const settings = { visibility: "public", ...(config as object | undefined) };
+  return { service: { id, type: "fetch", config: settings, serve } as Service, functions: ["default"] };
 }
 
 function treeOf(members: object, path: string, told: Told): Tree {

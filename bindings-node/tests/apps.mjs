@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import express from "express";
 import { Hono } from "hono";
-import { upgradeWebSocket } from "../lib/index.js";
+import { HTTPError, upgradeWebSocket } from "../lib/index.js";
 
 /** What the apps have seen. */
 export const seen = { left: [], pulled: 0, closed: [] };
@@ -88,6 +88,17 @@ function hono() {
     socket.onmessage = ({ data }) => {
       if (data === "end") socket.close(4001, "enough");
       else socket.send(typeof data === "string" ? data.toUpperCase() : new Uint8Array(data).reverse());
+    };
+    socket.onclose = ({ code, reason }) => seen.closed.push([code, reason]);
+    return response;
+  });
+  app.get("/flood", (c) => {
+    const { socket, response } = upgradeWebSocket(c.req.raw, { maxBuffered: 1 << 20 });
+    socket.onopen = async () => {
+      while (socket.readyState === socket.OPEN) {
+        socket.send(new Uint8Array(1 << 16));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
     };
     socket.onclose = ({ code, reason }) => seen.closed.push([code, reason]);
     return response;
@@ -205,6 +216,14 @@ export const SERVICES = [
         status: 301,
         headers: { location: `${new URL(request.url).pathname}in${rootPath}` },
       }),
+  },
+  {
+    id: "refuses",
+    type: "fetch",
+    config,
+    serve: () => {
+      throw new HTTPError(409, "not now", { headers: { "x-why": "because" } });
+    },
   },
   { id: "wrong", type: "fetch", config, serve: () => "no response" },
   {

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { WebSocket } from "ws";
-import { connectToServer, Server } from "../lib/index.js";
+import { AppSocket, connectToServer, Server, upgradeWebSocket } from "../lib/index.js";
 import { SERVICES, seen } from "./apps.mjs";
 import { startServer } from "./server.mjs";
 
@@ -19,7 +19,7 @@ const SERVERS = {
     return { server, api: await connectToServer({ serverUrl: server.url }) };
   },
   "the embedded server": async () => {
-    const server = await Server.start();
+    const server = await Server.start({ basePath: "/hub" });
     return { server, api: await server.connect({ workspace: "lab" }) };
   },
 };
@@ -33,16 +33,28 @@ async function until(true_, what) {
   assert.fail(what ?? `never so: ${true_}`);
 }
 
+test("what a websocket refuses", () => {
+  const socket = new AppSocket("ws://localhost/", "");
+  assert.throws(() => socket.send("too early"), { name: "InvalidStateError" });
+  assert.throws(() => socket.close(1002), { name: "InvalidAccessError" });
+  assert.throws(() => socket.close(1000, "x".repeat(124)), { name: "SyntaxError" });
+  assert.throws(() => upgradeWebSocket(new Request("http://localhost/")), { code: "invalid" });
+});
+
 for (const [name, start] of Object.entries(SERVERS)) {
   describe(name, () => {
     let server;
     let api;
     let root;
+    let origin;
+    /** The path of a service. */
+    const pathOf = (id) => `${new URL(root).pathname}/${id}`;
 
     before(async () => {
       ({ server, api } = await start());
       for (const service of SERVICES) await api.registerService(service);
       root = `${server.url}/${api.workspace}/apps`;
+      ({ origin } = new URL(root));
     });
     after(async () => {
       await api.disconnect();
@@ -66,14 +78,14 @@ for (const [name, start] of Object.entries(SERVERS)) {
 
         test("an app is told where it stands", async () => {
           const told = await (await get(`${app}/where?x=%2F`)).json();
-          const path = `/${api.workspace}/apps/${app}`;
+          const path = pathOf(app);
           assert.equal(told.rootPath, path);
           assert.equal(told.serviceId, app);
           assert.equal(told.workspace, api.workspace);
           assert.equal(told.user.is_anonymous, true);
           assert.equal(told.remoteAddress, "127.0.0.1");
           if (app === "hono") {
-            assert.equal(told.url, `${server.url}${path}/where?x=%2F`, "c.env comes behind");
+            assert.equal(told.url, `${origin}${path}/where?x=%2F`, "c.env comes behind");
           } else {
             assert.equal(told.baseUrl, path);
             assert.equal(told.originalUrl, `${path}/where?x=%2F`);
@@ -83,10 +95,10 @@ for (const [name, start] of Object.entries(SERVERS)) {
         });
 
         test("redirects stay in the service", async () => {
-          const path = `/${api.workspace}/apps/${app}`;
+          const path = pathOf(app);
           for (const [to, location] of [
             ["/hello/x", `${path}/hello/x`],
-            [`${server.url}/hello/x?a=1`, `${server.url}${path}/hello/x?a=1`],
+            [`${origin}/hello/x?a=1`, `${origin}${path}/hello/x?a=1`],
             [`${path}/hello/x`, `${path}/hello/x`],
             ["hello/x", "hello/x"],
             ["https://elsewhere.example/", "https://elsewhere.example/"],
@@ -229,8 +241,23 @@ for (const [name, start] of Object.entries(SERVERS)) {
 
     test("an app may want the whole URL, or not to know where it stands", async () => {
       assert.equal(await (await get("whole/a?b")).text(), `${root}/whole/a?b`);
-      assert.equal((await get("rootless/")).headers.get("location"), `${server.url}/login`);
+      assert.equal((await get("rootless/")).headers.get("location"), `${origin}/login`);
       assert.equal((await get("elsewhere/a/")).headers.get("location"), "/x/a/in/x");
+    });
+
+    test("an app is found by its client as well", async () => {
+      for (const id of [`${api.clientId}:hono`, `${api.clientId}%3Ahono`]) {
+        const told = await (await get(`${id}/where`)).json();
+        assert.equal(told.rootPath, pathOf(id));
+        assert.equal(told.url, `${root}/${id}/where`);
+        assert.equal((await get(`${id}/go?to=/x`)).headers.get("location"), `${pathOf(id)}/x`);
+      }
+    });
+
+    test("a handler may refuse by an HTTPError", async () => {
+      const answer = await get("refuses/");
+      assert.deepEqual([answer.status, answer.headers.get("x-why")], [409, "because"]);
+      assert.equal((await answer.json()).detail, "not now");
     });
 
     test("limits, and what is no answer", async () => {
@@ -268,7 +295,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
         const client = connect(Number(port), hostname);
         const [method, path] = line.split(" ");
         client.write(
-          `${method} /${api.workspace}/apps${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`,
+          `${method} ${pathOf(path.slice(1))} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`,
         );
         const [data] = await once(client, "data");
         assert.match(data.toString(), expected, line);
@@ -309,6 +336,17 @@ for (const [name, start] of Object.entries(SERVERS)) {
         assert.deepEqual([code, reason.toString()], [4001, "enough"]);
         await until(() => seen.closed.length > 0);
         assert.deepEqual(seen.closed, [[4001, "enough"]]);
+      });
+
+      test("a client that does not read is cut off", async () => {
+        const socket = open("hono/flood");
+        await once(socket, "open");
+        socket.pause();
+        await until(() => seen.closed.length > 0);
+        assert.deepEqual(seen.closed, [[1009, "the client does not read what it is sent"]]);
+        socket.resume();
+        const [code] = await once(socket, "close");
+        assert.equal(code, 1011);
       });
 
       test("an app refuses it, or knows nothing of it", async () => {

@@ -185,6 +185,18 @@ test("a handle is a function of one context, and .cjs is read", async () => {
   await until(`${base}common/`, "common again");
 });
 
+test("an app is served as it is", async () => {
+  const module = write(
+    "app.mjs",
+    "const fetch = (request) => new Response('app ' + new URL(request.url).pathname);\nexport default { fetch };\n",
+  );
+  const dev = new Dev(module, "--port", "0");
+  const url = await dev.url("app");
+  assert.equal(await text(`${url}/a/b`), "app /a/b");
+  write("app.mjs", "export default { fetch: () => new Response('another') };\n");
+  await until(`${url}/`, "another");
+});
+
 test("TypeScript is read where Node can, and otherwise says which can", async () => {
   const module = write(
     "typed.ts",

@@ -1,12 +1,11 @@
 // Websockets of services of type `fetch`, in the shape of the web's own class.
-import { InvalidError } from "../errors.js";
+import { InvalidError, OverloadedError } from "../errors.js";
 import type { Exchange, Message } from "./exchange.js";
 import type { Pair, Scope } from "./scope.js";
 
-/** Bytes that may wait until they are sent; with more the socket is closed, as the standard has it. */
+/** Bytes that may wait until they are sent, unless told otherwise. */
 const MAX_BUFFERED = 16 << 20;
-/** No room, says the standard. */
-const FULL = 1009;
+const FULL = { code: 1009, reason: "the client does not read what it is sent" };
 const ENCODER = new TextEncoder();
 
 const offers = new WeakMap<Request, Scope>();
@@ -56,6 +55,8 @@ export class AppSocket extends EventTarget {
   onmessage: ((event: MessageEvent) => void) | null = null;
   onclose: ((event: SocketCloseEvent) => void) | null = null;
   onerror: ((event: Event) => void) | null = null;
+  readonly #maxBuffered: number;
+  readonly #give = { up: (): void => undefined };
   #state = 0;
   #waiting = 0;
   #exchange: Exchange | undefined;
@@ -63,10 +64,11 @@ export class AppSocket extends EventTarget {
   #closing: { code: number; reason: string } | undefined;
 
   /** @internal */
-  constructor(url: string, protocol: string) {
+  constructor(url: string, protocol: string, maxBuffered: number = MAX_BUFFERED) {
     super();
     this.url = url;
     this.protocol = protocol;
+    this.#maxBuffered = maxBuffered;
   }
 
   get readyState(): number {
@@ -85,8 +87,11 @@ export class AppSocket extends EventTarget {
     }
     if (this.#state !== AppSocket.OPEN) return Promise.resolve();
     const size = sizeOf(data);
-    if (this.#waiting + size > MAX_BUFFERED) {
-      this.close(FULL, "the client does not read what it is sent");
+    if (this.#waiting + size > this.#maxBuffered) {
+      // a farewell would wait behind all the rest
+      this.#state = AppSocket.CLOSING;
+      this.#closing = FULL;
+      this.#give.up();
       return Promise.resolve();
     }
     this.#waiting += size;
@@ -98,7 +103,7 @@ export class AppSocket extends EventTarget {
 
   /** Ends it behind what was sent before. */
   close(code = 1000, reason = ""): void {
-    if (code !== 1000 && !(code >= 3000 && code < 5000) && code !== FULL) {
+    if (code !== 1000 && !(code >= 3000 && code < 5000)) {
       throw new DOMException("a code is 1000, or 3000 to 4999", "InvalidAccessError");
     }
     if (ENCODER.encode(reason).length > 123) {
@@ -133,10 +138,14 @@ export class AppSocket extends EventTarget {
     } else if (this.#closing) {
       await exchange.send([{ type: "websocket.close", ...this.#closing }]);
     }
-    const { code, reason } = await this.#pass(exchange);
+    const full = new Promise<typeof FULL>((resolve) => {
+      this.#give.up = () => resolve(FULL);
+    });
+    const { code, reason } = await Promise.race([this.#pass(exchange), full]);
     this.#state = AppSocket.CLOSED;
-    if (code === 1006) this.#fire(new Event("error"));
+    if (code === 1006 || code === FULL.code) this.#fire(new Event("error"));
     this.#fire(new SocketCloseEvent(code, reason));
+    if (this.#closing === FULL) throw new OverloadedError(`the websocket was ended: ${reason}`);
   }
 
   async #pass(exchange: Exchange): Promise<{ code: number; reason: string }> {
@@ -201,9 +210,19 @@ export function socketOf(request: Request): AppSocket | undefined {
   return upgraded.get(request);
 }
 
+/** Settings of {@link upgradeWebSocket}. */
+export interface UpgradeOptions {
+  /** One of the subprotocols that the client offers. */
+  protocol?: string;
+  /** Headers of the answer to the handshake. */
+  headers?: Record<string, string>;
+  /** Bytes that may wait until they are sent, 16 MiB; a socket with more is ended. */
+  maxBuffered?: number;
+}
+
 /**
  * Makes a websocket of a request to a service of type `fetch`: the handler gives back the `response`, whose headers go
- * along, and `socket` opens then. `protocol` is one of those that the client offers.
+ * along, and `socket` opens then.
  *
  * @example
  * const echo = {
@@ -220,7 +239,7 @@ export function socketOf(request: Request): AppSocket | undefined {
  */
 export function upgradeWebSocket(
   request: Request,
-  options: { protocol?: string; headers?: Record<string, string> } = {},
+  options: UpgradeOptions = {},
 ): { response: Response; socket: AppSocket } {
   const scope = offers.get(request);
   if (scope === undefined) {
@@ -228,11 +247,11 @@ export function upgradeWebSocket(
       "upgradeWebSocket needs the request that the handler was given, and one that asks for a websocket",
     );
   }
-  const { protocol = "", headers = {} } = options;
+  const { protocol = "", headers = {}, maxBuffered } = options;
   if (protocol !== "" && !scope.subprotocols?.includes(protocol)) {
     throw new InvalidError(`the client does not offer the subprotocol ${JSON.stringify(protocol)}`);
   }
-  const socket = new AppSocket(request.url.replace(/^http/, "ws"), protocol);
+  const socket = new AppSocket(request.url.replace(/^http/, "ws"), protocol, maxBuffered);
   upgraded.set(request, socket);
   return { response: new Response(null, { headers }), socket };
 }

@@ -1,5 +1,6 @@
 // The package as users load it, and its small parts that need no server.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import { bindKeywords, parametersOf } from "../lib/functions.js";
@@ -13,6 +14,23 @@ test("ESM and CommonJS export the same names", () => {
   const names = (loaded) => Object.keys(loaded).filter((name) => !["__esModule", "default"].includes(name));
   assert.deepEqual(names(cjs).sort(), names(esm).sort());
   assert.ok(names(esm).includes("connectToServer"));
+});
+
+test("the native module has what its declarations say, and no more", () => {
+  const native = createRequire(import.meta.url)("../lib/native.cjs");
+  const text = readFileSync(new URL("../js/native.d.cts", import.meta.url), "utf8");
+  // every function of N-API has a constructor
+  const methods = (names) => names.filter((name) => name !== "constructor").sort();
+  const declared = {};
+  for (const [, name] of text.matchAll(/^export function (\w+)/gm)) declared[name] = [];
+  for (const [, name, body] of text.matchAll(/^export class (\w+) \{\n([\s\S]*?)^\}/gm)) {
+    declared[name] = methods([...body.matchAll(/^ {2}(\w+)\(/gm)].map(([, method]) => method));
+  }
+  const built = Object.entries(native).map(([name, value]) => [
+    name,
+    methods(Object.getOwnPropertyNames(value.prototype ?? {})),
+  ]);
+  assert.deepEqual(declared, Object.fromEntries(built));
 });
 
 test("every code has a class under RpcError", () => {

@@ -50,10 +50,14 @@ export function freshName(prefix = "t") {
 }
 
 export async function startServer({ port = 0, args = [], env = {} } = {}) {
-  const child = spawn(binary(), ["serve", "--host", "127.0.0.1", "--port", String(port), "--database-uri=sqlite::memory:", ...args], {
-    env: { ...process.env, HYPHA_JWT_SECRET: SECRET, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    binary(),
+    ["serve", "--host", "127.0.0.1", "--port", String(port), "--database-uri=sqlite::memory:", ...args],
+    {
+      env: { ...process.env, HYPHA_JWT_SECRET: SECRET, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   const log = [];
   child.stderr.setEncoding("utf8").on("data", (text) => log.push(text));
   const exited = new Promise((resolve) => child.once("exit", resolve));

@@ -19,7 +19,7 @@ pub(crate) fn wasm_target(layout: &Layout) -> Outcome<&'static str> {
     Ok(WASM)
 }
 
-/// The program cargo-fuzz, built once into cargo's output folder.
+/// The program cargo-fuzz, built once into cargo's output folder; it only starts others, so not optimized.
 pub(crate) fn fuzzer(layout: &Layout) -> Outcome<PathBuf> {
     let toolchains = capture(command(&layout.root, "rustup", &["toolchain", "list"]))?;
     if !toolchains.lines().any(|line| line.starts_with("nightly")) {
@@ -29,7 +29,8 @@ pub(crate) fn fuzzer(layout: &Layout) -> Outcome<PathBuf> {
     let fuzzer = tools.join("bin").join(format!("cargo-fuzz{}", std::env::consts::EXE_SUFFIX));
     if !fuzzer.is_file() {
         say("installing cargo-fuzz");
-        let mut install = command(&layout.root, "cargo", &["install", "--quiet", "--locked", "cargo-fuzz"]);
+        let mut install =
+            command(&layout.root, "cargo", &["install", "--quiet", "--locked", "--debug", "cargo-fuzz"]);
         install.args(["--version", FUZZ_VERSION, "--root"]).arg(&tools);
         run(install).during("cargo install cargo-fuzz")?;
     }

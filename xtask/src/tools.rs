@@ -6,7 +6,7 @@ mod python;
 mod rust;
 mod stamp;
 
-pub(crate) use debian::debian_program;
+pub(crate) use debian::{debian_program, postgres};
 pub(crate) use node::{packages, typescript_compiler};
 pub(crate) use python::{base_interpreter, hypha, test_environment};
 pub(crate) use rust::{fuzzer, wasm_target};
@@ -19,6 +19,7 @@ pub(crate) fn install(layout: &Layout, arguments: &[String]) -> Outcome {
     if !arguments.is_empty() {
         return Err(Failure::new("usage: cargo xtask install"));
     }
+    postgres()?;
     hypha(layout)?;
     wasm_target(layout)?;
     fuzzer(layout).map(drop)

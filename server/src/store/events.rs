@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{Any, AnyPool, QueryBuilder, Row, Transaction};
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, AnyPool, Row, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Store, StoreError};
@@ -98,6 +100,16 @@ async fn append(pool: &AnyPool, batch: &[Waiting]) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Only the caller's own events of one workspace, ever.
+macro_rules! own_events {
+    () => {
+        "FROM events WHERE workspace = $1 AND user_id = $2 \
+         AND (CAST($3 AS TEXT) IS NULL OR kind = CAST($3 AS TEXT)) \
+         AND (CAST($4 AS BIGINT) IS NULL OR at >= CAST($4 AS BIGINT)) \
+         AND (CAST($5 AS BIGINT) IS NULL OR at <= CAST($5 AS BIGINT))"
+    };
+}
+
 impl Store {
     /// Writes an event; of its workspace the newest `max` are kept. It is on the disk when this returns.
     pub(crate) async fn log_event(&self, event: Logged, max: usize) -> Result<(), StoreError> {
@@ -107,10 +119,10 @@ impl Store {
 
     /// The newest `limit` events asked for, oldest first.
     pub(crate) async fn events(&self, asked: &Asked, limit: usize) -> Result<Vec<Logged>, StoreError> {
-        let mut query = QueryBuilder::<Any>::new("SELECT id, kind, user_id, at, data FROM events");
-        narrow(&mut query, asked);
-        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let rows = query.build().fetch_all(self.pool()).await?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let text =
+            concat!("SELECT id, kind, user_id, at, data ", own_events!(), " ORDER BY id DESC LIMIT $6");
+        let rows = asked.bind(text).bind(limit).fetch_all(self.pool()).await?;
         let read = rows.into_iter().rev().map(|row| {
             Ok(Logged {
                 id: row.try_get(0)?,
@@ -126,26 +138,16 @@ impl Store {
 
     /// How many of each kind are there.
     pub(crate) async fn count_events(&self, asked: &Asked) -> Result<Vec<(String, i64)>, StoreError> {
-        let mut query = QueryBuilder::<Any>::new("SELECT kind, COUNT(*) FROM events");
-        narrow(&mut query, asked);
-        query.push(" GROUP BY kind ORDER BY kind");
-        let rows = query.build().fetch_all(self.pool()).await?;
+        let text = concat!("SELECT kind, COUNT(*) ", own_events!(), " GROUP BY kind ORDER BY kind");
+        let rows = asked.bind(text).fetch_all(self.pool()).await?;
         rows.into_iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 }
 
-/// Only the caller's own events of one workspace, ever.
-fn narrow(query: &mut QueryBuilder<Any>, asked: &Asked) {
-    query.push(" WHERE workspace = ").push_bind(asked.workspace.clone());
-    query.push(" AND user_id = ").push_bind(asked.user.clone());
-    if let Some(kind) = &asked.kind {
-        query.push(" AND kind = ").push_bind(kind.clone());
-    }
-    if let Some(from) = asked.from {
-        query.push(" AND at >= ").push_bind(from);
-    }
-    if let Some(until) = asked.until {
-        query.push(" AND at <= ").push_bind(until);
+impl Asked {
+    fn bind<'a>(&'a self, text: &'static str) -> Query<'a, Any, AnyArguments> {
+        let query = sqlx::query(text).bind(self.workspace.as_str()).bind(self.user.as_str());
+        query.bind(self.kind.as_deref()).bind(self.from).bind(self.until)
     }
 }
 

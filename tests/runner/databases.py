@@ -47,10 +47,16 @@ class Postgres:
         return database
 
     def run(self, program: str, *arguments: str) -> None:
-        user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
-        command = [str(self.bin / program), *arguments]
+        as_root = os.geteuid() == 0
         subprocess.run(
-            command, check=True, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user
+            [str(self.bin / program), *arguments],
+            check=True,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user="postgres" if as_root else None,
+            group="postgres" if as_root else None,
+            extra_groups=[] if as_root else None,
         )
 
     def create(self) -> str:

@@ -14,6 +14,7 @@ use crate::runtime;
 use crate::server::{Running, Server, StartError};
 use crate::state::VERSION;
 
+mod backup;
 mod dev;
 mod environment;
 mod flags;
@@ -22,6 +23,8 @@ mod log;
 mod login;
 mod settings;
 mod terminal;
+
+use self::backup::{BackupCommand, RestoreCommand};
 
 pub use dev::DevFlags;
 pub use flags::ServeFlags;
@@ -52,6 +55,12 @@ enum Command {
     /// Log in with a browser, and print the token.
     #[command(after_help = terminal::EXAMPLES)]
     Login(LoginCommand),
+    /// Copy the database of a server, which may be running, into a file.
+    #[command(after_help = backup::EXAMPLES)]
+    Backup(BackupCommand),
+    /// Put a copy made by `backup` in the place of a database.
+    #[command(after_help = backup::RESTORE_EXAMPLES)]
+    Restore(RestoreCommand),
     /// Serve an ASGI or WSGI application of Python's through a server; needs the Python package.
     #[command(disable_help_flag = true)]
     ServeApp {
@@ -112,6 +121,8 @@ pub fn run(host: Host, arguments: impl IntoIterator<Item = OsString>) -> Outcome
             Ok(plan) => Outcome::Dev(plan),
             Err(error) => Outcome::Exit(fail(UNUSABLE, &error)),
         },
+        Command::Backup(command) => Outcome::Exit(command.run()),
+        Command::Restore(command) => Outcome::Exit(command.run()),
         Command::Login(command) => Outcome::Exit(log_in(&command)),
         Command::ServeApp { arguments } if host == Host::Python => Outcome::ServeApp(arguments),
         Command::ServeApp { .. } => {

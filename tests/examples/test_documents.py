@@ -12,7 +12,7 @@ import urllib.request
 
 import polyfn
 import pytest
-from runner import web
+from runner import tokens, web
 from runner.documents import ROOT, blocks, run_inside
 from runner.peers import environment
 
@@ -172,6 +172,14 @@ async def test_functions_of_other_documents(polyfn_server, document, path, heade
                 return json.loads(response.read())
 
         assert await asyncio.to_thread(answered) == answer
+
+
+async def test_workspaces_and_variables_are_made_as_written(polyfn_server):
+    options = {"server_url": polyfn_server.url, "token": tokens.member("lab")}
+    async with polyfn.connect_to_server(options) as server:
+        made, kept = blocks("docs/workspaces.md", "python")
+        assert "'description': 'What we measure'" in await run_inside(made, {"server": server})
+        assert await run_inside(kept, {"server": server}) == "keep it quiet\n"
 
 
 def test_the_table_of_errors_names_every_class_of_both_packages():

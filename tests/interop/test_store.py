@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
+import subprocess
 
 import pytest
 from runner import tokens
 from runner.databases import Postgres
-from runner.servers import PolyfnServer
+from runner.servers import PolyfnServer, polyfn_binary
 from runner.sockets import RawClient, RemoteError
 from websockets.exceptions import ConnectionClosed
 
@@ -119,3 +121,59 @@ def test_what_was_acknowledged_survives_any_kill(place, kind):
             uncertain = write_until_killed(server, client, turn, acknowledged)
         finally:
             kill(server)
+
+
+def polyfn(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("POLYFN_D")}
+    command = [polyfn_binary(), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, **options)
+
+
+def test_a_database_is_copied_while_it_is_used_and_put_back(tmp_path):
+    place, copy = tmp_path / "data" / "polyfn.db", tmp_path / "copy.db"
+    uri = f"--database-uri=sqlite://{place}"
+    server = start(uri)
+    try:
+        with connect(server) as client:
+            client.call_manager("set_env", "KEY", "then")
+            made = polyfn("backup", str(copy), uri)
+            assert (made.returncode, made.stdout) == (0, f"copied {place} to {copy}\n"), made.stderr
+            client.call_manager("set_env", "KEY", "now")
+        again = polyfn("backup", str(copy), uri)
+        assert (again.returncode, "is there already" in again.stderr) == (1, True)
+        used = polyfn("restore", str(copy), uri)
+        assert (used.returncode, "in use by another server" in used.stderr) == (1, True)
+    finally:
+        server.stop()
+    assert polyfn("restore", str(copy), "--data-dir", str(place.parent)).returncode == 0
+    server = start(uri)
+    try:
+        with connect(server) as client:
+            assert client.call_manager("get_env") == {"KEY": "then"}
+    finally:
+        server.stop()
+    # what was there before is kept
+    assert polyfn("restore", f"{place}.before", uri).returncode == 0
+    server = start(uri)
+    try:
+        with connect(server) as client:
+            assert client.call_manager("get_env") == {"KEY": "now"}
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["backup", "x.db"], 1, "there is no database at polyfn-data/polyfn.db"),
+        (["backup", "x.db", "--database-uri", "sqlite::memory:"], 2, "in memory cannot be copied"),
+        (["backup", "x.db", "--database-uri", "postgresql://h/d"], 2, "pg_dump"),
+        (["restore", "x.db"], 1, "there is no database at x.db"),
+        (["restore", "text.db"], 1, "file is not a database"),
+    ],
+)
+def test_what_cannot_be_copied_is_told(tmp_path, arguments, code, text):
+    (tmp_path / "text.db").write_text("no database, " * 100)
+    ended = polyfn(*arguments, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert text in ended.stderr

@@ -24,6 +24,7 @@ use self::events::EventLog;
 
 pub use error::StoreError;
 pub use open::Place;
+pub(crate) use open::back_up;
 pub(crate) use seal::Seal;
 
 /// The database of a server. Clones share it.

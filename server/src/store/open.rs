@@ -8,7 +8,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, Executor};
+use sqlx::{AnyConnection, Connection as _, Executor};
 use tokio::sync::Mutex;
 
 use super::events::EventLog;
@@ -103,6 +103,36 @@ impl Store {
         let log = EventLog::start(pool.clone());
         Ok(Self { pool, shared: Arc::new(Shared { kind, log, writing: Mutex::new(()), _lock: lock }) })
     }
+}
+
+impl Store {
+    /// Keeps servers away from a database file for as long as the answer lives.
+    ///
+    /// # Errors
+    /// When a server uses it, or its folder cannot be written.
+    pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
+        lock(path)
+    }
+}
+
+/// Copies a database of SQLite, which a server may be using, into a file that is not there yet.
+///
+/// # Errors
+/// When there is no such database, or the copy cannot be written.
+pub(crate) async fn back_up(database: &Path, copy: &Path) -> Result<(), StoreError> {
+    if !database.is_file() {
+        return Err(StoreError::Place(format!("there is no database at {}", database.display())));
+    }
+    if copy.exists() {
+        return Err(StoreError::Place(format!("{} is there already: choose another name", copy.display())));
+    }
+    sqlx::any::install_default_drivers();
+    let target =
+        copy.to_str().ok_or_else(|| StoreError::Place(format!("the path {} is not text", copy.display())))?;
+    let mut connection = AnyConnection::connect_with(&AnyConnectOptions::from_str(&url(database)?)?).await?;
+    sqlx::query("VACUUM INTO $1").bind(target).execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
 }
 
 async fn set_up(connection: &mut AnyConnection, durable: bool) -> Result<(), sqlx::Error> {

@@ -94,7 +94,7 @@ impl UserInfo {
 
     /// Gives a user who comes in person, not with a token for one workspace, the workspaces that it owns.
     pub fn own(&mut self, owned: impl FnOnce(&str) -> Vec<String>) {
-        if self.current_workspace.is_none() && !self.is_anonymous {
+        if self.current_workspace.is_none() && self.scope.narrow.is_none() && !self.is_anonymous {
             owned(&self.id).iter().for_each(|name| self.scope.allow(name, Permission::Admin));
         }
     }

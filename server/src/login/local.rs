@@ -1,6 +1,7 @@
 //! The functions of `public/hypha-login` about local accounts. Like those of the reference they answer with a flag
 //! `success` and say in `error` what went wrong.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
@@ -63,8 +64,10 @@ impl Login {
         self.accounts.as_ref().ok_or_else(none)
     }
 
-    /// How attempts from `address` are counted.
-    pub(crate) fn counter(&self, address: Option<std::net::IpAddr>) -> Counter<'_> {
+    /// How attempts from `address` are counted. Those of which none is known, as they come by RPC, count together:
+    /// else they would be free.
+    pub(crate) fn counter(&self, address: Option<IpAddr>) -> Counter<'_> {
+        let address = Some(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
         Counter { lockout: &self.lockout, now: self.elapsed(), address }
     }
 }

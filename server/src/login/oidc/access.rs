@@ -166,3 +166,64 @@ impl Foreign for Access {
         self.translated(at, claims)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Issuer};
+
+    fn claims(json: Value) -> Claims {
+        json.as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn a_domain_of_auth0_may_say_more_than_other_issuers() {
+        let issuer = Issuer { domain: "lab.eu.auth0.com".to_owned(), ..Issuer::default() };
+        let providers = Arc::new(Providers::new(&Config { issuer, ..Config::default() }).unwrap());
+        assert_eq!(providers.names().collect::<Vec<_>>(), ["lab.eu.auth0.com"]);
+        let access = Access::new(&providers, "https://amun.ai/").unwrap();
+        let told = claims(json!({
+            "sub": "auth0|5f", "scope": "openid read:all ws:lab-one#rw", "polyfn": {"from": []},
+            "https://amun.ai/roles": ["admin"], "https://amun.ai/email": "a@b.c",
+        }));
+        let read = Value::Object(access.translated(0, told).unwrap());
+        let expected = json!({
+            "sub": "auth0|5f", "https://amun.ai/roles": ["admin"], "https://amun.ai/email": "a@b.c",
+            "scope": "ws:lab-one#rw",
+        });
+        assert_eq!(read, expected);
+        let root = access.translated(0, claims(json!({"sub": "root"}))).unwrap();
+        assert_eq!(root.get("sub"), Some(&json!("lab-eu-auth0-com|root")));
+        assert_eq!(root.get("https://amun.ai/roles"), Some(&json!(["user"])));
+        assert!(access.translated(0, claims(json!({"sub": ""}))).is_err());
+    }
+
+    #[test]
+    fn the_default_domain_is_nobody_of_ours() {
+        let providers = Arc::new(Providers::new(&Config::default()).unwrap());
+        assert!(Access::new(&providers, "https://amun.ai/").is_none());
+    }
+
+    #[test]
+    fn issuers_are_asked_by_tls_only() {
+        for (issuer, client_id, good) in [
+            ("https://login.example.org", "c", true),
+            ("http://127.0.0.1:80", "c", true),
+            ("http://login.example.org", "c", false),
+            ("https://login.example.org", "", false),
+            ("login", "c", false),
+        ] {
+            let mut config = Config::default();
+            config.login.oidc.push(crate::config::OidcConfig {
+                issuer: issuer.to_owned(),
+                client_id: client_id.to_owned(),
+                client_secret: None,
+                audience: None,
+                is_auth0: false,
+            });
+            assert_eq!(Providers::new(&config).is_ok(), good, "{issuer} {client_id}");
+            config.login.oidc.extend(config.login.oidc.clone());
+            assert!(Providers::new(&config).is_err(), "the same issuer twice");
+        }
+    }
+}

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, Issuer};
 
-    fn claims(json: Value) -> Claims {
+    fn claims(json: &Value) -> Claims {
         json.as_object().cloned().unwrap()
     }
 
@@ -182,7 +182,7 @@ mod tests {
         let providers = Arc::new(Providers::new(&Config { issuer, ..Config::default() }).unwrap());
         assert_eq!(providers.names().collect::<Vec<_>>(), ["lab.eu.auth0.com"]);
         let access = Access::new(&providers, "https://amun.ai/").unwrap();
-        let told = claims(json!({
+        let told = claims(&json!({
             "sub": "auth0|5f", "scope": "openid read:all ws:lab-one#rw", "polyfn": {"from": []},
             "https://amun.ai/roles": ["admin"], "https://amun.ai/email": "a@b.c",
         }));
@@ -192,10 +192,10 @@ mod tests {
             "scope": "ws:lab-one#rw",
         });
         assert_eq!(read, expected);
-        let root = access.translated(0, claims(json!({"sub": "root"}))).unwrap();
+        let root = access.translated(0, claims(&json!({"sub": "root"}))).unwrap();
         assert_eq!(root.get("sub"), Some(&json!("lab-eu-auth0-com|root")));
         assert_eq!(root.get("https://amun.ai/roles"), Some(&json!(["user"])));
-        assert!(access.translated(0, claims(json!({"sub": ""}))).is_err());
+        assert!(access.translated(0, claims(&json!({"sub": ""}))).is_err());
     }
 
     #[test]

@@ -27,22 +27,30 @@ pub(crate) const FALLBACK: &str = "fallback";
 /// # Errors
 /// When a limit leaves no place for the client or its services.
 pub(crate) async fn start(state: &Arc<State>) -> Result<Client> {
+    let client = connect(state, login::WORKSPACE).await?;
+    client.register_service(login_service(&state.login)).await?;
+    Ok(client)
+}
+
+/// Connects a client of the server's own in `workspace`.
+///
+/// # Errors
+/// When a limit leaves no place for it.
+pub(crate) async fn connect(state: &Arc<State>, workspace: &str) -> Result<Client> {
     let internal = |error: &dyn std::fmt::Display| {
         polyfn_core::Error::new(polyfn_core::ErrorKind::Internal, error.to_string())
     };
-    let root = UserInfo::root(login::WORKSPACE);
+    let root = UserInfo::root(workspace);
     let token = state.tokens.issue(&root, TOKEN_SECONDS, clock::now()).map_err(|error| internal(&error))?;
     let options = ClientOptions {
         server_url: state.local_base_url.clone(),
-        workspace: Some(login::WORKSPACE.to_owned()),
+        workspace: Some(workspace.to_owned()),
         client_id: Some(state.server_id.clone()),
         token: Some(token),
         connect: Some(Arc::new(InProcess::own(state, Handle::current()))),
         ..ClientOptions::default()
     };
-    let client = Client::connect(options).await?;
-    client.register_service(login_service(&state.login)).await?;
-    Ok(client)
+    Client::connect(options).await
 }
 
 fn login_service(login: &Arc<Login>) -> Service {

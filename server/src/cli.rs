@@ -15,7 +15,9 @@ use crate::server::{Running, Server, StartError};
 use crate::state::VERSION;
 
 mod backup;
+mod admin;
 mod dev;
+mod doctor;
 mod environment;
 mod flags;
 mod inert;
@@ -26,6 +28,7 @@ mod terminal;
 
 use self::backup::{BackupCommand, RestoreCommand};
 
+pub use admin::AdminFlags;
 pub use dev::DevFlags;
 pub use flags::ServeFlags;
 pub use settings::{Setting, embedded};
@@ -49,6 +52,12 @@ enum Command {
     /// Run the server.
     #[command(infer_long_args = true, after_help = flags::EXAMPLES)]
     Serve(Box<ServeFlags>),
+    /// Look at a running server, and keep others out of it; needs the root token.
+    #[command(after_help = admin::EXAMPLES)]
+    Admin(AdminFlags),
+    /// Look whether `serve` could work with the same flags: port, clock, database, secret, version.
+    #[command(infer_long_args = true)]
+    Doctor(Box<ServeFlags>),
     /// Serve the functions of a module, and load it again when it is saved.
     #[command(after_help = dev::EXAMPLES)]
     Dev(DevFlags),
@@ -117,6 +126,14 @@ pub fn run(host: Host, arguments: impl IntoIterator<Item = OsString>) -> Outcome
             }
             Outcome::Exit(serve(&flags))
         }
+        Command::Admin(flags) => match admin::run(&flags, &|name| std::env::var(name).ok()) {
+            Ok(text) => {
+                println!("{text}");
+                Outcome::Exit(0)
+            }
+            Err(error) => Outcome::Exit(fail(FAILED, &error)),
+        },
+        Command::Doctor(flags) => Outcome::Exit(if doctor::run(&flags) { 0 } else { FAILED }),
         Command::Dev(flags) => match flags.plan(host) {
             Ok(plan) => Outcome::Dev(plan),
             Err(error) => Outcome::Exit(fail(UNUSABLE, &error)),
@@ -150,7 +167,9 @@ fn parse(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Cli, Vec<String>), clap::Error> {
     Cli::try_parse_from(&arguments)?;
-    let (arguments, notes) = environment::with_variables::<Cli>(arguments, "serve", variable);
+    let (arguments, mut notes) = environment::with_variables::<Cli>(arguments, "serve", variable);
+    let (arguments, more) = environment::with_variables::<Cli>(arguments, "doctor", variable);
+    notes.extend(more);
     Ok((Cli::try_parse_from(arguments)?, notes))
 }
 

@@ -5,7 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+mod admin;
+mod audit;
 pub mod auth;
+pub mod blocks;
 mod builtin;
 pub mod cli;
 pub mod clock;
@@ -20,6 +23,7 @@ pub mod login;
 pub mod metrics;
 pub mod names;
 pub mod observer;
+pub mod pace;
 pub mod rate;
 mod runtime;
 pub mod server;

@@ -103,16 +103,34 @@ limits! {
     max_post_size: usize = 32 << 20,
     /// Seconds of silence on a stream over HTTP before a sign of life is written into it.
     stream_ping_interval: Seconds = Seconds::new(15),
-    /// Frames a second from one client, 0 for no limit.
+    /// Messages a second from one client, 0 for no limit; who sends more is read more slowly.
     ws_msg_rate_limit: u32 = 0,
-    /// Frames one client may send at once above its rate.
+    /// Messages one client may send at once above its rate.
     ws_msg_burst_limit: u32 = 2000,
+    /// Bytes a second from one client, 0 for no limit; who sends more is read more slowly.
+    ws_byte_rate_limit: u64 = 0,
+    /// Messages a second from all clients of one user, 0 for no limit; who sends more is read more slowly.
+    user_msg_rate_limit: u32 = 0,
+    /// Bytes a second from all clients of one user, 0 for no limit; who sends more is read more slowly.
+    user_byte_rate_limit: u64 = 0,
+    /// Messages a second from all clients of one workspace, 0 for no limit; who sends more is read more slowly.
+    workspace_msg_rate_limit: u32 = 0,
+    /// Bytes a second from all clients of one workspace, 0 for no limit; who sends more is read more slowly.
+    workspace_byte_rate_limit: u64 = 0,
+    /// Messages a second from all clients of one address, 0 for no limit; who sends more is read more slowly.
+    address_msg_rate_limit: u32 = 0,
+    /// Bytes a second from all clients of one address, 0 for no limit; who sends more is read more slowly.
+    address_byte_rate_limit: u64 = 0,
     /// Websockets of one user.
     max_connections_per_user: usize = 200,
     /// Clients in one workspace.
     max_clients_per_workspace: usize = 1000,
+    /// Clients from one address, 0 for no limit.
+    max_clients_per_address: usize = 0,
     /// Services of one client.
     max_services_per_client: usize = 1000,
+    /// Services of all clients of one workspace.
+    max_services_per_workspace: usize = 200_000,
     /// Types of services one workspace may have.
     max_service_types: usize = 100,
     /// Event types one client may subscribe to.
@@ -143,6 +161,12 @@ limits! {
     http_call_timeout: Seconds = Seconds::new(600),
     /// Calls over HTTP at the same time; more are answered with 429.
     max_http_calls: usize = 8192,
+    /// Calls over HTTP of one user with a token at the same time, 0 for no limit; more are answered with 429.
+    max_http_calls_per_user: usize = 4096,
+    /// Calls over HTTP to one workspace at the same time, 0 for no limit; more are answered with 429.
+    max_http_calls_per_workspace: usize = 4096,
+    /// Calls over HTTP from one address at the same time, 0 for no limit; more are answered with 429.
+    max_http_calls_per_address: usize = 0,
     /// Requests a second from one address, 0 for no limit; more are answered with 429.
     http_rate_limit: u32 = 0,
     /// Requests one address may send at once above its rate.

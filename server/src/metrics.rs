@@ -1,8 +1,10 @@
 //! Counters and gauges, and their Prometheus text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use polyfn_core::session::Statistics;
 
 /// A number that only grows.
@@ -80,6 +82,8 @@ macro_rules! metrics {
             $($(#[doc = $doc])+ pub $name: $kind,)+
             /// Answers over HTTP by the first digit of their status, 1 to 5.
             pub http_responses: [Counter; 5],
+            /// How often each limit held somebody back.
+            pub limited: Limited,
         }
 
         impl Metrics {
@@ -139,6 +143,25 @@ metrics! {
     session_chunks: Gauge,
 }
 
+/// Counts by limit; each limit is there from its first time on.
+#[derive(Debug, Default)]
+pub struct Limited(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Limited {
+    /// The limit `name` has held somebody back.
+    pub fn note(&self, name: &'static str) {
+        *self.0.lock().entry(name).or_default() += 1;
+    }
+
+    fn write(&self, out: &mut String) {
+        out.push_str("# HELP polyfn_limited_total Times that a limit slowed or refused somebody.\n");
+        out.push_str("# TYPE polyfn_limited_total counter\n");
+        for (name, count) in &*self.0.lock() {
+            _ = writeln!(out, "polyfn_limited_total{{limit=\"{name}\"}} {count}");
+        }
+    }
+}
+
 impl Metrics {
     /// Counts one HTTP answer.
     pub fn count_response(&self, status: http::StatusCode) {
@@ -167,6 +190,7 @@ impl Metrics {
         for (class, counter) in (1..).zip(&self.http_responses) {
             _ = writeln!(out, "polyfn_http_responses_total{{status=\"{class}xx\"}} {}", counter.get());
         }
+        self.limited.write(&mut out);
         write_one(&mut out, "uptime_seconds", "Gauge", "Seconds since the start.", uptime_seconds);
         if let Some(bytes) = resident_bytes() {
             write_one(&mut out, "resident_memory_bytes", "Gauge", "Memory of the process.", bytes);

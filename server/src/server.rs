@@ -9,6 +9,7 @@ use polyfn_core::ErrorKind;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::task::JoinHandle;
 
+use crate::admin;
 use crate::builtin;
 use crate::clock;
 use crate::config::{Config, ConfigError};
@@ -128,6 +129,9 @@ impl Server {
         let internal = |error: polyfn_core::Error| StartError::Runtime(io::Error::other(error.to_string()));
         state.login.begin().await.map_err(internal)?;
         _ = state.own_client.set(builtin::start(&state).await.map_err(internal)?);
+        state.blocks.load(state.store.blocked(clock::now()).await?);
+        state.hub.audit().start(state.store.clone());
+        _ = state.admin_client.set(admin::start(&state).await.map_err(internal)?);
         let router = http::router(&state);
         let accepting = tokio::spawn(Listener::new(Arc::clone(&state), router, socket).run());
         Ok(Running { state, address, accepting })
@@ -168,6 +172,7 @@ impl Running {
         self.accepting.abort();
         _ = self.accepting.await;
         let ended = self.state.shutdown.run(self.state.config.shutdown_timeout.duration()).await;
+        self.state.hub.audit().flush().await;
         self.state.store.close().await;
         ended
     }

@@ -9,15 +9,19 @@ use bytes::Bytes;
 use polyfn_core::net::Client;
 
 use crate::auth::{Tokens, UserInfo, token};
+use crate::blocks::Blocks;
 use crate::config::{Config, ConfigError};
 use crate::http::throttle::Throttle;
+use crate::http::turns::Turns;
 use crate::hub::{self, Hub};
 use crate::login::Login;
 use crate::metrics::Metrics;
 use crate::names;
 use crate::observer::Observer;
+use crate::pace::{Pace, Paces};
 use crate::shutdown::Shutdown;
 use crate::store::{Seal, Store};
+use crate::transport::origins::Origins;
 use crate::transport::streams::Streams;
 use crate::workspace::Manager;
 
@@ -46,6 +50,14 @@ pub struct State {
     pub anonymous_encoded: Bytes,
     /// Limits on HTTP requests by sender, if there are any.
     pub throttle: Option<Throttle>,
+    /// How fast clients may send.
+    pub paces: Paces,
+    /// Calls over HTTP under way, by whom.
+    pub turns: Turns,
+    /// Clients by address.
+    pub(crate) origins: Origins,
+    /// Who is kept out.
+    pub blocks: Arc<Blocks>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Tells connections to end.
@@ -58,6 +70,8 @@ pub struct State {
     pub login: Arc<Login>,
     /// The client that offers the server's own services.
     pub(crate) own_client: OnceLock<Client>,
+    /// The one that offers `admin-utils`.
+    pub(crate) admin_client: OnceLock<Client>,
     /// Clients that came over HTTP.
     pub streams: Streams,
     /// What is kept over a restart.
@@ -112,6 +126,7 @@ impl State {
         Ok(Self {
             login: Arc::new(login),
             own_client: OnceLock::new(),
+            admin_client: OnceLock::new(),
             manager_id,
             server_id,
             public_base_url,
@@ -121,6 +136,10 @@ impl State {
             anonymous_encoded: hub::encode_user(&anonymous),
             anonymous: Arc::new(anonymous),
             throttle: Throttle::new(&config.limits),
+            paces: Paces::new(&config.limits),
+            turns: Turns::default(),
+            origins: Origins::default(),
+            blocks: Arc::default(),
             metrics,
             shutdown: Shutdown::default(),
             started: Instant::now(),
@@ -137,6 +156,20 @@ impl State {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let store = runtime.block_on(Store::open(&config.database)).unwrap();
         Self::new(config.checked().unwrap(), address.parse().unwrap(), store).unwrap()
+    }
+
+    /// Brings up to date what is counted only when somebody asks.
+    pub(crate) fn note_gauges(&self) {
+        self.metrics.note_sessions(&self.hub.sessions());
+        self.metrics.client_calls.set(self.hub.calls_under_way());
+    }
+
+    /// What the messages of a client are charged to; those of the server's own client to nobody.
+    pub(crate) fn pace_of(&self, peer: &hub::Peer) -> Pace {
+        if self.is_own(peer) {
+            return Pace::default();
+        }
+        self.paces.of(&peer.user.id, peer.workspace(), peer.from(), self.hub.elapsed())
     }
 
     /// Seconds since the start.

@@ -151,3 +151,29 @@ fn abbreviated_flags_are_understood() {
         2
     );
 }
+
+/// The table of limits, as it stands in the documentation.
+fn limits() -> String {
+    use clap::CommandFactory;
+    let command = Cli::command();
+    let serve = command.find_subcommand("serve").unwrap();
+    let limits = serve.get_arguments().filter(|flag| flag.get_help_heading() == Some("Limits"));
+    let row = |flag: &clap::Arg| {
+        let default = flag.get_default_values()[0].to_string_lossy().into_owned();
+        let help = flag.get_help().unwrap().to_string().replace('\n', " ");
+        format!("| `--{}` | {default} | {help} |\n", flag.get_long().unwrap())
+    };
+    limits.map(row).collect()
+}
+
+#[test]
+fn the_documentation_names_every_limit() {
+    let page = include_str!("../../../docs/limits.md");
+    let expected = limits();
+    let begin = page.find("| `--").unwrap_or(page.len());
+    let table: String = page[begin..]
+        .lines()
+        .take_while(|line| line.starts_with('|'))
+        .fold(String::new(), |table, line| table + line + "\n");
+    assert!(table == expected, "the table in docs/limits.md must be:\n{expected}");
+}

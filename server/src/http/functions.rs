@@ -22,6 +22,7 @@ use polyfn_core::{Error, ErrorKind};
 use crate::http::apps;
 use crate::http::caller::Caller;
 use crate::http::problem::Problem;
+use crate::http::turns::Turns;
 use crate::http::{Ends, body, redirect_to_folder};
 use crate::hub::{self, CallRequest, Reader, Service};
 use crate::state::State;
@@ -91,6 +92,8 @@ async fn call(
 ) -> Result<Response, Refusal> {
     check_free(state)?;
     let caller = Caller::from_headers(state, &parts.headers)?;
+    let from = parts.extensions.get::<Ends>().map(|ends| ends.remote.ip());
+    let _turn = Turns::take(state, &caller, &place.workspace, from)?;
     let found = find(state, &caller, place, parts.uri.query()).await.map_err(Refusal::from);
     let preflight = origin::is_preflight(&parts.method, &parts.headers);
     *seen = match &found {

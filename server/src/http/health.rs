@@ -48,7 +48,6 @@ pub async fn overview(Extract(state): Extract<Arc<State>>) -> Json<Value> {
 /// `GET /metrics`: the Prometheus text.
 pub async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    state.metrics.note_sessions(&state.hub.sessions());
-    state.metrics.client_calls.set(state.hub.calls_under_way());
+    state.note_gauges();
     (kind, state.metrics.text(state.uptime_seconds())).into_response()
 }

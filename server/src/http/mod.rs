@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use tower::Service;
 
+use polyfn_core::ErrorKind;
+
 use crate::auth::identify;
 use crate::observer::Answered;
 use crate::state::State;
@@ -32,6 +34,7 @@ pub mod pages;
 pub mod problem;
 pub mod services;
 pub mod throttle;
+pub mod turns;
 
 pub use caller::Caller;
 pub use problem::{Problem, failure};
@@ -109,10 +112,23 @@ fn tell(state: &State, answered: Answered) {
 }
 
 fn throttled(state: &State, request: &Request) -> Result<(), Problem> {
+    let from = request.extensions().get::<Ends>().map(|ends| ends.remote.ip());
+    if let Some(why) =
+        state.blocks.find_address(from).filter(|_| !request.uri().path().starts_with("/health"))
+    {
+        return Err(Problem::new(ErrorKind::PermissionDenied, why));
+    }
     match (&state.throttle, request.extensions().get::<Ends>()) {
         (Some(throttle), Some(ends)) => {
             let now = state.started.elapsed();
-            throttle.check(ends.remote.ip(), request.uri(), request.headers(), &state.tokens, now)
+            throttle.check(
+                ends.remote.ip(),
+                request.uri(),
+                request.headers(),
+                &state.tokens,
+                &state.metrics,
+                now,
+            )
         }
         _ => Ok(()),
     }

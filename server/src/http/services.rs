@@ -14,7 +14,8 @@ use crate::auth::Permission;
 use crate::http::caller::Caller;
 use crate::http::functions::{check_free, selection, service_uri, trace};
 use crate::http::problem::Problem;
-use crate::http::{call_error, failure, openapi, redirect_to_folder};
+use crate::http::turns::Turns;
+use crate::http::{self, call_error, failure, openapi, redirect_to_folder};
 use crate::hub::{self, CallRequest, Selection, Service};
 use crate::state::State;
 
@@ -133,11 +134,17 @@ async fn call(
     let format = Format::of(request.headers());
     let place = CallPlace { workspace, id, function };
     let answer = match admit(&state, request.headers()) {
-        Ok(caller) => match make_call(&state, &caller, &place, request).await {
-            Ok(outcome) => answer(&state, &caller, outcome, format),
-            Err(stop) => stop,
-        },
-        Err(problem) => problem.answer(crate::http::problem::Form::Json),
+        Ok(caller) => {
+            let from = request.extensions().get::<http::Ends>().map(|ends| ends.remote.ip());
+            match Turns::take(&state, &caller, &place.workspace, from) {
+                Ok(_turn) => match make_call(&state, &caller, &place, request).await {
+                    Ok(outcome) => answer(&state, &caller, outcome, format),
+                    Err(stop) => stop,
+                },
+                Err(problem) => problem.answer(http::problem::Form::Json),
+            }
+        }
+        Err(problem) => problem.answer(http::problem::Form::Json),
     };
     if !answer.status().is_success() {
         metrics.http_call_errors_total.increment();

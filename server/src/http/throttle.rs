@@ -12,6 +12,7 @@ use crate::auth::{Tokens, identify};
 use crate::clock;
 use crate::http::problem::Problem;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::rate::{Bucket, Rate};
 
 /// Senders remembered before those that have been quiet are forgotten.
@@ -51,6 +52,7 @@ impl Throttle {
         uri: &Uri,
         headers: &HeaderMap,
         tokens: &Tokens,
+        metrics: &Metrics,
         now: Duration,
     ) -> Result<(), Problem> {
         if uri.path().starts_with("/health") || headers.contains_key(header::UPGRADE) {
@@ -62,7 +64,13 @@ impl Throttle {
             Some(user) => (Sender::User(user.id), self.identity),
             None => (Sender::Address(from), self.address),
         };
-        rate.map_or(Ok(()), |rate| self.take(sender, rate, now))
+        let limit = if matches!(sender, Sender::User(_)) {
+            "http_authenticated_rate_limit"
+        } else {
+            "http_rate_limit"
+        };
+        let taken = rate.map_or(Ok(()), |rate| self.take(sender, rate, now));
+        taken.inspect_err(|_| metrics.limited.note(limit))
     }
 
     fn take(&self, sender: Sender, rate: Rate, now: Duration) -> Result<(), Problem> {
@@ -101,7 +109,16 @@ mod tests {
     fn ask(throttle: &Throttle, from: u32, path: &'static str) -> bool {
         let tokens = Tokens::new(&Config::default(), b"key");
         let from = IpAddr::V4(from.into());
-        throttle.check(from, &Uri::from_static(path), &HeaderMap::new(), &tokens, Duration::ZERO).is_ok()
+        throttle
+            .check(
+                from,
+                &Uri::from_static(path),
+                &HeaderMap::new(),
+                &tokens,
+                &Metrics::default(),
+                Duration::ZERO,
+            )
+            .is_ok()
     }
 
     #[test]

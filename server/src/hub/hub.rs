@@ -13,6 +13,7 @@ use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 use tokio::sync::Semaphore;
 
+use crate::audit::Audit;
 use crate::auth::{HandshakeError, Identity, UserInfo};
 use crate::hub::gateway::Gateway;
 use crate::hub::peer::{Caller, Peer, encode_user};
@@ -80,6 +81,7 @@ pub struct Hub {
     /// Places for handshakes under way.
     pub(crate) handshakes: Arc<Semaphore>,
     manager: OnceLock<Arc<dyn Management>>,
+    audit: Audit,
     generations: AtomicU64,
     started: Instant,
 }
@@ -104,6 +106,7 @@ impl Hub {
             metrics: settings.metrics,
             root: encode_user(&UserInfo::root("*")),
             manager: OnceLock::new(),
+            audit: Audit::default(),
             generations: AtomicU64::new(0),
             started: Instant::now(),
         }
@@ -274,6 +277,16 @@ impl Hub {
         let [client, service] = [peer.client_id.as_str(), "built-in"].map(str::to_owned);
         let uri = ServiceUri { workspace: peer.workspace().to_owned(), client, service, app: "*".to_owned() };
         !self.registry.find(&uri).is_empty()
+    }
+
+    /// Where is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Where rights that change are noted.
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// The server's own user, encoded.

@@ -1,8 +1,9 @@
 //! One connected client, and whoever else asks the server for something.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -59,6 +60,7 @@ pub struct Peer {
     active: AtomicU64,
     /// Its reader waits for a slow receiver, so that nothing can be heard from it.
     waiting: AtomicBool,
+    from: OnceLock<IpAddr>,
     /// Whether others were told already that it is gone.
     pub(super) told_gone: AtomicBool,
     /// Calls to the manager for which it waits.
@@ -86,6 +88,7 @@ impl Peer {
             silence: Mutex::new(Silence::new(now)),
             active: AtomicU64::new(milliseconds(now)),
             waiting: AtomicBool::new(false),
+            from: OnceLock::new(),
             told_gone: AtomicBool::new(false),
             open_calls: AtomicU32::new(0),
             meter: Meter::default(),
@@ -113,6 +116,24 @@ impl Peer {
     pub fn be_active(&self, now: Duration) {
         self.active.store(milliseconds(now), Ordering::Relaxed);
         self.meter.note_message(now);
+    }
+
+    /// Rests before the next message is read: its sender has sent more than it may.
+    pub async fn rest(&self, wait: Duration) {
+        self.set_waiting(true);
+        tokio::time::sleep(wait).await;
+        self.set_waiting(false);
+    }
+
+    /// Where it comes from, as far as that is known.
+    #[must_use]
+    pub fn from(&self) -> Option<IpAddr> {
+        self.from.get().copied()
+    }
+
+    /// Notes where it comes from; the first word counts.
+    pub(crate) fn comes_from(&self, address: IpAddr) {
+        _ = self.from.set(address);
     }
 
     /// How busy it is; `now` counts from when the hub began.

@@ -129,6 +129,8 @@ pub enum AddError {
     Singleton,
     /// The client has too many.
     TooMany,
+    /// The workspace has too many.
+    WorkspaceFull,
 }
 
 /// All workspaces.
@@ -140,6 +142,7 @@ pub struct Registry {
     max_clients: usize,
     max_connections: usize,
     max_services: usize,
+    max_services_of_all: usize,
 }
 
 #[derive(Debug, Default)]
@@ -158,6 +161,7 @@ impl Registry {
             max_clients: limits.max_clients_per_workspace,
             max_connections: limits.max_connections_per_user,
             max_services: limits.max_services_per_client,
+            max_services_of_all: limits.max_services_per_workspace,
         }
     }
 
@@ -285,7 +289,10 @@ impl Registry {
     pub(crate) fn add_service(&self, peer: &Arc<Peer>, service: Service) -> Result<Added, AddError> {
         let workspace = self.workspace(peer.workspace()).ok_or(AddError::Gone)?;
         // only the server itself and its root user are in there
-        let max = if peer.workspace() == "public" { usize::MAX } else { self.max_services };
+        let max = match peer.workspace() {
+            "public" => (usize::MAX, usize::MAX),
+            _ => (self.max_services, self.max_services_of_all),
+        };
         workspace.add_service(peer, service, max)
     }
 }
@@ -431,7 +438,13 @@ impl Workspace {
         Detached { was_current: true, services }
     }
 
-    fn add_service(&self, peer: &Peer, mut service: Service, max: usize) -> Result<Added, AddError> {
+    /// `max` is how many services its client may have, and all together.
+    fn add_service(
+        &self,
+        peer: &Peer,
+        mut service: Service,
+        (max, max_of_all): (usize, usize),
+    ) -> Result<Added, AddError> {
         let mut members = self.members.write();
         if members.clients.get(&service.client).is_none_or(|current| current.generation != peer.generation) {
             return Err(AddError::Gone);
@@ -451,6 +464,9 @@ impl Workspace {
         let at = known.iter().position(own);
         if at.is_none() && count >= max {
             return Err(AddError::TooMany);
+        }
+        if at.is_none() && !service.is_built_in() && counts.values().sum::<usize>() >= max_of_all {
+            return Err(AddError::WorkspaceFull);
         }
         let list = services.entry(service.name.clone()).or_default();
         let replaced = at.map(|at| list.remove(at));

@@ -9,6 +9,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (10, "revoked", include_str!("../../migrations/0010_revoked.sql")),
     (11, "uses", include_str!("../../migrations/0011_uses.sql")),
     (20, "accounts", include_str!("../../migrations/0020_accounts.sql")),
+    (40, "administration", include_str!("../../migrations/0040_administration.sql")),
 ];
 
 pub(super) fn migrator() -> Migrator {
@@ -16,4 +17,9 @@ pub(super) fn migrator() -> Migrator {
         Migration::new(*number, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
     Migrator::with_migrations(STEPS.iter().map(step).collect())
+}
+
+/// Whether this version knows a step.
+pub(super) fn is_known(version: i64) -> bool {
+    STEPS.iter().any(|(number, _, _)| *number == version)
 }

@@ -5,8 +5,10 @@
 //! `ON CONFLICT`; ids are made by us.
 
 pub mod accounts;
+mod administration;
 mod error;
 pub(crate) mod events;
+mod look;
 mod migrations;
 mod open;
 mod revoked;

@@ -81,11 +81,10 @@ impl Store {
     /// # Errors
     /// When the file is in use or cannot be written, the server of the database refuses, or a newer version made it.
     pub async fn open(place: &Place) -> Result<Self, StoreError> {
-        static DRIVERS: Once = Once::new();
-        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        prepare();
         let (kind, url, lock) = match place {
             Place::Memory => ("SQLite in memory", "sqlite::memory:".to_owned(), None),
-            Place::File(path) => ("SQLite", url(path)?, Some(lock(path)?)),
+            Place::File(path) => ("SQLite", url(path, "rwc")?, Some(lock(path)?)),
             Place::Postgres(url) => ("PostgreSQL", url.clone(), None),
         };
         let options = AnyConnectOptions::from_str(&url)?;
@@ -129,10 +128,21 @@ pub(crate) async fn back_up(database: &Path, copy: &Path) -> Result<(), StoreErr
     sqlx::any::install_default_drivers();
     let target =
         copy.to_str().ok_or_else(|| StoreError::Place(format!("the path {} is not text", copy.display())))?;
-    let mut connection = AnyConnection::connect_with(&AnyConnectOptions::from_str(&url(database)?)?).await?;
+    let mut connection = AnyConnection::connect_with(&AnyConnectOptions::from_str(&url(database, "rwc")?)?).await?;
     sqlx::query("VACUUM INTO $1").bind(target).execute(&mut connection).await?;
     connection.close().await?;
     Ok(())
+}
+
+/// Makes both kinds of databases known; before anything is opened.
+pub(super) fn prepare() {
+    static DRIVERS: Once = Once::new();
+    DRIVERS.call_once(sqlx::any::install_default_drivers);
+}
+
+/// The URL of a file that is not to be changed.
+pub(super) fn read_only(path: &Path) -> Result<String, StoreError> {
+    url(path, "ro")
 }
 
 async fn set_up(connection: &mut AnyConnection, durable: bool) -> Result<(), sqlx::Error> {
@@ -144,13 +154,13 @@ async fn set_up(connection: &mut AnyConnection, durable: bool) -> Result<(), sql
 }
 
 /// Whatever is in the path, none of it is taken for a part of the URL.
-fn url(path: &Path) -> Result<String, StoreError> {
+fn url(path: &Path, mode: &str) -> Result<String, StoreError> {
     let unusable = || StoreError::Place(format!("the path {} is not text", path.display()));
     // what is relative would be taken for the name of a host
     let path = std::path::absolute(path).map_err(|_| unusable())?;
     let text = path.to_str().ok_or_else(unusable)?;
     let escaped = percent_encoding::utf8_percent_encode(text, ESCAPED);
-    Ok(format!("sqlite://{escaped}?mode=rwc"))
+    Ok(format!("sqlite://{escaped}?mode={mode}"))
 }
 
 const ESCAPED: &percent_encoding::AsciiSet =

@@ -1,5 +1,6 @@
 //! Letting a client in, whatever it came by.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::auth::{AuthMessage, HandshakeError, Identity, TokenError, UserInfo};
 use crate::clock;
 use crate::hub::{Ending, Peer};
 use crate::state::{State, VERSION};
+use crate::transport::origins::Origin;
 
 /// A client that was let in; it leaves when this is dropped.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub(super) struct Member {
     state: Arc<State>,
     /// The server's own client is none that is counted.
     is_counted: bool,
+    _origin: Option<Origin>,
 }
 
 impl Drop for Member {
@@ -37,6 +40,7 @@ impl Drop for Member {
 pub(super) async fn admit<W>(
     state: &Arc<State>,
     hello: &AuthMessage,
+    from: Option<IpAddr>,
     welcome: W,
 ) -> Result<Member, HandshakeError>
 where
@@ -51,16 +55,27 @@ where
     }
     let owned = |user: &str| state.hub.registry.owned_by(user);
     let identity = hello.authenticate_owner(&state.tokens, limits, clock::now(), owned)?;
+    if let Some(why) = state.blocks.find(&identity.user, &identity.workspace, from) {
+        return Err(HandshakeError::refused(why));
+    }
+    let origin = Origin::take(state, from)?;
     let welcome = welcome(state.connection_info(&identity)?).to_string();
     // what follows may wait for a sign of life of another client, and must not keep strangers to it waiting
     drop(place);
     let peer = state.hub.join(identity, welcome).await?;
+    if let Some(from) = from {
+        peer.comes_from(from);
+    }
     let is_counted = !state.is_own(&peer);
     if is_counted {
         state.metrics.clients.increment();
         state.metrics.clients_total.increment();
     }
-    let member = Member { peer, state: Arc::clone(state), is_counted };
+    let member = Member { peer, state: Arc::clone(state), is_counted, _origin: origin };
+    // who was blocked in between is not closed by anybody else
+    if let Some(why) = state.blocks.find(&member.peer.user, member.peer.workspace(), from) {
+        return Err(HandshakeError::refused(why));
+    }
     // what was revoked before the client could be found is not closed by anybody else
     if state.tokens.revoked().any(&member.peer.user.credential.lineage) {
         return Err(TokenError::Revoked.into());
@@ -88,8 +103,9 @@ fn end_in_time(peer: &Arc<Peer>) {
 
 impl State {
     /// Whether this is the client by which the server offers its own services.
-    pub(super) fn is_own(&self, peer: &Peer) -> bool {
-        peer.client_id == self.server_id && peer.workspace() == crate::login::WORKSPACE
+    pub(crate) fn is_own(&self, peer: &Peer) -> bool {
+        peer.client_id == self.server_id
+            && [crate::login::WORKSPACE, crate::admin::WORKSPACE].contains(&peer.workspace())
     }
 
     /// Notes that a client was refused.

@@ -79,7 +79,7 @@ async fn join(state: &Arc<State>, transport: &mut Transport) -> Result<Member, H
     let limit = state.config.limits.time_to_authenticate.duration();
     let hello = timeout(limit, transport.incoming.next()).await.map_err(|_| HandshakeError::timeout())?;
     let Some(Ok(Message::Text(hello))) = hello else { return Err(HandshakeError::undecodable()) };
-    admit(state, &AuthMessage::parse(&hello)?, Json::Object).await
+    admit(state, &AuthMessage::parse(&hello)?, None, Json::Object).await
 }
 
 async fn run(state: &Arc<State>, transport: Transport, peer: &Arc<Peer>) {
@@ -101,7 +101,7 @@ async fn run(state: &Arc<State>, transport: Transport, peer: &Arc<Peer>) {
         }
     };
     let read = async {
-        let mut heard = Heard::new(state, peer);
+        let heard = Heard::new(state, peer);
         while let Some(Ok(message)) = incoming.next().await {
             peer.hear();
             match message {

@@ -3,6 +3,7 @@
 mod admission;
 mod frames;
 pub(crate) mod memory;
+pub(crate) mod origins;
 pub(crate) mod session;
 pub mod stream;
 pub mod streams;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message, error::CapacityError};
 
 use crate::hub::{Ending, Item, Next, Peer};
-use crate::rate::{Bucket, Rate};
+use crate::pace::Pace;
 use crate::state::State;
 use crate::transport::frames::{self, Reader, Writer};
 
@@ -54,7 +54,7 @@ async fn write(writer: &mut Writer, peer: &Peer) -> io::Result<()> {
 
 /// Reads until the client closes or the connection breaks.
 async fn read(state: &Arc<State>, reader: &mut Reader, peer: &Arc<Peer>) {
-    let mut heard = Heard::new(state, peer);
+    let heard = Heard::new(state, peer);
     while let Some(message) = reader.next().await {
         peer.hear();
         match message {
@@ -78,20 +78,16 @@ async fn read(state: &Arc<State>, reader: &mut Reader, peer: &Arc<Peer>) {
 pub(super) struct Heard<'a> {
     state: &'a Arc<State>,
     peer: &'a Arc<Peer>,
-    bucket: Option<(Rate, Bucket)>,
+    pace: Pace,
 }
 
 impl<'a> Heard<'a> {
     pub(super) fn new(state: &'a Arc<State>, peer: &'a Arc<Peer>) -> Self {
-        let limits = &state.config.limits;
-        let rate = Rate::new(limits.ws_msg_rate_limit, limits.ws_msg_burst_limit);
-        let rate = rate.filter(|_| !state.is_own(peer));
-        let bucket = rate.map(|rate| (rate, Bucket::full(rate, state.hub.elapsed())));
-        Self { state, peer, bucket }
+        Self { state, peer, pace: state.pace_of(peer) }
     }
 
     /// Takes a frame to where it goes. Does not return when the connection ends over it.
-    pub(super) async fn frame(&mut self, frame: &Bytes) {
+    pub(super) async fn frame(&self, frame: &Bytes) {
         let now = self.state.hub.elapsed();
         self.peer.be_active(now);
         self.state.metrics.client_messages_total.increment();
@@ -99,10 +95,8 @@ impl<'a> Heard<'a> {
         if frame.len() > max {
             return end(self.peer, 1009, &too_long(frame.len(), max)).await;
         }
-        if let Some((rate, bucket)) = &mut self.bucket
-            && bucket.take(*rate, now).is_err()
-        {
-            return end(self.peer, 1008, "Rate limit exceeded: too many messages per second").await;
+        if let Some(wait) = self.pace.charge(frame.len(), now, &self.state.metrics) {
+            self.peer.rest(wait).await;
         }
         self.state.hub.deliver(self.peer, frame).await;
     }

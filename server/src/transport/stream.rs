@@ -96,7 +96,8 @@ async fn accept(state: &Arc<State>, parts: &Parts) -> Result<Response, Handshake
     let hello = hello(parts)?;
     let is_ours = accepts(&parts.headers, OURS);
     let mut secret = None;
-    let admitted = admit(state, &hello, |info| {
+    let remote = parts.extensions.get::<Ends>().map(|ends| ends.remote.ip());
+    let admitted = admit(state, &hello, remote, |info| {
         let made = Secret::new(&address(&info));
         let told = told(info, made.as_ref().ok().filter(|_| is_ours));
         secret = Some(made);
@@ -106,15 +107,13 @@ async fn accept(state: &Arc<State>, parts: &Parts) -> Result<Response, Handshake
     let Some(Ok(secret)) = secret else {
         return Err(HandshakeError::establish("no randomness for a secret"));
     };
-    let remote = parts.extensions.get::<Ends>().map(|ends| ends.remote.ip());
     let stream = Arc::new(Stream::new(
         Arc::clone(&member.peer),
         secret,
         &parts.headers,
         Source::of(&parts.headers, remote),
         is_ours || state.config.require_stream_proof,
-        &state.config.limits,
-        state.hub.elapsed(),
+        state,
     ));
     state.streams.put(&stream);
     if let Some(connection) = parts.extensions.get::<Arc<Lasting>>() {

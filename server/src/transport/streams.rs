@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine;
@@ -25,8 +24,8 @@ use crate::auth::{Tokens, identify};
 use crate::clock;
 use crate::http::Problem;
 use crate::hub::Peer;
-use crate::limits::Limits;
-use crate::rate::{Bucket, Rate};
+use crate::pace::Pace;
+use crate::state::State;
 use crate::transport::stream::SECRET;
 
 /// Bytes that one permit of [`Stream::room`] stands for.
@@ -77,14 +76,8 @@ pub(super) struct Stream {
 pub(super) struct Line {
     /// The number of the last one that was worked off; 0 before the first.
     pub(super) last: u64,
-    bucket: Option<(Rate, Bucket)>,
-}
-
-impl Line {
-    /// Takes one frame out of what the client may send.
-    pub(super) fn take(&mut self, now: Duration) -> bool {
-        self.bucket.as_mut().is_none_or(|(rate, bucket)| bucket.take(*rate, now).is_ok())
-    }
+    /// What its frames are charged to.
+    pub(super) pace: Pace,
 }
 
 /// The place that a request comes from, as far as can be told.
@@ -151,15 +144,14 @@ impl Stream {
         headers: &HeaderMap,
         from: Source,
         must: bool,
-        limits: &Limits,
-        now: Duration,
+        state: &State,
     ) -> Self {
+        let limits = &state.config.limits;
         // who has a cookie of an earlier stream keeps cookies
         let strict = must || !peer.user.is_anonymous || secret.shown(headers).is_some();
         let room_max = limits.max_queued_bytes.max(limits.max_post_size).div_ceil(PERMIT).max(1);
         let room_max = room_max.min(u32::MAX as usize);
-        let rate = Rate::new(limits.ws_msg_rate_limit, limits.ws_msg_burst_limit);
-        let bucket = rate.map(|rate| (rate, Bucket::full(rate, now)));
+        let pace = state.pace_of(&peer);
         Self {
             peer,
             secret,
@@ -167,7 +159,7 @@ impl Stream {
             strict: AtomicBool::new(strict),
             room: Arc::new(Semaphore::new(room_max)),
             room_max,
-            line: tokio::sync::Mutex::new(Line { last: 0, bucket }),
+            line: tokio::sync::Mutex::new(Line { last: 0, pace }),
         }
     }
 

@@ -14,7 +14,7 @@ use polyfn_core::wire::Header;
 use crate::auth::identify;
 use crate::clock;
 use crate::http::{Caller, Ends, Problem, body, failure, services};
-use crate::hub::{Ending, Item};
+use crate::hub::Item;
 use crate::listener::Lasting;
 use crate::state::State;
 use crate::transport::stream::{OURS, Place, SEQUENCE};
@@ -141,12 +141,12 @@ async fn work_off(
         line.last = number;
     }
     for frame in frames {
-        pass_on(state, stream, &mut line, &frame).await?;
+        pass_on(state, stream, &line, &frame).await?;
     }
     Ok(())
 }
 
-async fn pass_on(state: &Arc<State>, stream: &Stream, line: &mut Line, frame: &Bytes) -> Result<(), Problem> {
+async fn pass_on(state: &Arc<State>, stream: &Stream, line: &Line, frame: &Bytes) -> Result<(), Problem> {
     let peer = &stream.peer;
     if peer.queue.is_closed() {
         // as if it came a moment later
@@ -154,10 +154,9 @@ async fn pass_on(state: &Arc<State>, stream: &Stream, line: &mut Line, frame: &B
     }
     let now = state.hub.elapsed();
     peer.be_active(now);
-    if !line.take(now) {
-        let text = "Rate limit exceeded: too many messages per second";
-        peer.queue.close(Ending::told(1008, text));
-        return Err(Problem::new(ErrorKind::Overloaded, text));
+    if let Some(wait) = line.pace.charge(frame.len(), now, &state.metrics) {
+        // requests are answered when they are worked off, so that whoever sends them is slowed
+        peer.rest(wait).await;
     }
     if frame.len() <= CONTROL_MAX && control(state, stream, frame).await {
         return Ok(());

@@ -1,6 +1,7 @@
 //! `GET /ws`: the upgrade, and the first message by which a client says who it is.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -80,8 +81,10 @@ async fn serve(state: Arc<State>, stream: TcpStream, read: Vec<u8>, misplaced: b
     let signal = state.shutdown.for_session();
     let limits = &state.config.limits;
     let (first, any) = (limits.max_auth_size.saturating_add(FRAME_HEADS), limits.max_frame_size);
+    let from = stream.peer_addr().ok().map(|from| from.ip());
     let (mut reader, writer) = frames::split(stream, read, first, any).await;
-    let joined = if misplaced { Err(HandshakeError::legacy()) } else { join(&state, &mut reader).await };
+    let joined =
+        if misplaced { Err(HandshakeError::legacy()) } else { join(&state, &mut reader, from).await };
     match joined {
         Ok(member) => {
             reader.trust();
@@ -95,12 +98,16 @@ async fn serve(state: Arc<State>, stream: TcpStream, read: Vec<u8>, misplaced: b
     drop(signal);
 }
 
-async fn join(state: &Arc<State>, socket: &mut Reader) -> Result<Member, HandshakeError> {
+async fn join(
+    state: &Arc<State>,
+    socket: &mut Reader,
+    from: Option<IpAddr>,
+) -> Result<Member, HandshakeError> {
     let limits = &state.config.limits;
     let hello = timeout(limits.time_to_authenticate.duration(), first_text(socket, limits.max_auth_size));
     let hello = AuthMessage::parse(&hello.await.map_err(|_| HandshakeError::timeout())??)?;
     // after the first message, so that silent sockets keep nobody out
-    admit(state, &hello, Json::Object).await
+    admit(state, &hello, from, Json::Object).await
 }
 
 /// The first message; what is longer than allowed is refused before it is looked at.

@@ -76,7 +76,17 @@ fn set_up(hub: &Arc<Hub>, workspace: &str, owner: &str) {
 
 fn refusal(error: AddError, name: &str, call: &Call) -> Error {
     let workspace = &call.caller.workspace;
+    let limits = &call.manager.limits;
+    let limited = &call.hub.metrics().limited;
     match error {
+        AddError::WorkspaceFull => {
+            limited.note("max_services_per_workspace");
+            let text = format!(
+                "ValueError: Too many services: a workspace may have {}",
+                limits.max_services_per_workspace
+            );
+            Error::new(ErrorKind::Overloaded, text)
+        }
         AddError::Gone => Error::new(ErrorKind::PeerGone, "the connection has ended"),
         AddError::NotAnnounced => Error::new(
             ErrorKind::Conflict,

@@ -24,6 +24,8 @@ pub(super) fn generate(call: &mut Call) -> Result<Value> {
             GrantError::Invalid(text) => invalid(format!("ValueError: {text}")),
         })?;
     let token = call.manager.tokens.issue(&user, request.expires_in, clock::now());
+    let details = format!("for {}, {} s: {}", user.id, request.expires_in, user.scope.claim());
+    call.hub.audit().note(&call.caller.user.id, "generate_token", workspace, &details);
     token.map(Value::from).map_err(|error| Error::new(polyfn_core::ErrorKind::Internal, error.to_string()))
 }
 
@@ -109,6 +111,8 @@ pub(super) fn revoke(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         tokens.revoked().load([revocation]);
         tokens.revoked().forget_expired(clock::now());
         tracing::info!(id = %revocation.id, user = call.caller.user.id, workspace = call.caller.workspace, "revoked a token");
+        let by = &call.caller.user.id;
+        call.hub.audit().note(by, "revoke_token", &call.caller.workspace, &revocation.id.to_string());
         call.hub.end_revoked(tokens.revoked(), call.caller.peer.as_ref());
         Ok(Value::Nil)
     })

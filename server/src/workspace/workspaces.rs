@@ -33,6 +33,8 @@ pub(super) fn create(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         info.stored = known.as_ref().is_some_and(|known| known.stored);
         keeping::put(store, registry, info.clone()).await?;
         drop(writing);
+        let owners = format!("owners: {}", info.owners.join(", "));
+        call.hub.audit().note(&user.id, "create_workspace", id, &owners);
         if known.is_some() {
             call.hub.emit(id, "workspace_changed", described(&info));
         }
@@ -52,6 +54,7 @@ pub(super) fn delete(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         let writing = store.writing().await;
         let workspace = keeping::find(registry, &name)?;
         store.remove_workspace(&name).await?;
+        call.hub.audit().note(&call.caller.user.id, "delete_workspace", &name, "");
         call.hub.emit(&name, "workspace_deleted", described(&workspace.info()));
         // without its row it goes with its last client; none of them is to make it again by coming back
         registry.put_workspace(WorkspaceInfo { stored: false, persistent: false, ..workspace.info() });

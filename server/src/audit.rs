@@ -1,0 +1,95 @@
+//! Who has changed what rights, in the database and in the log of the process (`polyfn::audit`).
+
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::store::Store;
+
+/// Entries that wait to be written.
+const WAITING: usize = 4096;
+/// Characters of what is noted.
+const TEXT_MAX: usize = 1024;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Grows with time.
+    pub(crate) id: String,
+    /// Seconds since 1970.
+    pub(crate) at: u64,
+    /// The user who made it.
+    pub(crate) by: String,
+    /// What was done, such as `block`.
+    pub(crate) what: String,
+    /// To whom or what.
+    pub(crate) target: String,
+    /// More of it, for people.
+    pub(crate) details: String,
+}
+
+impl Entry {
+    pub(crate) fn new(by: &str, what: &str, target: &str, details: &str) -> Self {
+        let cut = |text: &str| text.chars().take(TEXT_MAX).collect::<String>();
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Self {
+            id: format!("{nanos:020}-{:08x}", fastrand::u32(..)),
+            at: clock::now(),
+            by: cut(by),
+            what: cut(what),
+            target: cut(target),
+            details: cut(details),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Work {
+    Write(Entry),
+    Flush(oneshot::Sender<()>),
+}
+
+/// The audit log.
+#[derive(Debug, Default)]
+pub(crate) struct Audit(OnceLock<mpsc::Sender<Work>>);
+
+impl Audit {
+    /// Starts the writer.
+    pub(crate) fn start(&self, store: Store) {
+        let (sender, mut waiting) = mpsc::channel(WAITING);
+        _ = self.0.set(sender);
+        tokio::spawn(async move {
+            while let Some(work) = waiting.recv().await {
+                match work {
+                    Work::Flush(done) => _ = done.send(()),
+                    Work::Write(entry) => {
+                        if let Err(error) = store.note(&entry).await {
+                            tracing::error!(%error, ?entry, "the audit log was not written");
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    /// Notes a change. Never waits; what the database cannot take in time stands in the log of the process alone.
+    pub(crate) fn note(&self, by: &str, what: &str, target: &str, details: &str) {
+        let entry = Entry::new(by, what, target, details);
+        tracing::info!(target: "polyfn::audit", by, what, target, details);
+        let Some(sender) = self.0.get() else { return };
+        if let Err(error) = sender.try_send(Work::Write(entry)) {
+            tracing::error!(%error, by, what, target, details, "the audit log was not written");
+        }
+    }
+
+    /// Waits until all that was noted is written.
+    pub(crate) async fn flush(&self) {
+        let Some(sender) = self.0.get() else { return };
+        let (done, written) = oneshot::channel();
+        if sender.send(Work::Flush(done)).await.is_ok() {
+            _ = written.await;
+        }
+    }
+}

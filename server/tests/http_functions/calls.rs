@@ -278,6 +278,29 @@ async fn a_call_ends_whatever_its_owner_does() {
 }
 
 #[tokio::test]
+async fn nobody_takes_all_calls() {
+    let one = |limits| async move {
+        let scene = Scene::new(limited(limits)).await;
+        scene.register(stuck(functions("tree"))).await;
+        let (_, refused) = tokio::join!(scene.get("apps/tree/stuck"), async {
+            until_calls(&scene, 1).await;
+            scene.get("apps/tree/stuck").await
+        });
+        let metrics = scene.running.state().metrics.text(0.0);
+        (refused, metrics)
+    };
+    let base = Limits { http_call_timeout: SECOND, ..Limits::default() };
+    for (name, limits) in [
+        ("max_http_calls_per_workspace", Limits { max_http_calls_per_workspace: 1, ..base.clone() }),
+        ("max_http_calls_per_address", Limits { max_http_calls_per_address: 1, ..base }),
+    ] {
+        let (refused, metrics) = one(limits).await;
+        assert_eq!((refused.status, refused.header("retry-after").as_str()), (429, "1"), "{name}");
+        assert!(metrics.contains(&format!("polyfn_limited_total{{limit=\"{name}\"}} 1\n")), "{metrics}");
+    }
+}
+
+#[tokio::test]
 async fn who_hangs_up_is_forgotten() {
     use tokio::io::AsyncWriteExt;
     let scene = Scene::new(Config::default()).await;

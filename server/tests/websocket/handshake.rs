@@ -132,14 +132,19 @@ async fn a_frame_over_the_limit_is_closed_with_1009() {
 }
 
 #[tokio::test]
-async fn a_flood_is_closed_when_a_rate_is_set() {
-    let limits = Limits { ws_msg_rate_limit: 1, ws_msg_burst_limit: 5, ..Limits::default() };
+async fn a_flood_is_slowed_and_not_cut_when_a_rate_is_set() {
+    let limits = Limits { ws_msg_rate_limit: 50, ws_msg_burst_limit: 5, ..Limits::default() };
     let running = start(Config { limits, ..Config::default() }).await;
     let mut peer = Peer::join(&running, &json!({"client_id": "a"})).await;
-    for _ in 0..6 {
-        peer.call("nobody", "x", vec![]).await;
+    let mut sessions = Vec::new();
+    for _ in 0..10 {
+        sessions.push(peer.call("nobody", "x", vec![]).await);
     }
-    assert_eq!(peer.ended().await, told(1008, "Rate limit exceeded: too many messages per second"));
+    for session in &sessions {
+        assert!(peer.end(session).await.unwrap_err().contains("is not connected"));
+    }
+    let metrics = running.state().metrics.text(0.0);
+    assert!(metrics.contains("polyfn_limited_total{limit=\"ws_msg_rate_limit\"} "), "{metrics}");
 }
 
 #[tokio::test]

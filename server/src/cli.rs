@@ -14,8 +14,8 @@ use crate::runtime;
 use crate::server::{Running, Server, StartError};
 use crate::state::VERSION;
 
-mod backup;
 mod admin;
+mod backup;
 mod dev;
 mod doctor;
 mod environment;

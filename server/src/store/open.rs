@@ -128,7 +128,8 @@ pub(crate) async fn back_up(database: &Path, copy: &Path) -> Result<(), StoreErr
     sqlx::any::install_default_drivers();
     let target =
         copy.to_str().ok_or_else(|| StoreError::Place(format!("the path {} is not text", copy.display())))?;
-    let mut connection = AnyConnection::connect_with(&AnyConnectOptions::from_str(&url(database, "rwc")?)?).await?;
+    let mut connection =
+        AnyConnection::connect_with(&AnyConnectOptions::from_str(&url(database, "rwc")?)?).await?;
     sqlx::query("VACUUM INTO $1").bind(target).execute(&mut connection).await?;
     connection.close().await?;
     Ok(())

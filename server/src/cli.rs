@@ -25,6 +25,8 @@ mod log;
 mod login;
 mod settings;
 mod terminal;
+mod token;
+mod token_text;
 
 use self::backup::{BackupCommand, RestoreCommand};
 
@@ -33,6 +35,7 @@ pub use dev::DevFlags;
 pub use flags::ServeFlags;
 pub use settings::{Setting, embedded};
 pub use terminal::LoginCommand;
+use token::TokenCommand;
 
 /// Exit code for a command line or a setting that cannot be used.
 const UNUSABLE: u8 = 2;
@@ -70,6 +73,9 @@ enum Command {
     /// Put a copy made by `backup` in the place of a database.
     #[command(after_help = backup::RESTORE_EXAMPLES)]
     Restore(RestoreCommand),
+    /// Make, read and revoke tokens.
+    #[command(subcommand, after_help = token::EXAMPLES)]
+    Token(TokenCommand),
     /// Serve an ASGI or WSGI application of Python's through a server; needs the Python package.
     #[command(disable_help_flag = true)]
     ServeApp {
@@ -141,6 +147,7 @@ pub fn run(host: Host, arguments: impl IntoIterator<Item = OsString>) -> Outcome
         Command::Backup(command) => Outcome::Exit(command.run()),
         Command::Restore(command) => Outcome::Exit(command.run()),
         Command::Login(command) => Outcome::Exit(log_in(&command)),
+        Command::Token(command) => Outcome::Exit(tell(command)),
         Command::ServeApp { arguments } if host == Host::Python => Outcome::ServeApp(arguments),
         Command::ServeApp { .. } => {
             let text = "`serve-app` runs Python applications: `pip install polyfn`, then `python3 -m polyfn \
@@ -180,6 +187,17 @@ fn show(error: &clap::Error) -> u8 {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => 0,
         _ => UNUSABLE,
+    }
+}
+
+fn tell(command: TokenCommand) -> u8 {
+    match command.run(&|name| std::env::var(name).ok()) {
+        Ok(told) => {
+            // nobody may be reading; that is no reason to fail
+            _ = std::io::stdout().lock().write_all(told.text.as_bytes());
+            if told.good { 0 } else { FAILED }
+        }
+        Err(error) => fail(FAILED, &error),
     }
 }
 

@@ -40,6 +40,17 @@ impl Permission {
         [Self::Read, Self::ReadWrite, Self::Admin].into_iter().find(|right| right.letter() == letter)
     }
 
+    /// The same in words, as `generate_token` takes them; `none` for no right.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::ReadWrite => "read_write",
+            Self::Admin => "admin",
+        }
+    }
+
     /// The right that `generate_token` names in words: `read`, `read_write` or `admin`.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {

@@ -214,7 +214,7 @@ async fn make_call(
     if MANAGER.contains(&place.id.as_str()) {
         let Arguments { positional, named } = read(state, request).await?;
         let ended = manage(state, asks, &place.function, positional, named).await;
-        return ended.map(Outcome::Value).map_err(|error| refusal(&error));
+        return ended.map(|value| Outcome::Value(member::plain(value))).map_err(|error| refusal(&error));
     }
     if let Some(function) = login::function(state, &place.workspace, &place.id, &place.function) {
         return login::call(state, caller, function, request).await;

@@ -11,9 +11,9 @@ const NAME_MAX: usize = 255;
 
 /// `subscribe`.
 pub(super) fn subscribe(call: &mut Call) -> Result<Value> {
-    let peer = call.peer()?;
     let kinds = kinds(call.arguments.take(0))?;
     narrowed::check_events(&call.caller, &kinds)?;
+    let peer = call.peer()?;
     for kind in &kinds {
         check(kind, peer.workspace())?;
     }

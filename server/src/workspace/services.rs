@@ -185,11 +185,17 @@ pub(super) fn list(call: &mut Call) -> Result<Value> {
             let foreign = all && service.workspace != call.caller.workspace;
             query.fits(service)
                 && service.is_within(&call.caller)
+                && !hides_client(service, &call.caller)
                 && is_listed(service, &call.caller, include_unlisted, foreign)
         });
         infos.extend(seen.map(|service| Value::Map(info_for(&service, &call.caller))));
     }
     Ok(Value::List(infos))
+}
+
+/// Every client has a public `built-in` service, which would tell strangers who is in a workspace.
+fn hides_client(service: &Service, caller: &Caller) -> bool {
+    service.is_built_in() && caller.permission(&service.workspace) < Permission::Read
 }
 
 fn is_listed(service: &Service, caller: &Caller, include_unlisted: bool, public_only: bool) -> bool {

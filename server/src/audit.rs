@@ -49,6 +49,7 @@ impl Entry {
 enum Work {
     Write(Entry),
     Flush(oneshot::Sender<()>),
+    End(oneshot::Sender<()>),
 }
 
 /// The audit log.
@@ -64,6 +65,12 @@ impl Audit {
             while let Some(work) = waiting.recv().await {
                 match work {
                     Work::Flush(done) => _ = done.send(()),
+                    // the database is free before anybody hears of the end: another server may open it at once
+                    Work::End(done) => {
+                        drop(store);
+                        _ = done.send(());
+                        return;
+                    }
                     Work::Write(entry) => {
                         if let Err(error) = store.note(&entry).await {
                             tracing::error!(%error, ?entry, "the audit log was not written");
@@ -86,9 +93,18 @@ impl Audit {
 
     /// Waits until all that was noted is written.
     pub(crate) async fn flush(&self) {
+        self.wait(Work::Flush).await;
+    }
+
+    /// The same, and lets go of the database.
+    pub(crate) async fn end(&self) {
+        self.wait(Work::End).await;
+    }
+
+    async fn wait(&self, work: fn(oneshot::Sender<()>) -> Work) {
         let Some(sender) = self.0.get() else { return };
         let (done, written) = oneshot::channel();
-        if sender.send(Work::Flush(done)).await.is_ok() {
+        if sender.send(work(done)).await.is_ok() {
             _ = written.await;
         }
     }

@@ -172,7 +172,7 @@ impl Running {
         self.accepting.abort();
         _ = self.accepting.await;
         let ended = self.state.shutdown.run(self.state.config.shutdown_timeout.duration()).await;
-        self.state.hub.audit().flush().await;
+        self.state.hub.audit().end().await;
         self.state.store.close().await;
         ended
     }

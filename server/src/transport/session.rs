@@ -79,11 +79,14 @@ pub(super) struct Heard<'a> {
     state: &'a Arc<State>,
     peer: &'a Arc<Peer>,
     pace: Pace,
+    max_frame_size: usize,
 }
 
 impl<'a> Heard<'a> {
     pub(super) fn new(state: &'a Arc<State>, peer: &'a Arc<Peer>) -> Self {
-        Self { state, peer, pace: state.pace_of(peer) }
+        // what the server itself offers is of any size
+        let max_frame_size = if state.is_own(peer) { usize::MAX } else { state.config.limits.max_frame_size };
+        Self { state, peer, pace: state.pace_of(peer), max_frame_size }
     }
 
     /// Takes a frame to where it goes. Does not return when the connection ends over it.
@@ -91,7 +94,7 @@ impl<'a> Heard<'a> {
         let now = self.state.hub.elapsed();
         self.peer.be_active(now);
         self.state.metrics.client_messages_total.increment();
-        let max = self.state.config.limits.max_frame_size;
+        let max = self.max_frame_size;
         if frame.len() > max {
             return end(self.peer, 1009, &too_long(frame.len(), max)).await;
         }

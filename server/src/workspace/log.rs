@@ -219,6 +219,6 @@ mod tests {
             data: None,
         };
         let told = described(&event);
-        assert_eq!(told.as_map().unwrap().text("timestamp"), Some("2026-11-21T01:02:17.628252"));
+        assert_eq!(told.as_map().unwrap().text("timestamp"), Some("2026-11-21T00:22:17.628252"));
     }
 }

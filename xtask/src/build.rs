@@ -43,11 +43,16 @@ pub(crate) fn compile(layout: &Layout, profile: Profile, crates: &[&str]) -> Out
     run_step(cargo)
 }
 
-/// Builds the programs of `examples/` and of the tests that are written in Rust.
-pub(crate) fn examples(layout: &Layout) -> Outcome {
-    say("building the examples in Rust");
-    let core = ["build", "--package", "polyfn-core", "--features", "net", "--examples"];
-    run_step(command(&layout.root, "cargo", &core))
+/// What is built for the tests: all of it by one choice of crates and features, since another choice compiles much of
+/// what the crates depend on a second time.
+pub(crate) const EVERYTHING: [&str; 3] = ["--workspace", "--features", "polyfn-core/net"];
+
+/// Builds everything that tests run: the server, both packages, the examples in Rust, and the tests themselves.
+pub(crate) fn for_tests(layout: &Layout) -> Outcome {
+    say("building everything with its tests (debug)");
+    let mut cargo = command(&layout.root, "cargo", &["build", "--lib", "--bins", "--examples", "--tests"]);
+    cargo.args(EVERYTHING);
+    run_step(cargo)
 }
 
 /// The compiled module of the Python package inside the source tree, built if it is not there yet.
@@ -56,7 +61,7 @@ pub(crate) fn python_module(layout: &Layout) -> Outcome {
     if python.join("polyfn").join(PYTHON_LIBRARY).exists() {
         return Ok(());
     }
-    compile(layout, Profile::Dev, &["polyfn-python"])?;
+    for_tests(layout)?;
     place_python_library(layout, Profile::Dev, &python)
 }
 

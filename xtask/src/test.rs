@@ -85,8 +85,7 @@ fn set_up(layout: &Layout) -> Outcome<String> {
 }
 
 fn build_packages(layout: &Layout) -> Outcome<String> {
-    build::compile(layout, Profile::Dev, &["polyfn-server", "polyfn-python", "polyfn-node"])?;
-    build::examples(layout)?;
+    build::for_tests(layout)?;
     build::in_place(layout, Profile::Dev)?;
     Ok(String::new())
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::Choice;
+use crate::build::EVERYTHING;
 use crate::failure::{During as _, Failure, Outcome};
 use crate::layout::Layout;
 use crate::step::{command, run};
@@ -11,10 +12,10 @@ use crate::tools;
 
 const FUZZ_SECONDS: &str = "-max_total_time=10";
 
-/// All crates but the bindings: those are libraries inside an interpreter, and tested from there.
+/// All crates; of the bindings nothing is tested here: those are libraries inside an interpreter, and tested from there.
 pub(super) fn tests(layout: &Layout, choice: &Choice) -> Outcome<String> {
-    let mut cargo = command(&layout.root, "cargo", &["test", "--workspace", "--no-fail-fast"]);
-    cargo.args(["--exclude", "polyfn-python", "--exclude", "polyfn-node", "--features", "polyfn-core/net"]);
+    let mut cargo = command(&layout.root, "cargo", &["test", "--no-fail-fast"]);
+    cargo.args(EVERYTHING);
     cargo.args(&choice.filter);
     run(cargo).map(|()| String::new())
 }

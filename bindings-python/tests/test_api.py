@@ -281,7 +281,9 @@ class TestLogin:
 
     async def test_without_one(self, owner):
         with pytest.raises(polyfn.RpcError, match="Service not found"):
-            await polyfn.login({"server_url": owner.config.public_base_url})
+            await polyfn.login(
+                {"server_url": owner.config.public_base_url, "login_service_id": "public/no-login"}
+            )
         with pytest.raises(TypeError, match="no option 'passwort'"):
             await polyfn.login({"server_url": "http://x", "passwort": "p"})
         await owner.register_service({"id": "in", "config": {"visibility": "public"}, "start": add})

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use polyfn_core::net::{Call, Client, ClientOptions, Service};
 use polyfn_core::{Result, Value};
-use tokio::runtime::Handle;
 
 use crate::auth::UserInfo;
 use crate::clock;
@@ -47,7 +46,7 @@ pub(crate) async fn connect(state: &Arc<State>, workspace: &str) -> Result<Clien
         workspace: Some(workspace.to_owned()),
         client_id: Some(state.server_id.clone()),
         token: Some(token),
-        connect: Some(Arc::new(InProcess::own(state, Handle::current()))),
+        connect: Some(Arc::new(InProcess::own(state))),
         ..ClientOptions::default()
     };
     Client::connect(options).await

@@ -128,10 +128,11 @@ impl Server {
         state.hub.start(state.shutdown.for_session());
         let internal = |error: polyfn_core::Error| StartError::Runtime(io::Error::other(error.to_string()));
         state.login.begin().await.map_err(internal)?;
-        _ = state.own_client.set(builtin::start(&state).await.map_err(internal)?);
+        let login = builtin::start(&state).await.map_err(internal)?;
         state.blocks.load(state.store.blocked(clock::now()).await?);
         state.hub.audit().start(state.store.clone());
-        _ = state.admin_client.set(admin::start(&state).await.map_err(internal)?);
+        let admin = admin::start(&state).await.map_err(internal)?;
+        state.own_clients.lock().extend([login, admin]);
         let router = http::router(&state);
         let accepting = tokio::spawn(Listener::new(Arc::clone(&state), router, socket).run());
         Ok(Running { state, address, accepting })
@@ -172,6 +173,10 @@ impl Running {
         self.accepting.abort();
         _ = self.accepting.await;
         let ended = self.state.shutdown.run(self.state.config.shutdown_timeout.duration()).await;
+        let own = std::mem::take(&mut *self.state.own_clients.lock());
+        for client in own {
+            client.disconnect().await;
+        }
         self.state.hub.audit().end().await;
         self.state.store.close().await;
         ended

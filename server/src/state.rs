@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use polyfn_core::net::Client;
 
 use crate::auth::{Tokens, UserInfo, token};
@@ -68,10 +69,8 @@ pub struct State {
     pub hub: Arc<Hub>,
     /// How people log in.
     pub login: Arc<Login>,
-    /// The client that offers the server's own services.
-    pub(crate) own_client: OnceLock<Client>,
-    /// The one that offers `admin-utils`.
-    pub(crate) admin_client: OnceLock<Client>,
+    /// The server's own clients; they hold the runtime, so they go when it stops.
+    pub(crate) own_clients: Mutex<Vec<Client>>,
     /// Clients that came over HTTP.
     pub streams: Streams,
     /// What is kept over a restart.
@@ -125,8 +124,7 @@ impl State {
         let login = Login::new(&config, Arc::clone(&tokens), Arc::clone(&hub), &store, &public_base_url)?;
         Ok(Self {
             login: Arc::new(login),
-            own_client: OnceLock::new(),
-            admin_client: OnceLock::new(),
+            own_clients: Mutex::default(),
             manager_id,
             server_id,
             public_base_url,

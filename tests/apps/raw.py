@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import importlib
 import json
 import resource
 
@@ -220,9 +221,14 @@ async def register(server):
             {"id": f"{visibility}-raw", "type": "asgi", "config": config, "serve": serve}
         )
     if package.PACKAGE == "polyfn":
-        # hypha-rpc does not let it be registered
+        # hypha-rpc does not let it be registered, and the reference takes none
         private = {"id": "private-raw", "type": "asgi", "config": {"visibility": "private"}, "serve": serve}
-        await server.register_service(private)
+        refused = importlib.import_module(package.PACKAGE).RpcError
+        try:
+            await server.register_service(private)
+        except refused as error:
+            if "singleton" not in str(error):
+                raise
     rooted = {"visibility": "public", "root_path": True}
     await server.register_service({"id": "rooted", "type": "ASGI", "config": rooted, "serve": serve})
     context = {"visibility": "public", "require_context": True}

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -39,7 +39,8 @@ pub struct Client {
 /// Where the driver's events go: waiting futures, and tasks for functions.
 struct Dispatch {
     runtime: tokio::runtime::Handle,
-    connection: OnceLock<Connection>,
+    /// Let go when it is closed: each holds the other.
+    connection: Mutex<Option<Connection>>,
     waiting: Mutex<HashMap<CallId, oneshot::Sender<Result<Value>>>>,
     handlers: Mutex<HashMap<Handle, Handler>>,
     generators: Mutex<HashMap<Handle, Generator>>,
@@ -95,7 +96,7 @@ impl Dispatch {
     }
 
     fn invoke(&self, invocation: Invocation) {
-        let Some(connection) = self.connection.get().cloned() else { return };
+        let Some(connection) = self.connection.lock().clone() else { return };
         let handler = self.handlers.lock().get(&invocation.handler).cloned();
         let Some(id) = invocation.run else {
             self.runtime.spawn(async move { run(handler, &invocation).await });
@@ -115,7 +116,7 @@ impl Dispatch {
 
     fn cancel(&self, run: RunId) {
         let task = self.running.lock().remove(&run);
-        if let (Some(task), Some(connection)) = (task, self.connection.get()) {
+        if let (Some(task), Some(connection)) = (task, self.connection.lock().clone()) {
             task.abort();
             connection.reject(run, &Error::new(ErrorKind::Cancelled, "the caller gave up"));
         }
@@ -133,7 +134,7 @@ impl Dispatch {
 
     /// A peer wants items of a generator.
     fn pull(&self, handle: Handle) {
-        let Some(connection) = self.connection.get().cloned() else { return };
+        let Some(connection) = self.connection.lock().clone() else { return };
         let mut generators = self.generators.lock();
         let producer = match generators.remove(&handle) {
             None => return,
@@ -206,7 +207,7 @@ impl Client {
     pub async fn connect(options: ClientOptions) -> Result<Self> {
         let dispatch = Arc::new(Dispatch {
             runtime: tokio::runtime::Handle::current(),
-            connection: OnceLock::new(),
+            connection: Mutex::default(),
             waiting: Mutex::default(),
             handlers: Mutex::default(),
             generators: Mutex::default(),
@@ -217,10 +218,13 @@ impl Client {
         });
         let mut states = dispatch.state.subscribe();
         let connection = Connection::open(options, dispatch.clone(), &tokio::runtime::Handle::current())?;
-        let _ = dispatch.connection.set(connection.clone());
+        *dispatch.connection.lock() = Some(connection.clone());
         let state = states.wait_for(Option::is_some).await.map(|state| state.clone());
         match state {
-            Ok(Some(State::Closed { error })) => Err(error),
+            Ok(Some(State::Closed { error })) => {
+                dispatch.connection.lock().take();
+                Err(error)
+            }
             _ => Ok(Self { connection, dispatch }),
         }
     }
@@ -411,6 +415,7 @@ impl Client {
         self.connection.close();
         let closed = |state: &Option<State>| matches!(state, Some(State::Closed { .. }));
         let _ = states.wait_for(closed).await;
+        self.dispatch.connection.lock().take();
     }
 
     fn wait(&self) -> (CallId, oneshot::Receiver<Result<Value>>) {

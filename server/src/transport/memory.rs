@@ -24,19 +24,20 @@ const CAPACITY: usize = 64;
 /// Opens connections to a server of this process.
 pub(crate) struct InProcess {
     state: Weak<State>,
-    runtime: Handle,
+    /// The server's runtime; the server's own client runs on it anyway, and must not keep it.
+    runtime: Option<Handle>,
     is_own: bool,
 }
 
 impl InProcess {
     /// To the server that runs on `runtime`.
     pub(crate) fn new(state: &Arc<State>, runtime: Handle) -> Self {
-        Self { state: Arc::downgrade(state), runtime, is_own: false }
+        Self { state: Arc::downgrade(state), runtime: Some(runtime), is_own: false }
     }
 
     /// The same for the server's own client, which is not counted.
-    pub(crate) fn own(state: &Arc<State>, runtime: Handle) -> Self {
-        Self { is_own: true, ..Self::new(state, runtime) }
+    pub(crate) fn own(state: &Arc<State>) -> Self {
+        Self { state: Arc::downgrade(state), runtime: None, is_own: true }
     }
 
     fn open_state(&self) -> Option<Arc<State>> {
@@ -49,7 +50,11 @@ impl InProcess {
         let (client, server) = memory_pair(CAPACITY);
         // before the task runs: a server that stops meanwhile waits for it
         let signal = state.shutdown.for_session();
-        self.runtime.spawn(serve(state, server, signal, self.is_own));
+        let serving = serve(state, server, signal, self.is_own);
+        match &self.runtime {
+            Some(runtime) => runtime.spawn(serving),
+            None => tokio::spawn(serving),
+        };
         Ok(client)
     }
 }

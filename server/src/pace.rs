@@ -12,52 +12,41 @@ use parking_lot::Mutex;
 
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::rate::{Bucket, Rate};
 
 /// So many seconds' worth may be sent at once, where no limit of its own says otherwise.
 const BURST_SECONDS: f64 = 10.0;
 /// The longest that a single message holds its sender back.
-const WAIT_MAX: f64 = 60.0;
+const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Entries before those that nobody holds any longer are forgotten.
 const SWEEP_FROM: usize = 1024;
 
-/// What is limited: so many a second on average, so many at once.
+/// One of the limits, with its name in metrics.
 #[derive(Clone, Copy, Debug)]
-struct Rate {
-    per_second: f64,
-    burst: f64,
-    /// The limit, in metrics.
+struct Named {
+    rate: Rate,
     name: &'static str,
 }
 
-impl Rate {
+impl Named {
     /// `None` for 0, which stands for no limit.
     fn new(name: &'static str, per_second: u64, burst: Option<u64>) -> Option<Self> {
         let per_second = per_second as f64;
-        let burst = burst.map_or(per_second * BURST_SECONDS, |burst| burst.max(1) as f64);
-        (per_second > 0.0).then_some(Self { per_second, burst, name })
+        let burst = burst.map_or(per_second * BURST_SECONDS, |burst| burst as f64);
+        Some(Self { rate: Rate::new(per_second, burst)?, name })
     }
 }
 
 /// What somebody has left; less than nothing when it is over.
 #[derive(Debug)]
 struct Account {
-    rate: Rate,
-    left: f64,
-    at: Duration,
+    limit: Named,
+    bucket: Bucket,
 }
 
 impl Account {
-    const fn full(rate: Rate, now: Duration) -> Self {
-        Self { rate, left: rate.burst, at: now }
-    }
-
-    /// Charges `amount`; says how long to wait until the debt is paid.
-    fn charge(&mut self, amount: f64, now: Duration) -> Duration {
-        let gained = now.saturating_sub(self.at).as_secs_f64() * self.rate.per_second;
-        self.at = self.at.max(now);
-        let least = -WAIT_MAX * self.rate.per_second;
-        self.left = ((self.left + gained).min(self.rate.burst) - amount).max(least);
-        Duration::from_secs_f64((-self.left / self.rate.per_second).max(0.0))
+    fn full(limit: Named, now: Duration) -> Self {
+        Self { limit, bucket: Bucket::full(limit.rate, now) }
     }
 }
 
@@ -67,7 +56,7 @@ struct Accounts(Mutex<[Option<Account>; 2]>);
 
 impl Accounts {
     fn new(rates: Rates, now: Duration) -> Self {
-        Self(Mutex::new(rates.map(|rate| rate.map(|rate| Account::full(rate, now)))))
+        Self(Mutex::new(rates.map(|limit| limit.map(|limit| Account::full(limit, now)))))
     }
 
     /// The longest wait, and the limit that asks for it.
@@ -75,14 +64,15 @@ impl Accounts {
         let mut accounts = self.0.lock();
         let waits = accounts.iter_mut().zip([1.0, bytes as f64]).filter_map(|(account, amount)| {
             let account = account.as_mut()?;
-            Some((account.charge(amount, now), account.rate.name))
+            let Account { limit, bucket } = account;
+            Some((bucket.charge(limit.rate, amount, WAIT_MAX, now), limit.name))
         });
         waits.filter(|(wait, _)| !wait.is_zero()).max()
     }
 }
 
 /// Messages a second, bytes a second.
-type Rates = [Option<Rate>; 2];
+type Rates = [Option<Named>; 2];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Sender {
@@ -108,20 +98,20 @@ impl Paces {
         let burst = Some(u64::from(limits.ws_msg_burst_limit));
         Self {
             connection: [
-                Rate::new("ws_msg_rate_limit", limits.ws_msg_rate_limit.into(), burst),
-                Rate::new("ws_byte_rate_limit", limits.ws_byte_rate_limit, None),
+                Named::new("ws_msg_rate_limit", limits.ws_msg_rate_limit.into(), burst),
+                Named::new("ws_byte_rate_limit", limits.ws_byte_rate_limit, None),
             ],
             user: [
-                Rate::new("user_msg_rate_limit", limits.user_msg_rate_limit.into(), None),
-                Rate::new("user_byte_rate_limit", limits.user_byte_rate_limit, None),
+                Named::new("user_msg_rate_limit", limits.user_msg_rate_limit.into(), None),
+                Named::new("user_byte_rate_limit", limits.user_byte_rate_limit, None),
             ],
             workspace: [
-                Rate::new("workspace_msg_rate_limit", limits.workspace_msg_rate_limit.into(), None),
-                Rate::new("workspace_byte_rate_limit", limits.workspace_byte_rate_limit, None),
+                Named::new("workspace_msg_rate_limit", limits.workspace_msg_rate_limit.into(), None),
+                Named::new("workspace_byte_rate_limit", limits.workspace_byte_rate_limit, None),
             ],
             address: [
-                Rate::new("address_msg_rate_limit", limits.address_msg_rate_limit.into(), None),
-                Rate::new("address_byte_rate_limit", limits.address_byte_rate_limit, None),
+                Named::new("address_msg_rate_limit", limits.address_msg_rate_limit.into(), None),
+                Named::new("address_byte_rate_limit", limits.address_byte_rate_limit, None),
             ],
             shared: Mutex::default(),
         }

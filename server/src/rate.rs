@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 /// How much is allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
-    per_second: u32,
-    burst: u32,
+    per_second: f64,
+    burst: f64,
 }
 
 impl Rate {
     /// `per_second` on average and `burst` at once; `None` when there is no limit (0 a second).
     #[must_use]
-    pub fn new(per_second: u32, burst: u32) -> Option<Self> {
-        (per_second > 0).then_some(Self { per_second, burst: burst.max(1) })
+    pub fn new(per_second: f64, burst: f64) -> Option<Self> {
+        (per_second > 0.0).then_some(Self { per_second, burst: burst.max(1.0) })
     }
 }
 
@@ -28,7 +28,7 @@ impl Bucket {
     /// A full one. Times are counted from any fixed moment.
     #[must_use]
     pub fn full(rate: Rate, now: Duration) -> Self {
-        Self { left: f64::from(rate.burst), at: now }
+        Self { left: rate.burst, at: now }
     }
 
     /// Takes one out.
@@ -41,19 +41,28 @@ impl Bucket {
             self.left -= 1.0;
             return Ok(());
         }
-        Err(Duration::from_secs_f64((1.0 - self.left) / f64::from(rate.per_second)))
+        Err(Duration::from_secs_f64((1.0 - self.left) / rate.per_second))
+    }
+
+    /// Takes `amount` out, whether it is there or not, but no more than what comes back within `most`.
+    ///
+    /// Says how long to wait until the debt is paid.
+    pub fn charge(&mut self, rate: Rate, amount: f64, most: Duration, now: Duration) -> Duration {
+        self.refill(rate, now);
+        self.left = (self.left - amount).max(-most.as_secs_f64() * rate.per_second);
+        Duration::from_secs_f64((-self.left / rate.per_second).max(0.0))
     }
 
     /// Whether nothing was taken lately, so that the bucket may be forgotten.
     #[must_use]
     pub fn is_full(&mut self, rate: Rate, now: Duration) -> bool {
         self.refill(rate, now);
-        self.left >= f64::from(rate.burst)
+        self.left >= rate.burst
     }
 
     fn refill(&mut self, rate: Rate, now: Duration) {
-        let gained = now.saturating_sub(self.at).as_secs_f64() * f64::from(rate.per_second);
-        self.left = (self.left + gained).min(f64::from(rate.burst));
+        let gained = now.saturating_sub(self.at).as_secs_f64() * rate.per_second;
+        self.left = (self.left + gained).min(rate.burst);
         self.at = self.at.max(now);
     }
 }
@@ -64,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_bucket_gives_its_burst_and_then_its_rate() {
-        let rate = Rate::new(10, 3).unwrap();
+        let rate = Rate::new(10.0, 3.0).unwrap();
         let mut bucket = Bucket::full(rate, Duration::ZERO);
         for _ in 0..3 {
             assert_eq!(bucket.take(rate, Duration::ZERO), Ok(()));
@@ -77,6 +86,6 @@ mod tests {
 
     #[test]
     fn zero_means_no_limit() {
-        assert_eq!(Rate::new(0, 5), None);
+        assert_eq!(Rate::new(0.0, 5.0), None);
     }
 }

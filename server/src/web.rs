@@ -1,7 +1,6 @@
 //! Requests of the server's own to other servers: small ones, such as for the keys of a login provider.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,8 +8,8 @@ use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use polyfn_core::net::Tls;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -60,12 +59,9 @@ async fn exchange(request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, WebErr
     if !is_secure {
         return ask(tcp, request).await;
     }
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let crypto = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(crypto).with_safe_default_protocol_versions();
-    let config = config.map_err(failed)?.with_root_certificates(roots).with_no_client_auth();
+    let config = Tls::default().config().map_err(failed)?;
     let name = ServerName::try_from(host).map_err(failed)?;
-    ask(TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(failed)?, request).await
+    ask(TlsConnector::from(config).connect(name, tcp).await.map_err(failed)?, request).await
 }
 
 /// With its path alone, and the host in a header.

@@ -32,7 +32,7 @@ impl Tls {
     ///
     /// # Errors
     /// `invalid` for authorities that are no certificates.
-    pub(super) fn config(&self) -> Result<Arc<ClientConfig>> {
+    pub fn config(&self) -> Result<Arc<ClientConfig>> {
         install_crypto();
         let builder = ClientConfig::builder();
         if self.is_unverified {

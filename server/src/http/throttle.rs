@@ -36,8 +36,11 @@ impl Throttle {
     /// `None` when the settings allow any number of requests.
     #[must_use]
     pub fn new(limits: &Limits) -> Option<Self> {
-        let address = Rate::new(limits.http_rate_limit, limits.http_burst_limit);
-        let identity = Rate::new(limits.http_authenticated_rate_limit, limits.http_authenticated_burst_limit);
+        let address = Rate::new(limits.http_rate_limit.into(), limits.http_burst_limit.into());
+        let identity = Rate::new(
+            limits.http_authenticated_rate_limit.into(),
+            limits.http_authenticated_burst_limit.into(),
+        );
         let some = address.is_some() || identity.is_some();
         some.then(|| Self { address, identity, senders: Mutex::default() })
     }

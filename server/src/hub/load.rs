@@ -1,12 +1,13 @@
 //! How busy a client is: the messages that it sends in a minute, the calls that it has not answered yet.
 //!
-//! Both are counted where frames pass by, so they cost a few nanoseconds and no message of their own. Calls are known
+//! Both are counted where frames pass by, so they cost no message of their own. A message takes no lock to be counted;
+//! a call of another client takes one when it begins and when it ends, on the side that is called. Calls are known
 //! by a hash of their caller and session; one that nobody answers is forgotten after [`FORGOTTEN_AFTER`].
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -33,7 +34,7 @@ pub struct Load {
 /// Counts what one client has to do.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    messages: Mutex<Window>,
+    messages: Messages,
     /// Calls by the server itself, among them those over HTTP.
     own: AtomicUsize,
     relayed: Mutex<HashMap<u64, Duration>>,
@@ -41,41 +42,48 @@ pub(super) struct Meter {
 }
 
 /// Two counts, from which the number in the last [`WINDOW`] is estimated.
-#[derive(Clone, Copy, Debug, Default)]
-struct Window {
-    index: u64,
-    count: u64,
-    before: u64,
-}
+///
+/// Each word holds the number of its window above, and a count below: windows of an even number have the first word,
+/// those of an odd number the second, so that the one before is still there while the next is counted.
+#[derive(Debug, Default)]
+struct Messages([AtomicU64; 2]);
 
-impl Window {
-    const fn turn(&mut self, now: Duration) {
-        let index = now.as_secs() / WINDOW.as_secs();
-        if index != self.index {
-            self.before = if index == self.index + 1 { self.count } else { 0 };
-            self.count = 0;
-            self.index = index;
-        }
+/// Bits of a count.
+const COUNT: u32 = 40;
+
+impl Messages {
+    const fn window(now: Duration) -> u64 {
+        now.as_secs() / WINDOW.as_secs()
     }
 
-    const fn add(&mut self, now: Duration) {
-        self.turn(now);
-        self.count += 1;
+    fn add(&self, now: Duration) {
+        let window = Self::window(now);
+        let word = &self.0[(window & 1) as usize];
+        // only when two add at the turn of a window is the word changed in between
+        _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
+            Some(if old >> COUNT == window { old + 1 } else { (window << COUNT) + 1 })
+        });
+    }
+
+    fn count(&self, window: u64) -> u64 {
+        let word = self.0[(window & 1) as usize].load(Ordering::Relaxed);
+        if word >> COUNT == window { word & ((1 << COUNT) - 1) } else { 0 }
     }
 
     /// Messages of the window before count for the part of it that is less than [`WINDOW`] ago.
-    fn per_window(mut self, now: Duration) -> u64 {
-        self.turn(now);
+    fn per_window(&self, now: Duration) -> u64 {
+        let window = Self::window(now);
         let passed = now.as_millis() as u64 % WINDOW.as_millis() as u64;
         let left = WINDOW.as_millis() as u64 - passed;
-        self.count + self.before * left / WINDOW.as_millis() as u64
+        let before = window.checked_sub(1).map_or(0, |before| self.count(before));
+        self.count(window) + before * left / WINDOW.as_millis() as u64
     }
 }
 
 impl Meter {
     /// Counts a message that the client sent.
     pub(super) fn note_message(&self, now: Duration) {
-        self.messages.lock().add(now);
+        self.messages.add(now);
     }
 
     /// One call by the server more, until the guard is dropped.
@@ -105,7 +113,7 @@ impl Meter {
     }
 
     pub(super) fn load(&self, now: Duration) -> Load {
-        let messages_per_minute = self.messages.lock().per_window(now);
+        let messages_per_minute = self.messages.per_window(now);
         let mut relayed = self.relayed.lock();
         relayed.retain(|_, since| now.saturating_sub(*since) < FORGOTTEN_AFTER);
         Load { messages_per_minute, calls: relayed.len() + self.own.load(Ordering::Relaxed) }

@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, seconds};
 use crate::audit::Entry;
 use crate::blocks::{Block, Subject};
 
@@ -109,10 +109,6 @@ impl Store {
             })
             .collect()
     }
-}
-
-fn seconds(at: u64) -> i64 {
-    i64::try_from(at).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

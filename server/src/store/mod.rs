@@ -59,6 +59,11 @@ struct Shared {
     _lock: Option<std::fs::File>,
 }
 
+/// Seconds since 1970 as the database has them.
+fn seconds(at: u64) -> i64 {
+    i64::try_from(at).unwrap_or(i64::MAX)
+}
+
 impl Store {
     /// What holds the data, in words for people.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, seconds};
 use crate::auth::{Revocation, TokenId};
 
 impl Store {
@@ -34,10 +34,6 @@ impl Store {
             })
             .collect()
     }
-}
-
-fn seconds(at: u64) -> i64 {
-    i64::try_from(at).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, seconds};
 use crate::auth::{TokenId, Used};
 
 impl Store {
@@ -39,10 +39,6 @@ impl Store {
             })
             .collect()
     }
-}
-
-fn seconds(at: u64) -> i64 {
-    i64::try_from(at).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -142,12 +142,9 @@ async fn a_connection_ends_when_the_time_of_its_narrowed_token_does() {
     let client = join(&scene, "narrow", &token).await.unwrap();
     let hub = &scene.running.state().hub;
     assert!(hub.registry.client("lab-one", "narrow").is_some());
-    let gone = async {
-        while hub.registry.client("lab-one", "narrow").is_some() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+    let mut changes = hub.registry.changes();
+    let gone = changes.wait_for(|_| hub.registry.client("lab-one", "narrow").is_none());
+    _ = tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap().unwrap();
     drop(client);
     assert_eq!(get(&scene, &token, "services/bank/get_it").await, 401);
 }

@@ -5,7 +5,7 @@ import { Hono } from "hono";
 import { HTTPError, upgradeWebSocket } from "../lib/index.js";
 
 /** What the apps have seen. */
-export const seen = { left: [], pulled: 0, closed: [] };
+export const seen = { begun: [], left: [], pulled: 0, closed: [] };
 
 const numbers = async function* (count = 5) {
   for (let number = 0; number < count; number += 1) yield Buffer.from(`${number}\n`);
@@ -58,6 +58,7 @@ function hono() {
   app.post("/unread", (c) => c.text("not read", 413));
   app.get("/waits", (c) => {
     const { signal } = c.req.raw;
+    seen.begun.push("waits");
     return new Promise((_, reject) => {
       signal.addEventListener("abort", () => {
         seen.left.push("waits");
@@ -155,6 +156,7 @@ function expressApp() {
   app.post("/json", express.json(), (req, res) => res.json(req.body));
   app.post("/unread", (_req, res) => res.status(413).send("not read"));
   app.get("/waits", (req) => {
+    seen.begun.push("waits");
     req.on("close", () => seen.left.push("waits"));
   });
   app.get("/endless", (_req, res) => {

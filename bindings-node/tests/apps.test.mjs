@@ -60,7 +60,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
       await api.disconnect();
       await server.stop();
     });
-    beforeEach(() => Object.assign(seen, { left: [], pulled: 0, closed: [] }));
+    beforeEach(() => Object.assign(seen, { begun: [], left: [], pulled: 0, closed: [] }));
 
     const get = (path, options = {}) =>
       fetch(`${root}/${path}`, { redirect: "manual", ...options, headers: { ...CLOSE, ...options.headers } });
@@ -194,7 +194,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
         test("a handler hears that nobody waits any longer", async () => {
           const leaving = new AbortController();
           const asking = get(`${app}/waits`, { signal: leaving.signal });
-          setTimeout(() => leaving.abort(), 50);
+          until(() => seen.begun.includes("waits")).then(() => leaving.abort());
           await assert.rejects(asking, { name: "AbortError" });
           await until(() => seen.left.includes("waits"));
         });

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import urllib.error
-import urllib.request
 
 import jwt
 import polyfn
@@ -14,22 +12,12 @@ import pytest
 from runner.browser import Browser as Chromium
 from runner.browser import program as browser_program
 from runner.forms import Visitor
+from runner.logins import ask
 from runner.mail import Receiver
 from runner.servers import ROOT_TOKEN, PolyfnServer, polyfn_binary
 
 PASSWORD = "correct horse battery"
 LOCAL = ("--enable-local-auth", "--database-uri", "sqlite::memory:")
-
-
-def ask(url: str, token: str | None = None, **arguments):
-    """Calls a function of the login service by a POST; an error is its status and text."""
-    headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
-    request = urllib.request.Request(url, json.dumps(arguments).encode(), headers)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)["detail"]
 
 
 def claims(token: str) -> dict:

@@ -20,6 +20,7 @@ import pytest
 from polyfn import sync
 from runner import tokens
 from runner.documents import blocks
+from runner.logins import ask
 from runner.peers import ROOT, environment, node_command
 from runner.servers import ROOT_TOKEN
 from runner.waiting import eventually
@@ -28,20 +29,6 @@ WRITTEN = "http://localhost:9527"
 
 ADA = tokens.member("ada")
 CLIENTS = {"hypha_rpc": hypha_rpc, "polyfn": polyfn}
-
-
-def ask(url: str, bearer: str = "", **arguments):
-    """Calls a function of the login service by a POST; an error is its status and text."""
-    headers = {
-        "content-type": "application/json",
-        **({"authorization": f"Bearer {bearer}"} if bearer else {}),
-    }
-    request = urllib.request.Request(url, json.dumps(arguments).encode(), headers)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)["detail"]
 
 
 def report(context, token: str = "", **more) -> None:

@@ -12,6 +12,7 @@ import polyfn
 import pytest
 from runner import issuer as oidc
 from runner.forms import Visitor
+from runner.logins import ask
 from runner.servers import PolyfnServer
 
 
@@ -35,16 +36,6 @@ def server(issuer):
 def browser(issuer):
     issuer.lies = {}
     return Visitor()
-
-
-def ask(url: str, token: str = "", **arguments):
-    headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
-    request = urllib.request.Request(url, json.dumps(arguments).encode(), headers)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 def user_of(server, token: str):

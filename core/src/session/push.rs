@@ -141,6 +141,12 @@ impl Session {
             self.forget_export(handle);
             return self.push_end(&reader, &end);
         }
+        if source.push.is_none() && pull.is_question() {
+            // Whoever asks has granted items before, and that was lost: both would wait for the other.
+            let error = Error::new(ErrorKind::PeerGone, "what was granted to a generator was lost on the way");
+            self.push_end(&reader, &Err(error));
+            return self.close_source(place, handle);
+        }
         let push = source.push.get_or_insert_with(|| Box::new(Push::new(reader)));
         push.allow(pull);
         if pull.is_question() {

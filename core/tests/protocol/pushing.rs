@@ -514,6 +514,18 @@ fn who_asks_is_answered_with_the_number_of_the_next_item() {
 }
 
 #[test]
+fn who_asks_before_anything_was_granted_learns_that_the_grant_was_lost() {
+    let mut session = session(Options::default());
+    let (_, stub) = given(&mut session);
+    session.receive(&pull(OTHER, &stub, "Q", 0, 0), NOW).unwrap();
+    let Some(Value::Tagged(error)) = pushed(&mut session).3.remove("error") else { panic!("the end is sent") };
+    let Tagged::Error(error) = *error else { panic!("an error is sent: {error:?}") };
+    assert_eq!(error.kind(), ErrorKind::PeerGone);
+    assert_eq!(events(&mut session), [Event::Released(9)]);
+    assert_eq!(session.statistics().sources, 0);
+}
+
+#[test]
 fn a_reader_that_says_nothing_any_longer_is_forgotten() {
     let mut session = session(Options::default());
     session.receive(&asked(OTHER, "services.svc.count", "C"), NOW).unwrap();
@@ -522,6 +534,7 @@ fn a_reader_that_says_nothing_any_longer_is_forgotten() {
     draft.writer.generator(9).unwrap();
     session.finish_reply(draft, NOW);
     let Value::Stream(stub) = ended(&mut session).1 else { panic!("a generator is given") };
+    session.receive(&pull(OTHER, &stub, "Q", 1, 1), NOW).unwrap();
     for minutes in [0, 9, 18] {
         let at = NOW + Duration::from_secs(60 * minutes);
         session.tick(at);

@@ -22,7 +22,8 @@ fn polyfn(arguments: &[&str]) -> Command {
 }
 
 async fn serve(arguments: &[&str]) -> Server {
-    let mut child = polyfn(&[&["serve", "--port", "0"], arguments].concat()).spawn().unwrap();
+    let own = ["serve", "--port", "0", "--database-uri", "sqlite::memory:"];
+    let mut child = polyfn(&[&own, arguments].concat()).spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     out.read_line(&mut line).await.unwrap();
@@ -65,7 +66,7 @@ async fn bad_settings_end_with_2_and_a_message() {
 #[tokio::test]
 async fn a_taken_port_ends_with_1() {
     let server = serve(&[]).await;
-    let output = polyfn(&["serve", "--port", &server.port.to_string()]).output().await.unwrap();
+    let output = polyfn(&["serve", "--port", &server.port.to_string(), "--database-uri", "sqlite::memory:"]).output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot listen at 127.0.0.1"));
 }

@@ -17,6 +17,20 @@ from runner.servers import PolyfnServer
 PACKAGE = Path(polyfn.__file__).resolve().parents[1]
 
 
+@pytest.fixture
+def figure(record_property) -> Callable[[str], None]:
+    """Notes what was measured, in one line; all of them are printed at the end of the run, passed or not."""
+    return lambda text: record_property("figure", text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    figures = [text for report in reports for name, text in report.user_properties if name == "figure"]
+    if figures:
+        terminalreporter.section("figures")
+        terminalreporter.write("".join(f"{text}\n" for text in figures))
+
+
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """Our server, or the one that POLYFN_TEST_URL names."""

@@ -78,12 +78,12 @@ PROGRAM = """
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads the memory in use from /proc")
 @pytest.mark.parametrize("kind", ["calls", "errors", "callbacks", "items", "abandoned"])
-def test_memory_stays_flat(program, kind):
+def test_memory_stays_flat(program, figure, kind):
     count = CALLS if kind == "calls" else CALLS // 8
     ran = program(PROGRAM, kind, str(count), timeout=600, dev=False)
     assert ran.stderr == ""
     grown, objects, held = ran.stdout.split(maxsplit=2)
-    print(
+    figure(
         f"{kind}: {int(grown) / 1024:.0f} KiB and {objects} objects more after {count} than after a quarter"
     )
     # what a leak of one small object for each call would pass by far

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use polyfn_core::codec::{Promise, Stub, Walk};
 use polyfn_core::session::{CallSpec, Encryption, Event, Invocation, Options, Session};
-use polyfn_core::wire::{PublicKey, Sender, rewrite};
+use polyfn_core::wire::{PublicKey, Relayed, Sender};
 use polyfn_core::{Function, Map, Result, Value};
 
 use crate::manager::joined;
@@ -75,14 +75,14 @@ pub(crate) fn answer(session: &mut Session, invocation: &Invocation, value: &Val
     session.finish_reply(draft, NOW);
 }
 
-/// What `session` sends next, as the server delivers it.
+/// What `session` sends next, as a server that knows the extensions delivers it.
 pub(crate) fn sent(session: &mut Session) -> Bytes {
     let frame = session.poll_send().expect("there is something to send").frame;
     let address = session.address().to_owned();
     let workspace = address.split('/').next().unwrap().to_owned();
     let user = Value::Map(Map::from_iter([("id", address.as_str())])).to_msgpack().unwrap();
     let sender = Sender { workspace: workspace.clone(), address, user: user.into() };
-    rewrite(&frame, &sender, &workspace).unwrap()
+    Relayed::read(&frame, &sender).unwrap().write(&sender, &workspace, true).unwrap()
 }
 
 /// Delivers all that `from` sends.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod calling;
+mod coming_back;
 mod duo;
 mod encryption;
 mod exchange;
@@ -19,6 +20,7 @@ mod recording;
 mod replay;
 mod schemas;
 mod sealed;
+mod sealed_streams;
 mod security;
 mod serving;
 mod vectors;

@@ -15,9 +15,9 @@ use crate::generators::{Told, asked, ended, items, list};
 use crate::joining::{call, events, offer, service};
 use crate::manager::{answer, body, header, info, reply};
 
-const ME: &str = "lab/me";
-const OTHER: &str = "lab/other";
-const NOW: Duration = Duration::from_secs(100);
+pub(crate) const ME: &str = "lab/me";
+pub(crate) const OTHER: &str = "lab/other";
+pub(crate) const NOW: Duration = Duration::from_secs(100);
 
 /// A session on a server that knows `known`.
 fn negotiated(options: Options, known: Extensions) -> Session {
@@ -27,7 +27,7 @@ fn negotiated(options: Options, known: Extensions) -> Session {
     session
 }
 
-fn session(options: Options) -> Session {
+pub(crate) fn session(options: Options) -> Session {
     let mut session = negotiated(options, Extensions::ALL);
     offer(&mut session, &service("svc", &[("visibility", "public".into())], 1, &["count"])).unwrap();
     events(&mut session);
@@ -35,7 +35,13 @@ fn session(options: Options) -> Session {
 }
 
 /// A frame of the extension, as the server delivers it.
-fn frame(kind: &str, from: &str, method: Option<&str>, stream: &str, body: &[(&str, Value)]) -> Bytes {
+pub(crate) fn frame(
+    kind: &str,
+    from: &str,
+    method: Option<&str>,
+    stream: &str,
+    body: &[(&str, Value)],
+) -> Bytes {
     let mut head = Map::from_iter([("type", kind), ("from", from), ("to", ME), ("session", stream)]);
     method.into_iter().for_each(|method| drop(head.insert("method", method)));
     head.insert("ws", "lab");
@@ -45,18 +51,18 @@ fn frame(kind: &str, from: &str, method: Option<&str>, stream: &str, body: &[(&s
     bytes.into()
 }
 
-fn pull(from: &str, stub: &StreamStub, stream: &str, n: i64, b: i64) -> Bytes {
+pub(crate) fn pull(from: &str, stub: &StreamStub, stream: &str, n: i64, b: i64) -> Bytes {
     frame("x-pull", from, Some(&stub.method), stream, &[("n", n.into()), ("b", b.into())])
 }
 
-fn push(stream: &str, index: i64, items: &[i64], more: &[(&str, Value)]) -> Bytes {
+pub(crate) fn push(stream: &str, index: i64, items: &[i64], more: &[(&str, Value)]) -> Bytes {
     let mut entries = vec![("i", Value::from(index)), ("args", list(items))];
     entries.extend(more.iter().cloned());
     frame("x-push", OTHER, None, stream, &entries)
 }
 
 /// Gives generator 9 as an argument: the call, and what the peer gets.
-fn given(session: &mut Session) -> (Outgoing, StreamStub) {
+pub(crate) fn given(session: &mut Session) -> (Outgoing, StreamStub) {
     call(session, 1, OTHER, "services.x.sum", &[Value::Generator(9)]).unwrap();
     let sent = session.poll_send().unwrap();
     let args = body(&sent.frame).remove("args").unwrap();
@@ -65,7 +71,7 @@ fn given(session: &mut Session) -> (Outgoing, StreamStub) {
 }
 
 /// Writes as many items as are wanted in one frame, counting on from `next`.
-fn produce(session: &mut Session, next: &mut i64) -> Option<u32> {
+pub(crate) fn produce(session: &mut Session, next: &mut i64) -> Option<u32> {
     let mut draft = session.begin_items(9)?;
     while !draft.is_full() {
         draft.item(|out| out.int(*next)).unwrap();
@@ -283,7 +289,7 @@ fn what_waits_to_be_sent_slows_the_generator() {
     assert!(produce(&mut session, &mut next).is_some());
 }
 
-fn remote() -> StreamStub {
+pub(crate) fn remote() -> StreamStub {
     StreamStub {
         target: OTHER.to_owned(),
         method: "S.1".to_owned(),
@@ -294,7 +300,7 @@ fn remote() -> StreamStub {
 }
 
 /// What was asked for of the generator: the stream's name, items and bytes; `None` for a close.
-fn wanted(session: &mut Session) -> (String, Option<(i64, i64)>) {
+pub(crate) fn wanted(session: &mut Session) -> (String, Option<(i64, i64)>) {
     let sent = session.poll_send().expect("the reader says what it wants");
     let header = header(&sent.frame);
     assert_eq!((header.text("type"), header.text("method")), (Some("x-pull"), Some("S.1")));

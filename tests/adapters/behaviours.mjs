@@ -24,7 +24,23 @@ function streams() {
   function* upTo(number) {
     for (let item = 0; item < number; item += 1) yield item;
   }
+  async function* ticking() {
+    open += 1;
+    try {
+      for (let item = 0; ; item += 1) {
+        yield item;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    } finally {
+      open -= 1;
+    }
+  }
   return {
+    ticks: ticking,
+    stream_is_open: async () => {
+      while (open === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      return true;
+    },
     count_up: (number) => counted(upTo(number)),
     count_plainly: (number) => upTo(number),
     kinds: () => counted([1, "text", { a: [null] }, new Uint8Array([0, 255])]),
@@ -130,6 +146,7 @@ export async function collect(stream, take) {
     }
   } catch (error) {
     told.$error = String(error?.message ?? error);
+    told.$code = error?.code ?? null;
   }
   return told;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ class Streams:
 
     def __init__(self) -> None:
         self.open = 0
+        self.ticks = asyncio.Event()
 
     async def _counted(self, items: Any, failure: str | None = None) -> AsyncIterator[Any]:
         self.open += 1
@@ -29,7 +31,21 @@ class Streams:
         finally:
             self.open -= 1
 
+    async def _ticking(self) -> AsyncIterator[int]:
+        self.open += 1
+        self.ticks.set()
+        try:
+            for item in itertools.count():
+                yield item
+                await asyncio.sleep(0.01)
+        finally:
+            self.open -= 1
+            self.ticks.clear()
+
     def service(self) -> dict[str, Any]:
+        async def stream_is_open() -> bool:
+            return await self.ticks.wait()
+
         async def open_streams() -> int:
             for _ in range(200):
                 if self.open == 0:
@@ -43,6 +59,8 @@ class Streams:
             "kinds": lambda: self._counted([1, "text", {"a": [None]}, b"\x00\xff"]),
             "fail_after": lambda number: self._counted(range(number), "out of items"),
             "large_items": lambda number, size: self._counted([fill(size)] * number),
+            "ticks": self._ticking,
+            "stream_is_open": stream_is_open,
             "open_streams": open_streams,
             "sum_stream": sum_stream,
             "zip_streams": zip_streams,
@@ -195,6 +213,7 @@ async def collect(stream: Any, take: int | None) -> dict[str, Any]:
                 break
     except Exception as error:
         told["$error"] = str(error)
+        told["$code"] = getattr(error, "code", None)
     return told
 
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use polyfn_core::net::{Call, Client, Items, Service};
 use polyfn_core::{Error, Map, Result, Value};
 use serde_json::{Value as Json, json};
@@ -69,6 +69,21 @@ fn giving(service: Service, client: &Client) -> Service {
         let size = call.argument(1, "size").as_int().unwrap_or_default();
         (upto(call).iter().map(|_| Value::Bytes(fill(size.unsigned_abs()))).collect(), None)
     });
+    let (client, ticking) = (client.clone(), open.clone());
+    let service = service.function("ticks", move |_| {
+        let generator = client.generator(ticks(ticking.one()));
+        async move { Ok(generator) }
+    });
+    let begun = open.clone();
+    let service = service.function("stream_is_open", move |_| {
+        let open = begun.clone();
+        async move {
+            while open.0.load(Ordering::Relaxed) == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Ok(Value::from(true))
+        }
+    });
     service.function("open_streams", move |_| {
         let open = open.clone();
         async move {
@@ -80,6 +95,14 @@ fn giving(service: Service, client: &Client) -> Service {
             }
             Ok(Value::from(open.0.load(Ordering::Relaxed)))
         }
+    })
+}
+
+/// Numbers without end, one every 10 ms.
+fn ticks(counted: Counted) -> impl Stream<Item = Result<Value>> {
+    stream::unfold((0, counted), |(item, counted)| async move {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Some((Ok(Value::from(item)), (item + 1, counted)))
     })
 }
 
@@ -145,7 +168,10 @@ pub(crate) async fn collect(mut items: Items, take: Option<usize>) -> Json {
     {
         match item {
             Ok(item) => found.push(plain(&item)),
-            Err(error) => told["$error"] = json!(error.message()),
+            Err(error) => {
+                told["$error"] = json!(error.message());
+                told["$code"] = json!(error.kind().code());
+            }
         }
     }
     told["$items"] = Json::Array(found);

@@ -30,6 +30,9 @@ export type OwnConnectOptions = Partial<Omit<ConnectOptions, "token" | "serverUr
   token?: string | null;
 };
 
+/** What runs: nobody has to keep a server in a variable for it to go on. */
+const running = new Set<Server>();
+
 /**
  * A server inside this program: the very one that `polyfn serve` runs, on a thread of its own. While it runs, the
  * process does not end by itself.
@@ -63,7 +66,9 @@ export class Server implements AsyncDisposable {
     const told = await server.start(JSON.stringify(flags), onRequest && (() => tell(server, onRequest)));
     if (told !== null) throw toldError(told);
     pump().hold();
-    return new Server(server);
+    const started = new Server(server);
+    running.add(started);
+    return started;
   }
 
   /** Its URL on this machine, without a slash at the end. */
@@ -114,6 +119,7 @@ export class Server implements AsyncDisposable {
     await Promise.all([...this.#connections].map((connection) => connection.disconnect()));
     this.#connections.clear();
     pump().release();
+    running.delete(this);
     return ended;
   }
 

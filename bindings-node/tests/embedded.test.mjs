@@ -5,7 +5,7 @@ import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { Server } from "../lib/index.js";
-import { PACKAGE } from "./server.mjs";
+import { PACKAGE, runProgram } from "./server.mjs";
 
 const HELLO = { id: "hello", type: "functions", config: { visibility: "public" }, index: () => "hi" };
 
@@ -25,6 +25,28 @@ test("functions of the program answer over HTTP, and requests are told", async (
   assert.equal(api.connectionState, "closed");
   assert.deepEqual([told[0].method, told[0].path, told[0].status], ["GET", "/lab/apps/hello/", 200]);
   await assert.rejects(server.connect(), { code: "peer_gone" });
+});
+
+test("a server that no variable holds goes on", async () => {
+  const { code, output, errors } = await runProgram(
+    `import { Server } from ${JSON.stringify(PACKAGE)};
+     const serve = async () => {
+       const server = await Server.start();
+       const api = await server.connect({ workspace: "lab" });
+       await api.registerService({ id: "hello", type: "functions", config: { visibility: "public" }, index: () => "hi" });
+       return server.url;
+     };
+     const url = await serve();
+     for (let round = 0; round < 10; round++) {
+       globalThis.gc();
+       const answer = await fetch(url + "/lab/apps/hello/", { headers: { connection: "close" } });
+       if (round === 9) console.log(await answer.text());
+     }
+     process.exit(0);`,
+    [],
+    { flags: ["--expose-gc"] },
+  );
+  assert.deepEqual({ code, output, errors }, { code: 0, output: "hi", errors: "" });
 });
 
 test("who connects may do everything unless it comes as a stranger", async () => {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+
+import webapp
 
 Echo = Callable[[Any], Awaitable[Any]]
 SUBJECT = "bench.echo"
@@ -19,6 +22,25 @@ def say(facts: dict[str, Any]) -> None:
 
 async def hello(event: dict[str, Any]) -> dict[str, Any]:
     return {"status": 200, "headers": {"content-type": "text/plain"}, "body": "hello"}
+
+
+def body(event: dict[str, Any]) -> dict[str, Any]:
+    """The body, sent back."""
+    headers = {"content-type": "application/octet-stream"}
+    return {"status": 200, "headers": headers, "body": bytes(event["body"])}
+
+
+async def first(event: dict[str, Any]) -> Any:
+    """A stream whose end comes long after its begin."""
+    yield "first\n"
+    await asyncio.sleep(webapp.PAUSE)
+    yield "last\n"
+
+
+async def items(event: dict[str, Any]) -> Any:
+    """A stream of as many lines as are asked for."""
+    for number in range(int(event["query_string"].removeprefix("n="))):
+        yield f"{number}\n"
 
 
 def echo(value: Any) -> Any:
@@ -56,12 +78,43 @@ async def offer(client: str, url: str) -> tuple[Any, dict[str, str]]:
     if client == "nats":
         return await offer_on_nats(url), {"service": SUBJECT}
     server = await connect(client, url)
+    return server, await register(server, client)
+
+
+async def register(server: Any, client: str) -> dict[str, str]:
+    """Registers what is measured with a server; where others find it."""
     public = {"visibility": "public"}
     functions = {"echo": echo, "count": count, "repeat": repeat, "size": size}
     info = await server.register_service({"id": "bench", "config": public, **functions})
-    await server.register_service({"id": "bench-http", "type": "functions", "config": public, "hello": hello})
-    workspace = info["id"].split("/")[0]
-    return server, {"service": info["id"], "path": f"/{workspace}/apps/bench-http/hello"}
+    http = {"hello": hello, "body": body, "first": first, "items": items}
+    of_functions = {"id": "bench-http", "type": "functions", "config": public}
+    await server.register_service({**of_functions, **http})
+    serve = webapp.app if client == "polyfn" else serve_app
+    await server.register_service({"id": "bench-app", "type": "asgi", "config": public, "serve": serve})
+    workspace, service = info["id"].split("/")
+    apps = f"/{workspace}/apps"
+    return {
+        "workspace": workspace,
+        "service": info["id"],
+        "functions": info["id"].removesuffix(":bench") + ":bench-http",
+        "path": f"{apps}/bench-http/hello",
+        "handler": f"{apps}/bench-http/hello",
+        "app": f"{apps}/bench-app",
+        "call": f"/{workspace}/services/{service}/echo",
+    }
+
+
+async def register_many(server: Any, numbers: Iterable[int]) -> None:
+    """One service for each number, with so many functions."""
+    for number in numbers:
+        functions = {f"f{at}": hello for at in range(number)}
+        config = {"id": f"bench-{number}", "type": "functions", "config": {"visibility": "public"}}
+        await server.register_service({**config, **functions})
+
+
+async def serve_app(request: dict[str, Any]) -> None:
+    """The web app, as hypha_rpc has it called."""
+    await webapp.app(request["scope"], request["receive"], request["send"])
 
 
 async def offer_on_nats(url: str) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from time import perf_counter
 
 from connections import arguments, connect, say
 
@@ -19,8 +20,9 @@ async def main() -> None:
         async with places:
             return await connect(wanted["client"], wanted["url"], token=token)
 
+    begun = perf_counter()
     rest = await asyncio.gather(*(one() for _ in range(int(wanted["count"]) - 1)))
-    say({"connected": 1 + len(rest)})
+    say({"connects_per_s": len(rest) / (perf_counter() - begun)})
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     os._exit(0)
 

@@ -3,18 +3,26 @@
 //! Every measurement starts new processes; the systems take turns in each round, so that a slow minute of the machine
 //! hits them all. A cell of the table is the median of the rounds, with the lowest and the highest.
 
+mod ask;
+mod bodies;
+mod cost;
 mod data;
+mod foreign;
 mod goals;
 mod http;
 mod idle;
+mod login;
 mod machine;
 mod options;
+mod page;
+mod registry;
 mod report;
 mod results;
 mod row;
 mod rpc;
 mod sample;
 mod server;
+pub(crate) mod soak;
 mod stand;
 mod start;
 mod table;
@@ -49,11 +57,15 @@ pub(crate) fn run(layout: &Layout, arguments: &[String]) -> Outcome {
 
 fn measure(stand: &Stand<'_>, row: &Row) -> Outcome<Vec<(String, f64)>> {
     let figures = match row.group {
-        Group::Http => http::measure(stand, row),
+        Group::Http | Group::Frameworks | Group::Asgi | Group::Services => http::measure(stand, row),
+        Group::Bodies => bodies::measure(stand, row),
+        Group::Cost => cost::measure(stand, row),
         Group::Rpc => rpc::measure(stand, row),
         Group::Data => data::measure(stand, row),
         Group::Start => start::measure(stand, row),
         Group::Idle => idle::measure(stand, row),
+        Group::Registry => registry::measure(stand, row),
+        Group::Login => login::measure(stand, row),
     }?;
     for (name, value) in &figures {
         println!("    {name:<24} {}", table::number(*value));

@@ -25,6 +25,7 @@ commands:
   test [parts] [filter]   install the test tools, build, run every test; parts: rust python node types wasm fuzz
   check [--fix]           formats, lints, types and budgets, as CI runs them; --fix mends what tools can
   bench [--quick] [rows]  measure ours beside Hypha, NATS and the ceilings; `bench --help` says more
+  soak [--minutes N]      clients come, work and vanish; the memory of the server must stay flat
   install                 install what `test` needs beside what `check` does: it is slow, and may run meanwhile
   build [--release]       build the server and both packages in place, for running single tests by hand
 ";
@@ -51,6 +52,7 @@ fn run(arguments: &[String]) -> Outcome {
         "test" => test::run(&layout, rest),
         "check" => check::run(&layout, rest),
         "bench" => bench::run(&layout, rest),
+        "soak" => bench::soak::run(&layout, rest),
         "build" => build::run(&layout, rest),
         "install" => tools::install(&layout, rest),
         "help" | "--help" | "-h" => {

@@ -4,12 +4,14 @@ mod debian;
 mod node;
 mod python;
 mod rust;
+mod servers;
 mod stamp;
 
 pub(crate) use debian::{debian_program, postgres};
 pub(crate) use node::{packages, typescript_compiler};
 pub(crate) use python::{base_interpreter, hypha, test_environment};
 pub(crate) use rust::{fuzzer, wasm_target};
+pub(crate) use servers::{measured_servers, node_servers, servers};
 
 use crate::failure::{Failure, Outcome};
 use crate::layout::Layout;

@@ -1,14 +1,12 @@
 //! What travels: streams, callbacks, long messages, arrays, small calls beside a long transfer, reconnects, a million calls.
 
-use crate::bench::results::Results;
-use crate::bench::row::{Group, Row, System};
+use crate::bench::row::Row;
 use crate::bench::rpc;
 use crate::bench::stand::Stand;
-use crate::bench::table::{cell, markdown, ratio};
 use crate::failure::Outcome;
 
 /// The figures, and how the table names them.
-const FIGURES: [(&str, &str); 11] = [
+pub(super) const FIGURES: [(&str, &str); 11] = [
     ("items_per_s", "stream, items/s"),
     ("callbacks_per_s", "callbacks/s, one after the other"),
     ("mb_1_per_s", "1 MB there and back, MB/s"),
@@ -24,20 +22,4 @@ const FIGURES: [(&str, &str); 11] = [
 
 pub(super) fn measure(stand: &Stand<'_>, row: &Row) -> Outcome<Vec<(String, f64)>> {
     rpc::told_by(stand, row, "data", &FIGURES.map(|(name, _)| name))
-}
-
-/// One line for each figure and system.
-pub(super) fn table(results: &Results) -> String {
-    let mut lines = Vec::new();
-    let rows: Vec<Row> = results.group(Group::Data).collect();
-    for (name, title) in FIGURES {
-        for row in rows.iter().filter(|row| results.figure(**row, name).is_some()) {
-            let median = |system| results.median(Group::Data, system, row.language, name);
-            let pair = row.language.word().to_owned();
-            let figure = cell(results.figure(*row, name));
-            let to_hypha = ratio(median(row.system), median(System::Hypha));
-            lines.push(vec![title.to_owned(), pair, row.system.title().to_owned(), figure, to_hypha]);
-        }
-    }
-    markdown(&["what", "caller-callee", "system", "measured", "to Hypha's"], &lines)
 }

@@ -2,7 +2,7 @@
 
 use crate::bench::results::Results;
 use crate::bench::row::{Group, Language, System};
-use crate::bench::table::{markdown, number};
+use crate::bench::table::number;
 
 /// Whether more or less is better.
 #[derive(Clone, Copy)]
@@ -19,27 +19,33 @@ struct Goal {
     found: Option<f64>,
 }
 
-/// The table of goals; those of which nothing was measured are left out.
-pub(super) fn table(results: &Results) -> String {
-    let goals = [http(results), rpc(results), large(results), travels(results), server(results)]
-        .into_iter()
-        .flatten();
-    let rows: Vec<Vec<String>> = goals.filter_map(|goal| line(&goal)).collect();
-    markdown(&["goal", "wanted", "measured", "reached"], &rows)
+/// The rows of the table of goals, each with the group that measures it; those of which nothing was measured are left out.
+pub(super) fn rows(results: &Results) -> Vec<(Group, String)> {
+    let parts = [
+        (Group::Http, http(results)),
+        (Group::Frameworks, frameworks(results)),
+        (Group::Cost, cost(results)),
+        (Group::Rpc, rpc(results)),
+        (Group::Rpc, large(results)),
+        (Group::Data, travels(results)),
+        (Group::Start, start(results)),
+        (Group::Idle, idle(results)),
+        (Group::Registry, registry(results)),
+    ];
+    let rows = parts.into_iter().flat_map(|(group, goals)| goals.into_iter().map(move |goal| (group, goal)));
+    rows.filter_map(|(group, goal)| Some((group, line(group, &goal)?))).collect()
 }
 
-fn line(goal: &Goal) -> Option<Vec<String>> {
+fn line(group: Group, goal: &Goal) -> Option<String> {
     let found = goal.found?;
     let (sign, reached) = match goal.bound {
         Bound::AtLeast => ("≥", found >= goal.wanted),
         Bound::AtMost => ("≤", found <= goal.wanted),
     };
-    Some(vec![
-        goal.what.clone(),
-        format!("{sign} {}{}", goal.wanted, goal.unit),
-        format!("{}{}", number(found), goal.unit),
-        if reached { "yes" } else { "**no**" }.to_owned(),
-    ])
+    let (word, unit) = (group.word(), goal.unit);
+    let measured = number(found);
+    let reached = if reached { "yes" } else { "**no**" };
+    Some(format!("| {word} | {} | {sign} {}{unit} | {measured}{unit} | {reached} |", goal.what, goal.wanted))
 }
 
 fn goal(what: impl Into<String>, bound: Bound, wanted: f64, unit: &'static str, found: Option<f64>) -> Goal {
@@ -135,11 +141,58 @@ fn travels(results: &Results) -> Vec<Goal> {
     goals
 }
 
-fn server(results: &Results) -> Vec<Goal> {
-    let found = |group, name| results.median(group, System::Polyfn, Language::None, name);
+fn frameworks(results: &Results) -> Vec<Goal> {
+    let one = |language: Language| {
+        let rate = |system| results.median(Group::Frameworks, system, language, "requests_per_s@64");
+        let of_theirs = divide(rate(System::Polyfn), rate(System::FunctionsFramework));
+        let what = format!(
+            "function in {} through the server, 64 connections, of functions-framework's requests/s",
+            language.word()
+        );
+        goal(what, Bound::AtLeast, 1.0, "x", of_theirs)
+    };
+    [Language::Python, Language::Node].map(one).into_iter().collect()
+}
+
+fn cost(results: &Results) -> Vec<Goal> {
+    let one = |language: Language| {
+        let more = results.median(Group::Cost, System::Polyfn, language, "more_us");
+        let what = format!("a function in {} over HTTP, more than the same call by RPC", language.word());
+        goal(what, Bound::AtMost, 150.0, " µs", more)
+    };
+    [Language::Python, Language::Node].map(one).into_iter().collect()
+}
+
+fn start(results: &Results) -> Vec<Goal> {
+    let found = |name| results.median(Group::Start, System::Polyfn, Language::None, name);
     vec![
-        goal("server ready", Bound::AtMost, 50.0, " ms", found(Group::Start, "ready_ms")),
-        goal("server memory at rest", Bound::AtMost, 20.0, " MB", found(Group::Start, "rest_mb")),
-        goal("memory of an idle connection", Bound::AtMost, 20.0, " KB", found(Group::Idle, "idle_kb")),
+        goal("server ready", Bound::AtMost, 50.0, " ms", found("ready_ms")),
+        goal("server memory at rest", Bound::AtMost, 20.0, " MB", found("rest_mb")),
+    ]
+}
+
+fn idle(results: &Results) -> Vec<Goal> {
+    let found = results.median(Group::Idle, System::Polyfn, Language::None, "idle_kb");
+    vec![goal("memory of one of 2,000 idle connections", Bound::AtMost, 20.0, " KB", found)]
+}
+
+fn registry(results: &Results) -> Vec<Goal> {
+    let found = |name| results.median(Group::Registry, System::Polyfn, Language::None, name);
+    vec![
+        goal(
+            "look-up of one of 100,000 services, there and back",
+            Bound::AtMost,
+            1.0,
+            " ms",
+            found("look_up_ms@100000"),
+        ),
+        goal(
+            "the same, the services being in 1,000 workspaces",
+            Bound::AtMost,
+            1.0,
+            " ms",
+            found("look_up_ms@many"),
+        ),
+        goal("memory of one of 100,000 services", Bound::AtMost, 2.0, " KB", found("service_kb")),
     ]
 }

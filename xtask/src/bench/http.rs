@@ -1,17 +1,20 @@
-//! Functions over HTTP, asked by wrk with 1, 16 and 64 connections.
+//! The smallest function, asked by wrk with a growing number of connections, on whatever serves it.
 
-use std::process::Command;
 use std::time::Duration;
 
-use crate::bench::row::{Row, System};
+use crate::bench::ask::wrk;
+use crate::bench::foreign;
+use crate::bench::results::Results;
+use crate::bench::row::{Group, Language, Row, System};
 use crate::bench::sample;
 use crate::bench::server::{Server, ceiling};
-use crate::bench::stand::{Stand, finished, text};
+use crate::bench::stand::{Stand, text};
+use crate::bench::table::{cell, markdown, ratio};
 use crate::child::Child;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 
 /// How many connections ask at once.
-pub(super) const CONNECTIONS: [u32; 3] = [1, 16, 64];
+const CONNECTIONS: [u32; 3] = [1, 16, 64];
 
 /// What is asked, and the processes that answer.
 struct Target {
@@ -50,12 +53,37 @@ fn target(stand: &Stand<'_>, row: &Row) -> Outcome<Target> {
             let url = format!("http://{}/hello", text(&places, "http")?);
             Ok(Target { url, server: child.id(), _running: vec![Box::new(worker), Box::new(child)] })
         }
+        System::Embedded => {
+            let ending = row.language.callee();
+            let mut child = stand.program("embedded", ending, &[])?;
+            let facts = stand.facts(&mut child, "embedded", ending, Duration::from_secs(30))?;
+            let url = format!("{}{}", text(&facts, "url")?, path(row.group, &facts)?);
+            Ok(Target { url, server: child.id(), _running: vec![Box::new(child)] })
+        }
+        system if system.is_foreign() => {
+            let server = Server::of_function(stand, row)?;
+            Ok(Target {
+                url: server.url.clone() + foreign::path(system),
+                server: server.id(),
+                _running: vec![Box::new(server)],
+            })
+        }
         system => {
             let server = Server::start(stand, system)?;
             let (service, facts) = stand.service(system, row.language, &server.url)?;
-            let url = format!("{}{}", server.url, text(&facts, "path")?);
+            let url = format!("{}{}", server.url, path(row.group, &facts)?);
             Ok(Target { url, server: server.id(), _running: vec![Box::new(service), Box::new(server)] })
         }
+    }
+}
+
+/// What of a service is asked.
+fn path(group: Group, facts: &serde_json::Value) -> Outcome<String> {
+    match group {
+        Group::Asgi => Ok(text(facts, "app")? + "/hello"),
+        Group::Services => Ok(text(facts, "call")? + "?value=hello"),
+        Group::Frameworks => text(facts, "handler"),
+        _ => text(facts, "path"),
     }
 }
 
@@ -66,67 +94,31 @@ fn relay_worker(stand: &Stand<'_>, row: &Row, address: &str) -> Outcome<Child> {
     Ok(worker)
 }
 
-/// What wrk saw.
-struct Asked {
-    requests: f64,
-    rate: f64,
-    p50: f64,
-    p99: f64,
-}
-
-fn wrk(url: &str, connections: u32, seconds: f64) -> Outcome<Asked> {
-    let mut wrk = Command::new("wrk");
-    wrk.args(["--threads", "1", "--latency", "--timeout", "10s"]);
-    wrk.args(["--connections", &connections.to_string()]);
-    wrk.args(["--duration", &format!("{}s", seconds.round().max(1.0)), url]);
-    read(&finished(wrk, "wrk")?)
-}
-
-fn read(report: &str) -> Outcome<Asked> {
-    let line_with = |word: &str| report.lines().find(|line| line.contains(word));
-    let value = |start: &str| report.lines().find_map(|line| line.trim().strip_prefix(start)).map(str::trim);
-    if let Some(bad) = line_with("Non-2xx") {
-        return Err(Failure::new(format!("not every answer is good: {}", bad.trim())));
-    }
-    if let Some(bad) = line_with("Socket errors:") {
-        return Err(Failure::new(format!("not every request is answered: {}", bad.trim())));
-    }
-    let missing = || Failure::new(format!("wrk did not say what was expected: {report}"));
-    let requests = line_with(" requests in ").and_then(|line| line.split_whitespace().next()?.parse().ok());
-    Ok(Asked {
-        requests: requests.ok_or_else(missing)?,
-        rate: value("Requests/sec:").and_then(|text| text.parse().ok()).ok_or_else(missing)?,
-        p50: value("50%").and_then(milliseconds).ok_or_else(missing)?,
-        p99: value("99%").and_then(milliseconds).ok_or_else(missing)?,
-    })
-}
-
-/// wrk writes times with their unit: `635.91us`, `1.05ms`, `2.00s`.
-fn milliseconds(text: &str) -> Option<f64> {
-    for (unit, factor) in [("us", 0.001), ("ms", 1.0), ("s", 1000.0), ("m", 60_000.0)] {
-        if let Some(number) = text.strip_suffix(unit) {
-            return number.parse::<f64>().ok().map(|value| value * factor);
+/// With `than`, how the rate compares to that of these systems.
+pub(super) fn table(results: &Results, group: Group, than: &[(System, &str)]) -> String {
+    let mut lines = Vec::new();
+    for language in [Language::None, Language::Python, Language::Node] {
+        for connections in CONNECTIONS {
+            let named = |name: &str| format!("{name}@{connections}");
+            let rate = |system| results.median(group, system, language, &named("requests_per_s"));
+            for row in results.group(group).filter(|row| row.language == language) {
+                let figure = |name| cell(results.figure(row, &named(name)));
+                let mut line = vec![
+                    language.word().to_owned(),
+                    connections.to_string(),
+                    row.system.title().to_owned(),
+                    figure("requests_per_s"),
+                    figure("p50_ms"),
+                    figure("p99_ms"),
+                    figure("cpu_s_per_1000"),
+                ];
+                line.extend(than.iter().map(|(system, _)| ratio(rate(row.system), rate(*system))));
+                lines.push(line);
+            }
         }
     }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{milliseconds, read};
-
-    #[test]
-    fn reads_the_times_of_wrk() {
-        assert_eq!(milliseconds("635.91us"), Some(0.63591));
-        assert_eq!(milliseconds("1.05ms"), Some(1.05));
-        assert_eq!(milliseconds("2.00s"), Some(2000.0));
-        assert_eq!(milliseconds("fast"), None);
-    }
-
-    #[test]
-    fn refuses_answers_that_are_not_good() {
-        let report =
-            "  100 requests in 1.00s, 1MB read\n  Non-2xx or 3xx responses: 7\nRequests/sec: 100.0\n";
-        assert!(read(report).is_err_and(|failure| failure.to_string().contains("responses: 7")));
-    }
+    let head =
+        ["served by", "connections", "system", "requests/s", "p50 ms", "p99 ms", "server CPU s per 1,000"];
+    let titles: Vec<&str> = than.iter().map(|(_, title)| *title).collect();
+    markdown(&[&head[..], &titles].concat(), &lines)
 }

@@ -7,6 +7,7 @@ use std::thread;
 
 use crate::layout::Layout;
 use crate::step::{capture, command};
+use crate::tools;
 
 /// One line per fact.
 pub(super) fn facts(layout: &Layout) -> String {
@@ -16,7 +17,11 @@ pub(super) fn facts(layout: &Layout) -> String {
     let hypha = "import importlib.metadata as m; print('Hypha', m.version('hypha'))";
     let node = "const v = (n) => `${n} ${JSON.parse(require('fs').readFileSync(`node_modules/${n}/package.json`)).version}`;\
                 console.log(['hypha-rpc', 'nats', 'ws'].map(v).join(', '))";
-    let lines = [
+    let servers = "import importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in \
+                   ('granian', 'uvicorn', 'robyn', 'functions-framework')), sep=', ')";
+    let of_node = "const v = (n) => `${n} ${JSON.parse(require('fs').readFileSync(`node_modules/${n}/package.json`)).version}`;\
+                   console.log(['@google-cloud/functions-framework', 'faas-js-runtime'].map(v).join(', '))";
+    let mut lines = vec![
         format!(
             "machine: {cores} cores, {}, {} GB, {}",
             processor(),
@@ -41,7 +46,17 @@ pub(super) fn facts(layout: &Layout) -> String {
             wrk(),
         ),
     ];
+    if tools::servers(layout).is_file() {
+        let python = capture(command(&layout.root, tools::servers(layout), &["-c", servers]));
+        let node = capture(command(&tools::node_servers(layout), "node", &["-e", of_node]));
+        lines.push(format!("{}; npm {}", python.unwrap_or_default(), node.unwrap_or_default()));
+    }
     lines.iter().map(|line| format!("- {line}\n")).collect()
+}
+
+/// The date, in UTC.
+pub(super) fn today() -> String {
+    said(&mut new("date", &["-u", "+%F"]))
 }
 
 fn new(program: &str, arguments: &[&str]) -> Command {

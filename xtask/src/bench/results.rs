@@ -16,7 +16,7 @@ pub(super) struct Figure {
 #[derive(Default)]
 pub(super) struct Results {
     rows: Vec<(Row, BTreeMap<String, Vec<f64>>)>,
-    failures: Vec<String>,
+    failures: Vec<(Row, String)>,
 }
 
 impl Results {
@@ -32,10 +32,10 @@ impl Results {
 
     pub(super) fn fail(&mut self, row: Row, reason: &str) {
         println!("    failed: {reason}");
-        self.failures.push(format!("{row}: {reason}"));
+        self.failures.push((row, reason.to_owned()));
     }
 
-    pub(super) fn failures(&self) -> &[String] {
+    pub(super) fn failures(&self) -> &[(Row, String)] {
         &self.failures
     }
 

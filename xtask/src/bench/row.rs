@@ -2,15 +2,27 @@
 
 use std::fmt;
 
-/// How something is measured.
+/// How something is measured; each has a section of the page.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Group {
     Http,
+    /// Bodies, streams, and services of many functions, over HTTP.
+    Bodies,
+    /// Functions beside servers that run them in their own process.
+    Frameworks,
+    Asgi,
+    /// What HTTP adds to a call.
+    Cost,
+    /// Calls of services over HTTP.
+    Services,
     Rpc,
     /// What travels: streams, callbacks, long messages.
     Data,
     Start,
     Idle,
+    /// Registration and look-up.
+    Registry,
+    Login,
 }
 
 /// What is measured.
@@ -22,6 +34,15 @@ pub(super) enum System {
     PolyfnHyphaRpc,
     Hypha,
     Nats,
+    /// Our server inside the program that serves.
+    Embedded,
+    Granian,
+    Uvicorn,
+    Robyn,
+    /// `functions-framework` of PyPI and of npm.
+    FunctionsFramework,
+    /// `faas-js-runtime` of npm.
+    FaasJs,
     /// A bare axum that answers by itself.
     Hello,
     /// A bare axum before a bare worker.
@@ -50,13 +71,60 @@ pub(super) struct Row {
 }
 
 impl Group {
+    /// In the order of the page.
+    pub(super) const ALL: [Self; 12] = [
+        Self::Http,
+        Self::Bodies,
+        Self::Frameworks,
+        Self::Asgi,
+        Self::Cost,
+        Self::Services,
+        Self::Rpc,
+        Self::Data,
+        Self::Start,
+        Self::Idle,
+        Self::Registry,
+        Self::Login,
+    ];
+
+    /// As it is named on the command line.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Bodies => "bodies",
+            Self::Frameworks => "frameworks",
+            Self::Asgi => "asgi",
+            Self::Cost => "cost",
+            Self::Services => "services",
             Self::Rpc => "rpc",
             Self::Data => "data",
             Self::Start => "start",
             Self::Idle => "idle",
+            Self::Registry => "registry",
+            Self::Login => "login",
+        }
+    }
+
+    /// Whether wrk asks.
+    pub(super) fn asks(self) -> bool {
+        !matches!(self, Self::Rpc | Self::Data | Self::Start | Self::Idle | Self::Registry)
+    }
+
+    /// The heading of its section.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Http => "Functions over HTTP",
+            Self::Bodies => "Bodies, streams and many functions over HTTP",
+            Self::Frameworks => "Functions beside servers in one process",
+            Self::Asgi => "Web apps",
+            Self::Cost => "What HTTP adds to a call",
+            Self::Services => "Calls of services over HTTP",
+            Self::Rpc => "Calls between programs",
+            Self::Data => "What travels",
+            Self::Start => "The server by itself",
+            Self::Idle => "Idle connections",
+            Self::Registry => "Registration and look-up",
+            Self::Login => "Logging in",
         }
     }
 }
@@ -69,6 +137,12 @@ impl System {
             Self::PolyfnHyphaRpc => "polyfn+hypha-rpc",
             Self::Hypha => "hypha",
             Self::Nats => "nats",
+            Self::Embedded => "embedded",
+            Self::Granian => "granian",
+            Self::Uvicorn => "uvicorn",
+            Self::Robyn => "robyn",
+            Self::FunctionsFramework => "functions-framework",
+            Self::FaasJs => "faas-js",
             Self::Hello => "hello",
             Self::Relay => "relay",
             Self::Websocket => "websocket",
@@ -82,16 +156,27 @@ impl System {
             Self::PolyfnHyphaRpc => "polyfn, hypha-rpc clients",
             Self::Hypha => "Hypha",
             Self::Nats => "NATS",
+            Self::Embedded => "polyfn, embedded",
+            Self::Granian => "Granian",
+            Self::Uvicorn => "uvicorn",
+            Self::Robyn => "Robyn",
+            Self::FunctionsFramework => "functions-framework",
+            Self::FaasJs => "faas-js-runtime",
             Self::Hello => "bare axum, no function",
             Self::Relay => "bare relay",
             Self::Websocket => "bare websocket echo (Rust)",
         }
     }
 
+    /// Whether it is a server of others, which runs the function in its own process.
+    pub(super) fn is_foreign(self) -> bool {
+        matches!(self, Self::Granian | Self::Uvicorn | Self::Robyn | Self::FunctionsFramework | Self::FaasJs)
+    }
+
     /// The package its clients import.
     pub(super) fn client(self) -> &'static str {
         match self {
-            Self::Polyfn => "polyfn",
+            Self::Polyfn | Self::Embedded => "polyfn",
             Self::Nats => "nats",
             _ => "hypha_rpc",
         }
@@ -142,6 +227,18 @@ pub(super) fn all() -> Vec<Row> {
     for language in [L::Python, L::Node] {
         add(Group::Http, language, &[S::Polyfn, S::PolyfnHyphaRpc, S::Hypha, S::Relay]);
     }
+    for language in [L::Python, L::Node] {
+        add(Group::Bodies, language, &[S::Polyfn, S::Hypha]);
+    }
+    add(Group::Frameworks, L::Python, &[S::Polyfn, S::Embedded, S::Robyn, S::FunctionsFramework]);
+    add(Group::Frameworks, L::Node, &[S::Polyfn, S::Embedded, S::FaasJs, S::FunctionsFramework]);
+    add(Group::Asgi, L::Python, &[S::Polyfn, S::Embedded, S::Hypha, S::Granian, S::Uvicorn]);
+    for language in [L::Python, L::Node] {
+        add(Group::Cost, language, &[S::Polyfn, S::Hypha]);
+    }
+    for language in [L::Python, L::Node] {
+        add(Group::Services, language, &[S::Polyfn, S::Hypha]);
+    }
     add(Group::Rpc, L::None, &[S::Websocket]);
     for language in [L::PythonPython, L::NodeNode, L::PythonNode] {
         add(Group::Rpc, language, &[S::Polyfn, S::PolyfnHyphaRpc, S::Hypha, S::Nats]);
@@ -151,5 +248,7 @@ pub(super) fn all() -> Vec<Row> {
     }
     add(Group::Start, L::None, &[S::Polyfn, S::Hypha]);
     add(Group::Idle, L::None, &[S::Polyfn, S::PolyfnHyphaRpc, S::Hypha]);
+    add(Group::Registry, L::None, &[S::Polyfn, S::Hypha]);
+    add(Group::Login, L::None, &[S::Polyfn]);
     rows
 }

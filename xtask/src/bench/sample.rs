@@ -15,12 +15,26 @@ pub(super) fn memory(id: u32) -> Outcome<f64> {
     kilobytes.map(|count| count * 1024.0).ok_or_else(|| Failure::new("no VmRSS of a process"))
 }
 
-/// Seconds of processor time, user and system.
+/// Seconds of processor time, user and system, of a process and those that it has started.
 pub(super) fn cpu(id: u32) -> Outcome<f64> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).during("processor time of a process")?;
-    // the name stands in parentheses and may hold anything; the 14th and 15th field are counted from after it
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: f64 =
-        after_name.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<f64>().ok()).sum();
+    let own = stat(id).ok_or_else(|| Failure::new("no processor time of a process"))?;
+    let mut ticks = own.ticks;
+    for entry in fs::read_dir("/proc").during("processes")?.flatten() {
+        let other = entry.file_name().to_string_lossy().parse().ok().and_then(stat);
+        ticks += other.filter(|other| other.parent == id).map_or(0.0, |other| other.ticks);
+    }
     Ok(ticks / TICKS_PER_SECOND)
+}
+
+struct Stat {
+    parent: u32,
+    ticks: f64,
+}
+
+fn stat(id: u32) -> Option<Stat> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // the name stands in parentheses and may hold anything; fields are counted from after it
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields.get(11..13)?.iter().filter_map(|word| word.parse::<f64>().ok()).sum();
+    Some(Stat { parent: fields.get(1)?.parse().ok()?, ticks })
 }

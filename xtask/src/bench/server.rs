@@ -7,18 +7,18 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bench::row::System;
+use crate::bench::foreign;
+use crate::bench::row::{Row, System};
 use crate::bench::stand::Stand;
 use crate::child::Child;
 use crate::failure::{Failure, Outcome};
 use crate::fetch;
-use crate::layout::Profile;
 use crate::step::command;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Hypha's own limits, raised so that the machine is measured and not they.
-const NO_LIMITS: [&str; 8] = [
+/// Limits of both servers, raised so that the machine is measured and not they.
+const NO_LIMITS: [&str; 9] = [
     "HYPHA_WS_MSG_RATE_LIMIT",
     "HYPHA_WS_MSG_BURST_LIMIT",
     "HYPHA_HTTP_RATE_LIMIT",
@@ -27,6 +27,7 @@ const NO_LIMITS: [&str; 8] = [
     "HYPHA_HTTP_AUTHENTICATED_BURST_LIMIT",
     "HYPHA_MAX_CONNECTIONS_PER_USER",
     "HYPHA_MAX_CLIENTS_PER_WORKSPACE",
+    "HYPHA_MAX_SERVICES_PER_CLIENT",
 ];
 
 /// A server that is ready.
@@ -39,16 +40,40 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(stand: &Stand<'_>, system: System) -> Outcome<Self> {
+        Self::start_with(stand, system, &[])
+    }
+
+    /// The same, with more flags.
+    pub(super) fn start_with(stand: &Stand<'_>, system: System, flags: &[&str]) -> Outcome<Self> {
         let port = free_port()?;
-        let (program, scheme) = match system {
-            System::Hypha => (hypha(stand, port), "http"),
-            System::Nats => (nats(stand, port)?, "nats"),
-            _ => (polyfn(stand, port), "http"),
+        let mut program = match system {
+            System::Hypha => hypha(stand, port),
+            System::Nats => nats(stand, port)?,
+            _ => polyfn(stand, port),
         };
+        program.args(flags);
+        let health = (system != System::Nats).then_some("/health/readiness");
+        Self::started(stand, system, program, port, health)
+    }
+
+    /// A server that runs the measured function, or the web app, in its own process.
+    pub(super) fn of_function(stand: &Stand<'_>, row: &Row) -> Outcome<Self> {
+        let port = free_port()?;
+        let program = foreign::program(stand.layout, row, port);
+        Self::started(stand, row.system, program, port, Some(foreign::path(row.system)))
+    }
+
+    fn started(
+        stand: &Stand<'_>,
+        system: System,
+        program: Command,
+        port: u16,
+        health: Option<&str>,
+    ) -> Outcome<Self> {
+        let scheme = if system == System::Nats { "nats" } else { "http" };
         let begun = Instant::now();
         let log = stand.log(system.word());
         let mut child = Child::start(system.title(), program, Some(&log))?;
-        let health = (system != System::Nats).then_some("/health/readiness");
         wait_until_ready(&mut child, port, health)?;
         let ready_after = begun.elapsed();
         Ok(Self { child, url: format!("{scheme}://127.0.0.1:{port}"), ready_after })
@@ -61,7 +86,7 @@ impl Server {
 
 /// A ceiling: the program that was built beside us, and where it listens.
 pub(super) fn ceiling(stand: &Stand<'_>, word: &str) -> Outcome<(Child, serde_json::Value)> {
-    let mut program = Command::new(stand.layout.binary(Profile::Release, "polyfn-ceiling"));
+    let mut program = Command::new(stand.layout.binary(stand.profile, "polyfn-ceiling"));
     program.arg(word);
     let mut child = Child::start(word, program, Some(&stand.log(word)))?;
     let places = serde_json::from_str(&child.line(START_LIMIT)?)?;
@@ -69,7 +94,7 @@ pub(super) fn ceiling(stand: &Stand<'_>, word: &str) -> Outcome<(Child, serde_js
 }
 
 fn polyfn(stand: &Stand<'_>, port: u16) -> Command {
-    let mut server = Command::new(stand.layout.binary(Profile::Release, "polyfn"));
+    let mut server = Command::new(stand.layout.binary(stand.profile, "polyfn"));
     server.current_dir(stand.folder());
     server.args(["serve", "--host", "127.0.0.1", "--port", &port.to_string()]);
     server.args(["--database-uri", "sqlite::memory:"]);

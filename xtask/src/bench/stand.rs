@@ -17,10 +17,14 @@ use crate::tools;
 /// What a client program says before its facts.
 pub(super) const FACTS: &str = "BENCH ";
 
+/// How long a program may take for one measurement.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 /// Everything the measurements stand on.
 pub(super) struct Stand<'a> {
     pub(super) layout: &'a Layout,
     pub(super) window: f64,
+    pub(super) profile: Profile,
     packages: Option<Packages>,
     folder: PathBuf,
 }
@@ -32,27 +36,33 @@ impl<'a> Stand<'a> {
         if rows.is_empty() {
             return Err(Failure::new("no such rows: see `cargo xtask bench --help`"));
         }
-        tools::test_environment(layout)?;
-        tools::packages(layout)?;
-        if uses(&[System::Hypha]) {
-            tools::hypha(layout)?;
-        }
-        if rows.iter().any(|row| row.group == super::row::Group::Http) {
-            tools::debian_program("wrk", "wrk")?;
-        }
-        if uses(&[System::Nats]) {
-            tools::debian_program("nats-server", "nats-server")?;
-        }
+        install(layout, rows)?;
         if options.build && uses(&[System::Hello, System::Relay, System::Websocket]) {
-            build::compile(layout, Profile::Release, &["polyfn-ceilings"])?;
+            build::compile(layout, options.profile, &["polyfn-ceilings"])?;
         }
         if options.build && uses(&[System::Polyfn, System::PolyfnHyphaRpc]) {
-            build::compile(layout, Profile::Release, &["polyfn-server"])?;
+            build::compile(layout, options.profile, &["polyfn-server"])?;
         }
-        let packages = if uses(&[System::Polyfn]) { Some(our_packages(layout, options)?) } else { None };
+        let ours = uses(&[System::Polyfn, System::Embedded]);
+        let packages = if ours { Some(our_packages(layout, options.profile, options.build)?) } else { None };
+        Self::new(layout, options.window, options.profile, packages)
+    }
+
+    /// With nothing but our server and our packages.
+    pub(super) fn of_ours(layout: &'a Layout, profile: Profile, build: bool) -> Outcome<Self> {
+        tools::test_environment(layout)?;
+        tools::packages(layout)?;
+        if build {
+            build::compile(layout, profile, &["polyfn-server"])?;
+        }
+        let packages = our_packages(layout, profile, build)?;
+        Self::new(layout, 0.0, profile, Some(packages))
+    }
+
+    fn new(layout: &'a Layout, window: f64, profile: Profile, packages: Option<Packages>) -> Outcome<Self> {
         let folder = layout.target.join("bench");
         fs::create_dir_all(&folder)?;
-        Ok(Self { layout, window: options.window, packages, folder })
+        Ok(Self { layout, window, profile, packages, folder })
     }
 
     /// A log that is shown when something fails.
@@ -91,8 +101,16 @@ impl<'a> Stand<'a> {
         language: Language,
         url: &str,
     ) -> Outcome<(Child, serde_json::Value)> {
-        let arguments = [("client", system.client()), ("url", url)];
-        let mut child = self.program("service", language.callee(), &arguments)?;
+        self.service_with(language, &[("client", system.client()), ("url", url)])
+    }
+
+    /// The same, with more arguments.
+    pub(super) fn service_with(
+        &self,
+        language: Language,
+        arguments: &[(&str, &str)],
+    ) -> Outcome<(Child, serde_json::Value)> {
+        let mut child = self.program("service", language.callee(), arguments)?;
         let facts = self.facts(&mut child, "service", language.callee(), Duration::from_secs(30))?;
         Ok((child, facts))
     }
@@ -111,6 +129,31 @@ impl<'a> Stand<'a> {
         Ok(serde_json::from_str(&line)?)
     }
 
+    /// All the numbers that a program tells until it is done. It may tell where it waits for `reached` to end.
+    pub(super) fn told(
+        &self,
+        child: &mut Child,
+        (name, ending): (&str, &str),
+        mut reached: impl FnMut(&str) -> Outcome,
+    ) -> Outcome<Vec<(String, f64)>> {
+        let mut figures = Vec::new();
+        loop {
+            let told = self.facts(child, name, ending, PATIENCE)?;
+            if told["done"] == true {
+                return Ok(figures);
+            }
+            if let Some(reason) = told["failed"].as_str() {
+                println!("    failed: {reason}");
+            }
+            if let Some(place) = told["waits"].as_str() {
+                reached(place)?;
+                child.tell("go on")?;
+            }
+            let numbers = told.as_object().into_iter().flatten();
+            figures.extend(numbers.filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))));
+        }
+    }
+
     fn tail(&self, name: &str) -> String {
         let text = fs::read_to_string(self.log(name)).unwrap_or_default();
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -118,11 +161,30 @@ impl<'a> Stand<'a> {
     }
 }
 
-fn our_packages(layout: &Layout, options: &Options) -> Outcome<Packages> {
-    if options.build {
-        build::compile(layout, Profile::Release, &["polyfn-python", "polyfn-node"])?;
+fn install(layout: &Layout, rows: &[Row]) -> Outcome {
+    let uses = |system| rows.iter().any(|row| row.system == system);
+    tools::test_environment(layout)?;
+    tools::packages(layout)?;
+    if uses(System::Hypha) {
+        tools::hypha(layout)?;
     }
-    build::apart(layout, Profile::Release)
+    if rows.iter().any(|row| row.group.asks()) {
+        tools::debian_program("wrk", "wrk")?;
+    }
+    if uses(System::Nats) {
+        tools::debian_program("nats-server", "nats-server")?;
+    }
+    if rows.iter().any(|row| row.system.is_foreign()) {
+        tools::measured_servers(layout)?;
+    }
+    Ok(())
+}
+
+fn our_packages(layout: &Layout, profile: Profile, build: bool) -> Outcome<Packages> {
+    if build {
+        build::compile(layout, profile, &["polyfn-python", "polyfn-node"])?;
+    }
+    build::apart(layout, profile)
 }
 
 /// A number in what a program told.

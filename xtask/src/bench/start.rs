@@ -9,6 +9,10 @@ use crate::bench::server::Server;
 use crate::bench::stand::Stand;
 use crate::failure::Outcome;
 
+/// The figures, and how the table names them.
+pub(super) const FIGURES: [(&str, &str); 2] =
+    [("ready_ms", "start to ready, ms"), ("rest_mb", "memory at rest, MB")];
+
 /// What a server still does after it is ready is over by then.
 const SETTLE: Duration = Duration::from_secs(1);
 

@@ -1,9 +1,12 @@
 //! What a server is started with, and what of it is refused.
 
+mod place;
+
 use std::fmt;
 
+pub use place::Place;
+
 use crate::limits::{Limits, Seconds};
-use crate::store::Place;
 
 /// A text that must not appear in logs, messages or debug output.
 #[derive(Clone, PartialEq, Eq)]

@@ -66,7 +66,10 @@ async fn bad_settings_end_with_2_and_a_message() {
 #[tokio::test]
 async fn a_taken_port_ends_with_1() {
     let server = serve(&[]).await;
-    let output = polyfn(&["serve", "--port", &server.port.to_string(), "--database-uri", "sqlite::memory:"]).output().await.unwrap();
+    let output = polyfn(&["serve", "--port", &server.port.to_string(), "--database-uri", "sqlite::memory:"])
+        .output()
+        .await
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot listen at 127.0.0.1"));
 }

@@ -143,7 +143,8 @@ impl Session {
         }
         if source.push.is_none() && pull.is_question() {
             // Whoever asks has granted items before, and that was lost: both would wait for the other.
-            let error = Error::new(ErrorKind::PeerGone, "what was granted to a generator was lost on the way");
+            let error =
+                Error::new(ErrorKind::PeerGone, "what was granted to a generator was lost on the way");
             self.push_end(&reader, &Err(error));
             return self.close_source(place, handle);
         }

@@ -524,7 +524,9 @@ fn who_asks_before_anything_was_granted_learns_that_the_grant_was_lost() {
     let mut session = session(Options::default());
     let (_, stub) = given(&mut session);
     session.receive(&pull(OTHER, &stub, "Q", 0, 0), NOW).unwrap();
-    let Some(Value::Tagged(error)) = pushed(&mut session).3.remove("error") else { panic!("the end is sent") };
+    let Some(Value::Tagged(error)) = pushed(&mut session).3.remove("error") else {
+        panic!("the end is sent")
+    };
     let Tagged::Error(error) = *error else { panic!("an error is sent: {error:?}") };
     assert_eq!(error.kind(), ErrorKind::PeerGone);
     assert_eq!(events(&mut session), [Event::Released(9)]);

@@ -6,8 +6,9 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions, Row};
 
 use super::migrations::is_known;
-use super::open::{Place, prepare, read_only};
+use super::open::{prepare, read_only};
 use super::{Store, StoreError};
+use crate::config::Place;
 
 impl Store {
     /// Says what a server would find at `place`. Neither makes nor changes anything.

@@ -24,8 +24,8 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use self::events::EventLog;
 
+pub use crate::config::Place;
 pub use error::StoreError;
-pub use open::Place;
 pub(crate) use open::back_up;
 pub(crate) use seal::Seal;
 

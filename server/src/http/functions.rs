@@ -119,6 +119,7 @@ async fn call(
     if chosen.is_own_health(&service, path) {
         return Ok("OK".into_response());
     }
+    let accepted = compress::Accepted::read(&parts.headers)?;
     let allowed = Allowed::of(&state.config.limits, &service);
     let body = body::collect_at_most(body, allowed.body, &state.config.limits).await?;
     let told = Told::read(parts, &body, service.settings.signature)?;
@@ -152,7 +153,7 @@ async fn call(
     let response = answered
         .map(|response| told.finish(response, &request_id))
         .map_err(|error| Refusal::of_request(state, &caller, &service, &error, request_id))?;
-    Ok(compress::compress(&parts.method, &parts.headers, response).await)
+    Ok(compress::compress(&parts.method, accepted, response).await)
 }
 
 /// Whom a generator in the answer is read for.

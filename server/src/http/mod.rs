@@ -35,6 +35,7 @@ pub mod problem;
 pub mod services;
 pub mod throttle;
 pub mod turns;
+mod weight;
 
 pub use caller::Caller;
 pub use problem::{Problem, failure};

@@ -9,14 +9,16 @@ async fn scene() -> Scene {
     let scene = Scene::new(Config::default()).await;
     let headers = map(&[("etag", "\"v1\"".into()), ("content-type", "image/png".into())]);
     let picture = map(&[("headers", headers), ("body", Bytes::from_static(b"0123456789").into())]);
-    let page = map(&[("headers", map(&[("etag", "\"p\"".into())])), ("body", "line\n".repeat(400).into())]);
+    let page =
+        |tag: &str| map(&[("headers", map(&[("etag", tag.into())])), ("body", "line\n".repeat(400).into())]);
     let fixed = |value: Value| {
         move |_| {
             let value = value.clone();
             async move { Ok(value) }
         }
     };
-    let tree = functions("tree").function("picture", fixed(picture)).function("page", fixed(page));
+    let tree = functions("tree").function("picture", fixed(picture)).function("page", fixed(page("W/\"p\"")));
+    let tree = tree.function("exact", fixed(page("\"p\"")));
     scene.register(tree.function("short", fixed("short".into()))).await;
     scene
 }
@@ -56,7 +58,7 @@ async fn a_known_answer_is_not_sent_again() {
 #[tokio::test]
 async fn long_texts_are_compressed_for_those_who_accept_it() {
     let scene = scene().await;
-    let accept = "accept-encoding: br, gzip";
+    let accept = "accept-encoding: br;q=0.9, gzip";
     let small = scene.ask("GET", "apps/tree/page", &[accept], b"").await;
     assert_eq!(
         (small.header("content-encoding").as_str(), small.header("vary").as_str()),
@@ -68,7 +70,11 @@ async fn long_texts_are_compressed_for_those_who_accept_it() {
     assert_eq!(known.status, 304);
     let plain = scene.get("apps/tree/page").await;
     assert_eq!((plain.body.len(), plain.header("vary").as_str()), (2000, "accept-encoding"));
-    for path in ["picture", "short"] {
+    for (accept, coding) in [("br, gzip", "br"), ("gzip, br, zstd", "zstd"), ("identity, br;q=0.5", "")] {
+        let page = scene.ask("GET", "apps/tree/page", &[&format!("accept-encoding: {accept}")], b"").await;
+        assert_eq!((page.status, page.header("content-encoding").as_str()), (200, coding));
+    }
+    for path in ["picture", "short", "exact"] {
         let same = scene.ask("GET", &format!("apps/tree/{path}"), &[accept], b"").await;
         assert_eq!(
             (same.header("content-encoding"), same.header("vary")),
@@ -76,4 +82,8 @@ async fn long_texts_are_compressed_for_those_who_accept_it() {
             "{path}"
         );
     }
+    let only = "accept-encoding: gzip, identity;q=0";
+    assert_eq!(scene.ask("GET", "apps/tree/short", &[only], b"").await.header("content-encoding"), "gzip");
+    let nothing = scene.ask("GET", "apps/tree/short", &["accept-encoding: *;q=0"], b"").await;
+    assert_eq!((nothing.status, nothing.header("content-encoding").as_str()), (406, ""));
 }

@@ -4,10 +4,14 @@ use std::convert::Infallible;
 use std::future::ready;
 
 use axum::body::{Body, HttpBody};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;
+use polyfn_core::ErrorKind;
 use tower::{Service, service_fn};
 use tower_http::compression::Compression;
+
+use crate::http::problem::Problem;
+use crate::http::weight;
 
 /// Smaller bodies gain nothing.
 const COMPRESS_FROM: u64 = 1000;
@@ -22,131 +26,123 @@ const TEXTS: [&str; 7] = [
     "image/x-icon",
 ];
 
+/// How whole answers may be coded, the best first of those that a caller likes equally.
+const CODINGS: [&str; 3] = ["zstd", "br", "gzip"];
+/// The same for streams: many may be open for long, and those that pack best hold megabytes for each.
+const STREAM_CODINGS: [&str; 3] = ["gzip", "br", "zstd"];
+
+/// What a caller accepts (RFC 9110, section 12.5.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// How it likes whole answers best, if coded at all.
+    whole: Option<&'static str>,
+    /// The same for streams.
+    stream: Option<&'static str>,
+    /// Whether it wants no answer that is not coded.
+    refuses_plain: bool,
+}
+
+impl Accepted {
+    /// Reads `accept-encoding`.
+    ///
+    /// # Errors
+    /// 406 when it leaves nothing at all.
+    pub(super) fn read(request: &HeaderMap) -> Result<Self, Problem> {
+        let listed: Vec<_> = weight::listed(request, &header::ACCEPT_ENCODING).collect();
+        let refuses_plain = weight_of("identity", &listed) == Some(0);
+        if refuses_plain && listed.iter().all(|(_, weight)| *weight == 0) {
+            let text = "accept-encoding refuses every coding, `identity` included";
+            return Err(Problem::new(ErrorKind::Invalid, text).with_status(StatusCode::NOT_ACCEPTABLE));
+        }
+        Ok(Self { whole: best(CODINGS, &listed), stream: best(STREAM_CODINGS, &listed), refuses_plain })
+    }
+}
+
+/// What is said of a coding by its name, or of all that are not named.
+fn weight_of(name: &str, listed: &[(&str, u16)]) -> Option<u16> {
+    let of = |wanted: &str| listed.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    of(name).or_else(|| of("*")).map(|(_, weight)| *weight)
+}
+
+/// The coding that is liked best, if it is liked as well as a plain answer that is named.
+fn best(codings: [&'static str; 3], listed: &[(&str, u16)]) -> Option<&'static str> {
+    let plain = listed.iter().find(|(name, _)| name.eq_ignore_ascii_case("identity"));
+    let least = plain.map_or(1, |(_, weight)| *weight).max(1);
+    let weighted = codings.map(|name| (name, weight_of(name, listed).unwrap_or(0)));
+    let liked = weighted.into_iter().filter(|(_, weight)| *weight >= least);
+    // the first of those that are liked equally
+    liked.rev().max_by_key(|(_, weight)| *weight).map(|(name, _)| name)
+}
+
 /// Compresses an answer if that is right. A stream's pieces still leave as they come.
-pub(super) async fn compress(method: &Method, request: &HeaderMap, mut response: Response) -> Response {
-    if !is_worth_it(&response) {
+pub(super) async fn compress(method: &Method, accepted: Accepted, mut response: Response) -> Response {
+    if !may_be(&response) || !(accepted.refuses_plain || is_worth_it(&response)) {
         return response;
     }
-    if method == Method::HEAD || !accepts_gzip(request) {
+    let coding = if length(&response).is_some() { accepted.whole } else { accepted.stream };
+    let Some(coding) = coding.filter(|_| method != Method::HEAD) else {
         // caches must know that others may get it compressed
         vary(response.headers_mut());
         if method == Method::HEAD {
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
         return response;
-    }
+    };
     let mut asked = Request::new(());
-    for accepted in request.get_all(header::ACCEPT_ENCODING) {
-        asked.headers_mut().append(header::ACCEPT_ENCODING, accepted.clone());
-    }
+    asked.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(coding));
     let mut given = Some(response);
     let inner = service_fn(move |_| ready(Ok::<Response, Infallible>(given.take().unwrap_or_default())));
     let always = |_, _, _: &HeaderMap, _: &_| true;
-    let compressed = Compression::new(inner).compress_when(always).call(asked).await;
-    let mut response = match compressed {
+    match Compression::new(inner).compress_when(always).call(asked).await {
         Ok(response) => response.map(Body::new),
         Err(never) => match never {},
-    };
-    if response.headers().contains_key(header::CONTENT_ENCODING) {
-        weaken(response.headers_mut());
     }
-    response
+}
+
+/// Whether the bytes may be others than those that the function gave.
+fn may_be(response: &Response) -> bool {
+    let headers = response.headers();
+    let has = |name: HeaderName, found: fn(&str) -> bool| text_of(headers, &name).is_some_and(found);
+    length(response) != Some(0)
+        && ![header::CONTENT_ENCODING, header::CONTENT_RANGE].iter().any(|name| headers.contains_key(name))
+        // a strong tag says that the bytes are these
+        && !has(header::ETAG, |tag| tag.starts_with('"'))
+        && !has(header::CACHE_CONTROL, |rules| rules.contains("no-transform"))
+        // events must not wait for each other
+        && !has(header::CONTENT_TYPE, |kind| essence(kind) == "text/event-stream")
 }
 
 fn is_worth_it(response: &Response) -> bool {
-    let headers = response.headers();
-    // HEAD says how long the body would be
-    let length = match headers.get(header::CONTENT_LENGTH) {
+    length(response).is_none_or(|length| length >= COMPRESS_FROM)
+        && text_of(response.headers(), &header::CONTENT_TYPE).is_some_and(is_text)
+}
+
+/// How long the body is; what HEAD gets says how long it would be.
+fn length(response: &Response) -> Option<u64> {
+    match response.headers().get(header::CONTENT_LENGTH) {
         Some(length) => length.to_str().ok().and_then(|length| length.parse().ok()),
         None => response.body().size_hint().exact(),
-    };
-    length.is_none_or(|length| length >= COMPRESS_FROM)
-        && ![header::CONTENT_ENCODING, header::CONTENT_RANGE].iter().any(|name| headers.contains_key(name))
-        && text_of(headers, &header::CONTENT_TYPE).is_some_and(is_text)
-        && !text_of(headers, &header::CACHE_CONTROL).is_some_and(|rules| rules.contains("no-transform"))
+    }
 }
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Whether a content type is one of texts. Images, archives and the like are compressed already; events must not
-/// wait for each other.
+/// Whether a content type is one of texts. Images, archives and the like are compressed already.
 fn is_text(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "text/event-stream" {
-        return false;
-    }
+    let essence = essence(content_type);
     let is_text = essence.starts_with("text/") || essence.ends_with("+json") || essence.ends_with("+xml");
     is_text || TEXTS.contains(&essence.as_str())
 }
 
-fn accepts_gzip(request: &HeaderMap) -> bool {
-    let lines = request.get_all(header::ACCEPT_ENCODING).into_iter();
-    lines.filter_map(|line| line.to_str().ok()).any(|line| line.contains("gzip") || line.contains('*'))
+fn essence(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn vary(headers: &mut HeaderMap) {
     headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
 }
 
-/// The bytes are others now, only the meaning is the same.
-fn weaken(headers: &mut HeaderMap) {
-    let strong = headers.get(header::ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
-    let weak = strong.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok());
-    if let Some(weak) = weak {
-        headers.insert(header::ETAG, weak);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn compressed(length: usize, kind: &str, accepted: &str, more: &[(HeaderName, &str)]) -> HeaderMap {
-        let mut response = Response::new(Body::from(vec![b'x'; length]));
-        response.headers_mut().insert(header::CONTENT_TYPE, kind.parse().unwrap());
-        for (name, value) in more {
-            response.headers_mut().insert(name, value.parse().unwrap());
-        }
-        let mut request = HeaderMap::new();
-        request.insert(header::ACCEPT_ENCODING, accepted.parse().unwrap());
-        compress(&Method::GET, &request, response).await.headers().clone()
-    }
-
-    #[tokio::test]
-    async fn long_texts_are_compressed() {
-        for (length, kind, accepted, encoding, vary) in [
-            (1000, "text/plain; charset=utf-8", "deflate, gzip;q=0.5", "gzip", true),
-            (1000, "application/problem+json", "*", "gzip", true),
-            (999, "text/plain", "gzip", "", false),
-            (1000, "text/plain", "br", "", true),
-            (1000, "text/plain", "gzip;q=0", "", true),
-            (1000, "image/png", "gzip", "", false),
-            (1000, "application/octet-stream", "gzip", "", false),
-            (1000, "text/event-stream", "gzip", "", false),
-        ] {
-            let headers = compressed(length, kind, accepted, &[]).await;
-            let found = text_of(&headers, &header::CONTENT_ENCODING).unwrap_or_default();
-            assert_eq!(
-                (found, headers.contains_key(header::VARY)),
-                (encoding, vary),
-                "{length} {kind} {accepted}"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn what_a_function_says_is_kept() {
-        let of = |name: HeaderName, value: &'static str| async move {
-            compressed(5000, "text/plain", "gzip", &[(name, value)]).await
-        };
-        assert_eq!(of(header::CONTENT_ENCODING, "br").await[header::CONTENT_ENCODING], "br");
-        assert!(
-            !of(header::CACHE_CONTROL, "private, no-transform").await.contains_key(header::CONTENT_ENCODING)
-        );
-        assert!(!of(header::CONTENT_RANGE, "bytes 0-1/2").await.contains_key(header::CONTENT_ENCODING));
-        assert_eq!(of(header::ETAG, "\"a\"").await[header::ETAG], "W/\"a\"");
-        assert_eq!(of(header::ETAG, "W/\"a\"").await[header::ETAG], "W/\"a\"");
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ use crate::http::call_error::{is_raised, shown};
 use crate::http::caller::Caller;
 use crate::http::functions::told;
 use crate::http::problem::{Form, Problem};
+use crate::http::weight;
 use crate::hub::Service;
 use crate::state::State;
 
@@ -104,11 +105,8 @@ const fn hidden(error: &Error) -> &'static str {
 
 /// The form that the sender of a request accepts; `otherwise` when everything, or nothing, is said.
 fn accepted(request: &HeaderMap, otherwise: Form) -> Form {
-    let lines = request.get_all(header::ACCEPT).into_iter().filter_map(|line| line.to_str().ok());
-    let ranges: Vec<&str> =
-        lines.flat_map(|line| line.split(',')).filter(|range| !is_refused(range)).collect();
-    let media = |range: &&str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let media: Vec<String> = ranges.iter().map(media).filter(|media| !media.is_empty()).collect();
+    let wanted = weight::listed(request, &header::ACCEPT).filter(|(_, weight)| *weight > 0);
+    let media: Vec<String> = wanted.map(|(media, _)| media.to_ascii_lowercase()).collect();
     let is_json =
         |media: &String| media == "application/json" || media == "application/*" || media.ends_with("+json");
     if media.iter().any(is_json) {
@@ -118,12 +116,6 @@ fn accepted(request: &HeaderMap, otherwise: Form) -> Form {
     } else {
         Form::Text
     }
-}
-
-/// `text/html;q=0`: named to say that it is not wanted.
-fn is_refused(range: &str) -> bool {
-    let weight = range.split(';').skip(1).find_map(|part| part.trim().strip_prefix("q="));
-    weight.and_then(|weight| weight.trim().parse::<f32>().ok()).is_some_and(|weight| weight <= 0.0)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::http::services::arguments::Encoding;
+use crate::http::weight;
 
 /// What an answer is written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,11 +21,10 @@ impl Format {
     /// Reads `Accept` (RFC 9110 section 12.5.1); where it leaves the choice, the form of the request itself decides.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let sent = if Encoding::of(headers) == Some(Encoding::Msgpack) { Self::Msgpack } else { Self::Json };
-        let ranges = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let mut best = None;
-        for range in ranges.flat_map(|value| value.split(',')) {
-            let Some((format, quality)) = read(range, sent) else { continue };
-            if quality > 0.0 && best.is_none_or(|(_, other)| quality > other) {
+        for (range, quality) in weight::listed(headers, &header::ACCEPT) {
+            let Some(format) = read(range, sent) else { continue };
+            if quality > 0 && best.is_none_or(|(_, other)| quality > other) {
                 best = Some((format, quality));
             }
         }
@@ -49,18 +49,15 @@ impl Format {
     }
 }
 
-/// The format that a media range asks for, and how much it is wanted.
-fn read(range: &str, sent: Format) -> Option<(Format, f32)> {
-    let mut parts = range.split(';').map(str::trim);
-    let format = match parts.next()?.to_ascii_lowercase().as_str() {
-        "application/json" | "text/event-stream" => Format::Json,
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Format::Lines,
-        "application/msgpack" | "application/x-msgpack" | "application/vnd.msgpack" => Format::Msgpack,
-        "*/*" | "application/*" => sent,
-        _ => return None,
-    };
-    let quality = parts.find_map(|part| part.strip_prefix("q="));
-    Some((format, quality.map_or(1.0, |quality| quality.trim().parse().unwrap_or(0.0))))
+/// The format that a media range asks for.
+fn read(range: &str, sent: Format) -> Option<Format> {
+    match range.to_ascii_lowercase().as_str() {
+        "application/json" | "text/event-stream" => Some(Format::Json),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Format::Lines),
+        "application/msgpack" | "application/x-msgpack" | "application/vnd.msgpack" => Some(Format::Msgpack),
+        "*/*" | "application/*" => Some(sent),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ function hono() {
     return c.json({ name, file: file.name, type: file.type, size: file.size });
   });
   app.post("/unread", (c) => c.text("not read", 413));
-  app.get("/waits", (c) => {
+  app.all("/waits", (c) => {
     const { signal } = c.req.raw;
     seen.begun.push("waits");
     return new Promise((_, reject) => {
@@ -155,7 +155,7 @@ function expressApp() {
   });
   app.post("/json", express.json(), (req, res) => res.json(req.body));
   app.post("/unread", (_req, res) => res.status(413).send("not read"));
-  app.get("/waits", (req) => {
+  app.all("/waits", (req) => {
     seen.begun.push("waits");
     req.on("close", () => seen.left.push("waits"));
   });

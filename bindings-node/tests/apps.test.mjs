@@ -199,6 +199,24 @@ for (const [name, start] of Object.entries(SERVERS)) {
           await until(() => seen.left.includes("waits"));
         });
 
+        test("a handler hears it even if it reads no body", async () => {
+          const { port, hostname, host } = new URL(server.url);
+          // the whole body, a part of it, and as much as is read ahead
+          for (const [length, sent] of [
+            [200_000, 200_000],
+            [300_000, 1000],
+            [1_000_000, 200_000],
+          ]) {
+            Object.assign(seen, { begun: [], left: [] });
+            const client = connect(Number(port), hostname);
+            const head = `POST ${pathOf(app)}/waits HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${length}\r\n\r\n`;
+            client.write(Buffer.concat([Buffer.from(head), Buffer.alloc(sent)]));
+            await until(() => seen.begun.includes("waits"));
+            client.destroy();
+            await until(() => seen.left.includes("waits"), `${sent} of ${length}`);
+          }
+        });
+
         test("what fails", async () => {
           const failed = await get(`${app}/fails`);
           assert.equal(failed.status, 500);

@@ -104,6 +104,17 @@ function streams() {
     for (const open of waiting.splice(0)) open();
     return { body: opened ? "True" : "False" };
   }
+  const counts = [0, 0];
+  const stays = () => {
+    counts[0]++;
+    const signal = globalThis.polyfn.currentSignal();
+    return new Promise((_, reject) => {
+      signal.addEventListener("abort", () => {
+        counts[1]++;
+        reject(signal.reason);
+      });
+    });
+  };
   const events = { status: 201, headers: { "content-type": "text/event-stream" } };
   return {
     texts: () => given("grüße ", "welt"),
@@ -119,6 +130,8 @@ function streams() {
     goes_on: () => goesOn(),
     endless: () => endless(),
     closed: () => ({ body: String(closed) }),
+    stays: () => stays(),
+    stayed: () => ({ counts }),
   };
 }
 

@@ -109,6 +109,20 @@ class Endless:
             self.closed += 1
 
 
+class Stays:
+    """A function without an end; says how often it was begun and given up."""
+
+    def __init__(self):
+        self.begun = self.given_up = 0
+
+    async def stay(self):
+        self.begun += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.given_up += 1
+
+
 class Gate:
     """A generator that waits for a call of another function in the middle."""
 
@@ -131,7 +145,7 @@ class Gate:
 
 def streams() -> dict:
     """Answers that come bit by bit."""
-    endless, gate = Endless(), Gate()
+    endless, gate, stays = Endless(), Gate(), Stays()
     events = {"status": 201, "headers": {"content-type": "text/event-stream"}}
     return {
         "texts": lambda event: given("grüße ", "welt"),
@@ -147,6 +161,8 @@ def streams() -> dict:
         "goes_on": lambda event: gate.open(),
         "endless": lambda event: endless.items(),
         "closed": lambda event: {"body": str(endless.closed)},
+        "stays": lambda event: stays.stay(),
+        "stayed": lambda event: {"counts": [stays.begun, stays.given_up]},
     }
 
 

@@ -91,6 +91,22 @@ async def wait(scope, receive, send):
         SEEN["wait"].append((await receive())["type"])
 
 
+HEARS = asyncio.Event()
+
+
+async def deaf(scope, receive, send):
+    """Reads nothing of its request until it is told to, by another one."""
+    SEEN["deaf"] = "begun"
+    HEARS.clear()
+    await HEARS.wait()
+    SEEN["deaf"] = (await receive())["type"]
+
+
+async def hear(scope, receive, send):
+    HEARS.set()
+    await answer(send, 200, b"")
+
+
 async def after(scope, receive, send):
     """Receives again when the answer is complete."""
     await receive()
@@ -192,6 +208,8 @@ NAMED = [
     ticks,
     flood,
     wait,
+    deaf,
+    hear,
     after,
     seen,
     fails,

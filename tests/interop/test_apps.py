@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import re
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from runner import tokens
 from runner.apps import App, Apps, until
-from runner.web import Response
+from runner.web import Response, get
 
 PYTHON_KINDS = ["hypha_rpc-python", "polyfn-python"]
 
@@ -195,6 +196,37 @@ def test_an_app_hears_that_the_client_has_left(raw):
     app = raw()
     leave(app, "/wait")
     until(lambda: app.seen("wait") == ["http.request", "http.disconnect"])
+
+
+def test_an_app_that_reads_no_body_has_its_client_leave_all_the_same(raw):
+    app = raw()
+    host = urlsplit(app.url)
+
+    def calls() -> int:
+        metrics = get(f"{app.server_url}/metrics").text
+        return int(re.search(r"^polyfn_http_calls (\d+)$", metrics, re.MULTILINE)[1])
+
+    # the whole body, and a part of it
+    for size in (200_000, 300_000):
+        until(lambda: calls() == 0)
+        with socket.create_connection((host.hostname, host.port)) as client:
+            head = f"POST {app.path}/deaf HTTP/1.1\r\nHost: {host.netloc}\r\nContent-Length: {size}\r\n\r\n"
+            client.sendall(head.encode() + bytes(200_000))
+            until(lambda: app.seen("deaf") == "begun")
+            assert calls() == 1
+        # the server has noticed before the app asks
+        until(lambda: calls() == 0)
+        assert app.get("/hear").status == 200
+        until(lambda: app.seen("deaf") == "http.disconnect")
+
+
+def test_who_waits_to_be_told_to_send_may_be_refused_before(raw):
+    app = raw()
+    host = urlsplit(app.url)
+    with socket.create_connection((host.hostname, host.port)) as client:
+        head = f"POST {app.path}/method HTTP/1.1\r\nHost: {host.netloc}\r\nConnection: close\r\n"
+        client.sendall(f"{head}Expect: 100-continue\r\nContent-Length: 300000\r\n\r\n".encode())
+        assert client.recv(20).startswith(b"HTTP/1.1 200")
 
 
 def test_an_app_hears_that_its_answer_is_complete(raw):

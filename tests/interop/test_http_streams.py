@@ -82,6 +82,23 @@ def test_who_leaves_early_closes_the_generator(streams):
     eventually(gone)
 
 
+@pytest.mark.parametrize("size", [0, 200_000])
+def test_who_leaves_before_the_answer_gives_up_the_function(streams, script_kind, size):
+    if script_kind.startswith("hypha"):
+        pytest.skip("is not told that a call was given up")
+    begun, given_up = get(f"{streams}/stayed").json()["counts"]
+    parts = urlsplit(streams)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    connection.request("POST", f"{parts.path}/stays", body=bytes(size))
+
+    def counts(*expected: int) -> None:
+        assert get(f"{streams}/stayed").json()["counts"] == list(expected)
+
+    eventually(lambda: counts(begun + 1, given_up))
+    connection.close()
+    eventually(lambda: counts(begun + 1, given_up + 1))
+
+
 def test_compressed_pieces_leave_as_they_come(streams):
     parts = urlsplit(streams)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)

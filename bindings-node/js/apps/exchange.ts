@@ -93,7 +93,7 @@ export class Exchange {
       this.#first = undefined;
       if (message.type === "http.disconnect") throw this.#left();
       this.#hasBody = message.more_body === true;
-      if (!this.#hasBody && this.#isWatching) this.#listen();
+      if (!this.#hasBody && this.#isWatching && !this.#isBatched) this.#listen();
       if (message.body?.length > 0) return message.body;
     }
     return undefined;
@@ -115,17 +115,24 @@ export class Exchange {
     }
   }
 
-  /** Learns from now on when whoever asked leaves; as long as there is a body to come, its reader does. */
+  /**
+   * Learns from now on when whoever asked leaves. Other servers than ours tell it to the reader of the body as long as there
+   * is one to come.
+   */
   watch(): void {
     if (this.#isWatching || this.scope.type !== "http") return;
     this.#isWatching = true;
-    if (!this.#hasBody) this.#listen();
+    if (this.#isBatched || !this.#hasBody) this.#listen();
   }
 
   #listen(): void {
+    // of our server the end can be asked for alone, so that no part of the body is taken from its reader
+    const receive = this.#asked.receive.withOptions({ signal: this.#over.signal });
+    const next = this.#isBatched ? () => receive("http.disconnect") : receive;
     const listen = async (): Promise<void> => {
-      while (!this.#isAnswered)
-        if ((await this.receive()).type === "http.disconnect") return void this.#left();
+      while (!this.#isAnswered) {
+        if (((await next()) as Message).type === "http.disconnect") return void this.#left();
+      }
     };
     // what fails here fails for the answer as well
     listen().catch(() => undefined);

@@ -17,6 +17,7 @@ use super::calling::{Call, Ended, NAMES, RECEIVE, Style, call};
 use super::outgoing::{Change, Failure, Outgoing, answered};
 use super::upload::{Part, Upload};
 use crate::http::functions::{Allowed, Refusal, Turn};
+use crate::http::problem::Problem;
 use crate::hub::{Callbacks, Called};
 use crate::state::State;
 
@@ -30,7 +31,8 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style, body: Body) -> Resul
     let state = asked.state;
     let limits = &state.config.limits;
     let own = asked.service.settings.max_request_body.and_then(|own| u64::try_from(own).ok());
-    let mut upload = Upload::new(body, own.unwrap_or(u64::MAX).min(limits.max_app_body))?;
+    let largest = own.unwrap_or(u64::MAX).min(limits.max_app_body);
+    let mut upload = Upload::new(&asked.parts.headers, body, largest)?;
     let turn = Turn::take(asked.service)?;
     let callbacks = state.hub.gateway.callbacks(&state.hub, &NAMES);
     let first = if style == Style::Batched { Some(first_part(&mut upload).await?) } else { None };
@@ -44,6 +46,7 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style, body: Body) -> Resul
         upload,
         outgoing,
         receiving: VecDeque::new(),
+        watching: Vec::new(),
         sending: VecDeque::new(),
         patience,
         until: Instant::now() + patience,
@@ -68,6 +71,8 @@ struct Exchange {
     outgoing: Outgoing,
     /// Calls of `receive` that wait for something to come.
     receiving: VecDeque<Called>,
+    /// Calls of `receive` that wait for the end alone.
+    watching: Vec<Called>,
     /// Calls of `send` whose message has no room yet.
     sending: VecDeque<(Called, VecDeque<Message>)>,
     patience: Duration,
@@ -84,6 +89,7 @@ impl Exchange {
             // an answer under way takes as long as it takes
             let is_timed = !(is_open && self.outgoing.has_begun());
             let wants_body = is_open && !self.receiving.is_empty() && !self.upload.is_over();
+            let reads_ahead = is_open && self.upload.has_room();
             let has_room = self.sending.len() < MAX_OPEN && self.receiving.len() < MAX_OPEN;
             tokio::select! {
                 biased;
@@ -92,12 +98,9 @@ impl Exchange {
                     Change::Left => self.left(),
                     Change::Room => self.send(),
                 },
-                part = self.upload.next(), if wants_body => match part {
-                    Ok(part) => self.pass_on(part),
-                    Err(problem) => {
-                        std::mem::replace(&mut self.outgoing, Outgoing::Gone(0)).fail(Failure::Request(problem)).await;
-                        self.left();
-                    }
+                part = self.upload.go_on(wants_body), if wants_body || reads_ahead => match part {
+                    Ok(part) => part.into_iter().for_each(|part| self.pass_on(part)),
+                    Err(problem) => self.refuse(problem).await,
                 },
                 ended = &mut call => break ended,
                 () = sleep_until(self.until), if is_timed => {
@@ -111,7 +114,11 @@ impl Exchange {
 
     fn take(&mut self, called: Called) {
         if called.index == RECEIVE {
-            self.receiving.push_back(called);
+            match is_for_the_end(&called.payload) {
+                true if self.watching.len() < MAX_OPEN => self.watching.push(called),
+                true => called.fail(&Error::new(ErrorKind::Overloaded, "the end is waited for often enough")),
+                false => self.receiving.push_back(called),
+            }
             return self.tell_the_end();
         }
         match messages(&called.payload) {
@@ -156,6 +163,12 @@ impl Exchange {
         }
     }
 
+    /// What is sent is no body that could be passed on, or its sender has left in the middle of it.
+    async fn refuse(&mut self, problem: Problem) {
+        std::mem::replace(&mut self.outgoing, Outgoing::Gone(0)).fail(Failure::Request(problem)).await;
+        self.left();
+    }
+
     /// Whoever asked has left.
     fn left(&mut self) {
         self.outgoing.leave();
@@ -174,7 +187,7 @@ impl Exchange {
     /// There is nothing more to receive once the answer is complete, or nobody is there for it.
     fn tell_the_end(&mut self) {
         if !self.outgoing.is_open() {
-            for called in self.receiving.drain(..) {
+            for called in self.receiving.drain(..).chain(self.watching.drain(..)) {
                 called.answer(|out| apps::write_disconnect(out, None));
             }
         }
@@ -204,6 +217,11 @@ impl Exchange {
         }
         Ok(())
     }
+}
+
+/// `receive("http.disconnect")`: takes no part of the body, and is answered when there is nothing more to receive.
+fn is_for_the_end(payload: &Payload) -> bool {
+    matches!(payload.values(), Ok((args, _)) if matches!(args.as_slice(), [Value::Text(kind)] if kind == "http.disconnect"))
 }
 
 /// The message that `send` was called with, or several of them.

@@ -41,6 +41,9 @@ def hello():
 def neither(one):
     pass
 
+def with_key(scope, **_):
+    return (b"x-key", b"right") in scope["headers"]
+
 def hidden(*args):
     return flask(*args)
 
@@ -82,13 +85,17 @@ def test_all_that_can_be_said(running, polyfn_server, module):
     workspace = tokens.own_workspace("app-owner")
     flags = ["--id", "plain", "--name", "My app", "--workspace", workspace, "--disable-ssl", "--threads", "2"]
     more = ["--visibility", "protected", "--relative", "--app-dir", folder, "--server-url", polyfn_server.url]
+    more += ["--check-context", "apps_of_mine:with_key"]
     token = tokens.member("app-owner")
     program = running("python", "serve-app", "apps_of_mine:flask", *flags, *more, POLYFN_TOKEN=token)
     url = url_of(program)
     assert url == f"{polyfn_server.url}/{workspace}/apps/plain/"
     assert get(f"{url}hello").status == 403
-    assert get(f"{url}hello", token=token).text == "hello from flask"
+    refused = get(f"{url}hello", token=token)
+    assert (refused.status, refused.json()["detail"]) == (403, "this request is not let through")
+    assert get(f"{url}hello", token=token, headers={"X-Key": "right"}).text == "hello from flask"
     info = get(f"{polyfn_server.url}/{workspace}/services/plain", token=token).json()
+    assert "check_context" not in info["service_schema"]
     assert (info["name"], info["config"]["visibility"], info["type"]) == ("My app", "protected", "asgi")
 
 
@@ -122,15 +129,17 @@ def test_a_connection_that_breaks_is_made_again(running, polyfn_server, module):
     [
         ("apps_of_mine", "names no app, expected module:app"),
         ("apps_of_mine:nothing", "apps_of_mine has no 'nothing'"),
-        ("apps_of_mine:number", "is no app but of type int"),
+        ("apps_of_mine:number", "cannot be called, it is of type int"),
         ("apps_of_mine:neither", "takes neither (scope, receive, send) nor (environ, start_response)"),
         ("no_such_module:app", "there is no module no_such_module"),
         ("no-such.py:app", "there is no file"),
+        ("apps_of_mine:flask", "apps_of_mine has no 'check'"),
     ],
 )
 def test_what_is_no_app(module, app, said):
     folder = str(Path(module).parent)
     line = ["serve-app", app, "--id", "x", "--server-url", "http://127.0.0.1:1", "--app-dir", folder]
+    line += ["--check-context", "apps_of_mine:check"]
     code, out, error = ran("python", *line)
     assert (code, out, said in error, "Traceback" in error) == (2, "", True, False), error
 

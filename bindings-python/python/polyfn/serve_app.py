@@ -27,6 +27,17 @@ __all__ = ["load", "main", "register_asgi_service", "serve_app"]
 #: Exit code for a command line that cannot be used.
 _UNUSABLE = 2
 _TYPES = ("asgi", "wsgi")
+#: What `register_asgi_service` puts into `config`.
+_SETTINGS = (
+    "visibility",
+    "require_context",
+    "root_path",
+    "threads",
+    "cors",
+    "max_request_body",
+    "http_call_timeout",
+    "max_http_calls",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         app = load(given.app, given.app_dir)
         kind = app_type(app) if given.type == "auto" else given.type
+        given.check = load(given.check_context, given.app_dir) if given.check_context else None
     except (ValueError, TypeError) as error:
         print(f"polyfn: {error}", file=sys.stderr)
         return _UNUSABLE
@@ -70,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--visibility", choices=("public", "unlisted", "protected"), default="public", help="who may ask")
     add("--threads", type=_count, metavar="N", help="threads of a WSGI app (10)")
     add("--relative", action="store_true", help="have the app believe that it stands at /, without root_path")
+    add(
+        "--check-context",
+        metavar="MODULE:FUNCTION",
+        help="a function that lets requests through, or refuses them",
+    )
     add("--app-dir", default="", metavar="FOLDER", help="where the module is; this folder when left out")
     return parser
 
@@ -115,10 +132,10 @@ def load(name: str, folder: str = "") -> Callable[..., Any]:
         raise ValueError(f"there is no module {place} in {where}, nor is it installed") from None
     for part in path.split("."):
         if not hasattr(found, part):
-            raise ValueError(f"{place} has no {part!r}, so that {name} is no app")
+            raise ValueError(f"{place} has no {part!r}, so that there is no {name}")
         found = getattr(found, part)
     if not callable(found):
-        raise ValueError(f"{name} is no app but of type {type(found).__name__}")
+        raise ValueError(f"{name} cannot be called, it is of type {type(found).__name__}")
     return found
 
 
@@ -166,7 +183,7 @@ async def _serve_until_lost(app: Callable[..., Any], kind: str, given: argparse.
     if given.login:
         token = await login(_connection(given.server_url, None, None, given.disable_ssl))
     settings = _connection(given.server_url, given.workspace, token, given.disable_ssl)
-    await _serve_by(settings, given.id, app, kind, given.name, more)
+    await _serve_by(settings, _service(given.id, app, kind, given.name, more, given.check))
 
 
 def _connection(url: str, workspace: str | None, token: str | None, disable_ssl: bool) -> dict[str, Any]:
@@ -177,19 +194,24 @@ def _connection(url: str, workspace: str | None, token: str | None, disable_ssl:
     }
 
 
-async def _serve_by(
-    settings: dict[str, Any],
+def _service(
     service_id: str,
     app: Callable[..., Any],
     kind: str,
     name: str | None,
     config: Mapping[str, Any],
-) -> None:
+    check: Callable[..., Any] | None,
+) -> dict[str, Any]:
+    service = {"id": service_id, "name": name or service_id, "type": kind, "config": config, "serve": app}
+    return service if check is None else {**service, "check_context": check}
+
+
+async def _serve_by(settings: dict[str, Any], service: dict[str, Any]) -> None:
     async with connect_to_server(settings) as server:
         server.on("disconnected", lambda _: _tell(server, "the connection is lost, trying again"))
         server.on("reconnected", lambda _: _tell(server, "connected again"))
-        await _register(server, service_id, app, kind, name, config)
-        url = f"{settings['server_url']}/{server.workspace}/apps/{service_id}/"
+        await server.register_service(service, overwrite=True)
+        url = f"{settings['server_url']}/{server.workspace}/apps/{service['id']}/"
         print(f"Access your app at: {url}", flush=True)
         await server.serve()
 
@@ -200,33 +222,26 @@ def _tell(server: Client, text: str) -> None:
         print(f"polyfn: {text}", file=sys.stderr, flush=True)
 
 
-async def _register(
+async def register_asgi_service(
     server: Client,
     service_id: str,
     app: Callable[..., Any],
-    kind: str,
-    name: str | None,
-    config: Mapping[str, Any],
+    check_context: Callable[..., Any] | None = None,
+    **more: Any,
 ) -> Any:
-    service = {
-        "id": service_id,
-        "name": name or service_id,
-        "type": kind,
-        "config": dict(config),
-        "serve": app,
-    }
-    return await server.register_service(service, overwrite=True)
-
-
-async def register_asgi_service(server: Client, service_id: str, app: Callable[..., Any], **more: Any) -> Any:
     """Register an app as a service, open to everybody unless `visibility` says otherwise; gives its info.
 
-    `service_name` names it; whatever else is given goes into its `config`. WSGI apps are known as such.
+    `check_context` is called before the app, with `context`, `scope`, `receive` and `send` as keywords: it
+    refuses a request by raising an `HTTPError` or a `PermissionError`, or by giving `False`. `service_name`
+    names the service; settings such as `root_path` or `max_http_calls` go into its `config`, all else is put
+    into the service as it is. WSGI apps are known as such.
     """
     name = cast("str | None", more.pop("service_name", None))
-    return await _register(
-        server, service_id, app, app_type(app), name, {"visibility": "public", "root_path": True, **more}
-    )
+    settings = {key: more.pop(key) for key in _SETTINGS if key in more}
+    given = cast("Mapping[str, Any]", more.pop("config", None) or {})
+    config = {"visibility": "public", "root_path": True, **given, **settings}
+    service = _service(service_id, app, app_type(app), name, config, check_context)
+    return await server.register_service({**service, **more}, overwrite=True)
 
 
 async def serve_app(
@@ -237,11 +252,15 @@ async def serve_app(
     token: str | None = None,
     disable_ssl: bool = False,
     service_name: str | None = None,
+    check_context: Callable[..., Any] | None = None,
 ) -> None:
-    """Connect, register an app, print its URL, and serve it until the connection is over."""
+    """Connect, register an app, print its URL, and serve it until the connection is over.
+
+    `check_context` is that of `register_asgi_service`.
+    """
     settings = _connection(server_url, workspace, token, disable_ssl)
     config = {"visibility": "public", "root_path": True}
-    await _serve_by(settings, service_id, app, app_type(app), service_name, config)
+    await _serve_by(settings, _service(service_id, app, app_type(app), service_name, config, check_context))
 
 
 if __name__ == "__main__":

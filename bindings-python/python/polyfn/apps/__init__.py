@@ -24,6 +24,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from .checked import Check, checked
 from .exchange import Asgi, serving
 from .lifespan import Lifespan
 from .wsgi import App, Wsgi
@@ -65,24 +66,27 @@ def hosted(service: Mapping[str, Any], given: Any) -> Hosted | None:
     """The app of a service, if it has one: `given` is what was registered, `service` the same as a dict.
 
     A service of type `asgi` may also have a function `serve(args, context)` which calls the app by itself, as
-    with hypha-rpc; then there is nothing to host.
+    with hypha-rpc; then there is nothing to host. With `check_context` each request is looked at first:
+    see `checked`.
     """
     kind = str(service.get("type") or "").lower()
     if kind not in ("asgi", "wsgi"):
         return None
     # what runs in threads was wrapped already
-    app: Any = (
-        cast("Mapping[str, Any]", given).get("serve") if isinstance(given, Mapping) else service.get("serve")
-    )
+    fields: Mapping[str, Any] = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else service
+    app: Any = fields.get("serve")
     if not callable(app):
         raise ValueError(f"a service of type {kind} needs the app, or a function, under the name `serve`")
-    if kind == "wsgi":
-        config = cast("Mapping[str, Any]", service.get("config") or {})
-        wsgi = Wsgi(cast("App", app), int(config.get("threads", 10)))
-        return Hosted(dict(service), wsgi, wsgi.close)
-    if is_asgi(app):
-        return Hosted(dict(service), cast("Asgi", app))
-    return None
+    if kind == "asgi" and not is_asgi(app):
+        return None
+    config = cast("Mapping[str, Any]", service.get("config") or {})
+    wsgi = Wsgi(cast("App", app), int(config.get("threads", 10))) if kind == "wsgi" else None
+    asgi = wsgi or cast("Asgi", app)
+    described = dict(service)
+    if described.pop("check_context", None) is not None:
+        asgi = checked(asgi, cast("Check", fields["check_context"]))
+        described["config"] = {**config, "require_context": True}
+    return Hosted(described, asgi, wsgi and wsgi.close)
 
 
 def is_asgi(app: Callable[..., Any]) -> bool:

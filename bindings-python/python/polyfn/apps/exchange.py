@@ -26,6 +26,8 @@ def serving(app: Asgi, state: Mapping[str, Any]) -> Callable[..., Awaitable[Any]
         """Answer one request of a web app."""
         exchange = Exchange(args)
         scope = scope_of(args["scope"], state)
+        if context is not None:
+            scope.setdefault("extensions", {}).setdefault("polyfn", {})["context"] = context
         try:
             await app(scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:

@@ -14,6 +14,9 @@ export const PACKAGE = join(ROOT, "bindings-node/lib/index.js");
 /** The same for `require`. */
 export const COMMON_JS = join(ROOT, "bindings-node/lib/cjs/index.js");
 
+/** Whether the pinned reference is tested in the place of our server. */
+export const IS_REFERENCE = process.env.POLYFN_TEST_SERVER === "hypha";
+
 const READY = /^polyfn \S+ ready at (http:\/\/\S+)$/;
 const REFERENCE_READY = /Uvicorn running on (http:\/\/\S+)/;
 
@@ -37,7 +40,7 @@ async function freePort() {
 }
 
 async function command(port) {
-  if (process.env.POLYFN_TEST_SERVER !== "hypha") {
+  if (!IS_REFERENCE) {
     return {
       program: binary(),
       args: ["serve", "--host", "127.0.0.1", "--port", String(port)],

@@ -60,7 +60,9 @@ export function headersOf(scope: Scope): [name: string, value: string][] {
 
 /** What stands in the scope of the request's URL. */
 export function targetOf(scope: Scope, headers: [string, string][]): Target {
-  const raw = scope.raw_path ? text(scope.raw_path) : encodeURI(scope.path);
+  const given = scope.raw_path ? text(scope.raw_path) : "";
+  // a server of Hypha's says the decoded path here, too
+  const raw = isEncoded(given) ? given : encodePath(scope.path);
   const root = rootOf(raw, scope.root_path ?? "");
   const query = text(scope.query_string);
   const path = raw.slice(root.length);
@@ -70,6 +72,14 @@ export function targetOf(scope: Scope, headers: [string, string][]): Target {
     path: path.startsWith("/") ? path : `/${path}`,
     query: query === "" ? "" : `?${query}`,
   };
+}
+
+function isEncoded(path: string): boolean {
+  return /^(?:[\w.~!$&'()*+,;=:@/|"<>^`{}\\[\]-]|%[\da-f]{2})+$/i.test(path);
+}
+
+function encodePath(path: string): string {
+  return encodeURI(path).replace(/[?#]/g, encodeURIComponent);
 }
 
 /** As much of an encoded path as its decoded beginning is: both have the same slashes. */

@@ -5,6 +5,7 @@ import { createRequire, register } from "node:module";
 import { dirname, extname, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Service } from "./service.js";
+import { isTypescript, typescriptOf } from "./typescript.js";
 
 /**
  * Gives every source of ours that a module imports the version of the module, so that it is loaded anew with it. Runs in
@@ -62,10 +63,10 @@ export class Modules {
 
   /** Loads a module as it is in its file now. */
   async load(path: string): Promise<Record<string, unknown>> {
-    const kind = extname(path);
-    const { typescript } = process.features as { typescript?: unknown };
-    if (/^\.[mc]?ts$/.test(kind) && !typescript) {
-      throw new Error(`Node ${process.version} cannot read ${kind}: take Node 22.18 or newer`);
+    if (isTypescript(path) && typescriptOf() !== "reads") {
+      throw new Error(
+        `Node ${process.version} cannot read ${extname(path)}: take Node 22.6 or newer, or JavaScript`,
+      );
     }
     const { cache } = createRequire(path);
     for (const name of Object.keys(cache)) if (this.#isOurs(name)) delete cache[name];

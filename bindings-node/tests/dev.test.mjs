@@ -9,6 +9,7 @@ import { createInterface } from "node:readline";
 import { after, afterEach, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { connectToServer, Server } from "../lib/index.js";
+import { typescriptOf } from "../lib/typescript.js";
 
 const COMMAND = fileURLToPath(new URL("../lib/command.js", import.meta.url));
 const LIMIT = 20_000;
@@ -203,11 +204,27 @@ test("TypeScript is read where Node can, and otherwise says which can", async ()
     "export const index = (event: { method: string }): string => 'typed ' + event.method;\n",
   );
   const dev = new Dev(module, "--port", "0");
-  if (process.features.typescript) {
+  if (typescriptOf() !== "never") {
     assert.equal(await text(`${await dev.url("typed")}/`), "typed GET");
   } else {
-    assert.match(await dev.line("error: "), /cannot read \.ts: take Node 22\.18 or newer/);
+    assert.match(await dev.line("error: "), /cannot read \.ts: take Node 22\.6 or newer/);
   }
+});
+
+test("which Node reads TypeScript is known", () => {
+  const flag = "--experimental-strip-types";
+  const of = (features, execArgv, options, flags) =>
+    typescriptOf({
+      features,
+      execArgv,
+      env: { NODE_OPTIONS: options },
+      allowedNodeEnvironmentFlags: new Set(flags),
+    });
+  assert.equal(of({}, [], undefined, []), "never");
+  assert.equal(of({ typescript: false }, [], "--inspect", [flag]), "flag");
+  assert.equal(of({ typescript: "strip" }, [], undefined, [flag]), "reads");
+  assert.equal(of({}, [flag], undefined, [flag]), "reads");
+  assert.equal(of({}, [], `--inspect ${flag}`, [flag]), "reads");
 });
 
 test("other files are watched, and others still are not", async () => {

@@ -1,7 +1,9 @@
 """Measures what travels: `data.py --client polyfn|hypha_rpc --url URL --service ID --window SECONDS`."""
 
 import asyncio
+import json
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
@@ -87,6 +89,55 @@ async def beside_a_transfer(service: Any, wanted: dict[str, str]) -> Facts:
     return {"p99_idle_ms": idle, "p99_busy_ms": busy, "p99_busy_to_idle": busy / idle}
 
 
+class Program:
+    """Another program of this folder, which tells facts."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, name: str, **wanted: str) -> "Program":
+        flags = [word for flag, value in wanted.items() for word in (f"--{flag}", value)]
+        pipe = asyncio.subprocess.PIPE
+        command = (sys.executable, "-u", name, *flags)
+        return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
+
+    async def facts(self) -> dict[str, Any]:
+        assert self._process.stdout
+        while not (line := await self._process.stdout.readline()).startswith(b"BENCH "):
+            if not line:
+                raise ValueError("a program has ended early")
+        return json.loads(line.removeprefix(b"BENCH "))
+
+    def tell(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(b"\n")
+
+    def end(self) -> None:
+        self._process.kill()
+
+
+async def beside_a_transfer_of_others(service: Any, wanted: dict[str, str]) -> Facts:
+    """p99 of small calls between two programs when idle, and while 1 GB travels between two others."""
+    place = {"client": wanted["client"], "url": wanted["url"]}
+    callee = await Program.start("service.py", **place)
+    caller = await Program.start("probe.py", **place, service=(await callee.facts())["service"])
+    await caller.facts()
+    caller.tell()
+    await asyncio.sleep(float(wanted["window"]))
+    caller.tell()
+    idle = (await caller.facts())["p99_ms"]
+    payload = os.urandom(100 * MB)
+    caller.tell()
+    for _ in range(TRANSFERS):
+        await service.size(payload)
+    caller.tell()
+    busy = (await caller.facts())["p99_ms"]
+    caller.end()
+    callee.end()
+    return {"p99_apart_idle_ms": idle, "p99_apart_ms": busy, "p99_apart_to_idle": busy / idle}
+
+
 async def reconnect(_service: Any, wanted: dict[str, str]) -> Facts:
     """From a cut connection to everything registered again, with many services."""
     cutter = Cutter(wanted["url"])
@@ -133,6 +184,7 @@ MEASURES: list[Measure] = [
     sized(100),
     array,
     beside_a_transfer,
+    beside_a_transfer_of_others,
     reconnect,
     million,
 ]

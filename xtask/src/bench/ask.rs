@@ -58,6 +58,9 @@ fn read(report: &str) -> Outcome<Asked> {
     if let Some(bad) = line_with("Socket errors:") {
         return Err(Failure::new(format!("not every request is answered: {}", bad.trim())));
     }
+    if report.contains("\n  0 requests in ") {
+        return Err(Failure::new("not one request was answered within the window"));
+    }
     let missing = || Failure::new(format!("wrk did not say what was expected: {report}"));
     let requests = line_with(" requests in ").and_then(|line| line.split_whitespace().next()?.parse().ok());
     Ok(Asked {

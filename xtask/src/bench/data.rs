@@ -6,7 +6,7 @@ use crate::bench::stand::Stand;
 use crate::failure::Outcome;
 
 /// The figures, and how the table names them.
-pub(super) const FIGURES: [(&str, &str); 11] = [
+pub(super) const FIGURES: [(&str, &str); 14] = [
     ("items_per_s", "stream, items/s"),
     ("callbacks_per_s", "callbacks/s, one after the other"),
     ("mb_1_per_s", "1 MB there and back, MB/s"),
@@ -15,7 +15,10 @@ pub(super) const FIGURES: [(&str, &str); 11] = [
     ("array_mb_per_s", "64 MB of float32 there and back, MB/s"),
     ("p99_idle_ms", "p99 of a small call, idle, ms"),
     ("p99_busy_ms", "p99 of a small call while 1 GB leaves, ms"),
-    ("p99_busy_to_idle", "the same, to its idle value"),
+    ("p99_busy_to_idle", "the same, by the connection of the transfer, to its idle value"),
+    ("p99_apart_idle_ms", "p99 of a small call between two other programs, idle, ms"),
+    ("p99_apart_ms", "p99 of a small call between two other programs while 1 GB passes, ms"),
+    ("p99_apart_to_idle", "the same, to its idle value"),
     ("reconnect_ms", "cut connection to 200 services registered again, ms"),
     ("million_calls_mb", "memory that a million calls leave in the caller, MB"),
 ];

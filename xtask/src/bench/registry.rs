@@ -25,10 +25,10 @@ pub(super) const FIGURES: [(&str, &str); 16] = [
     ("get_ms@many", "`get_service`, 100 services in each of 1,000 workspaces, p50 ms"),
     ("list_ms@10", "`list_services` of 10, ms"),
     ("list_ms@1000", "`list_services` of 1,000, ms"),
-    ("list_ms@100000", "`list_services` of 100,000, ms"),
+    ("list_ms@100000", "`list_services`, 1,000 of 100,000, ms"),
     ("list_ms@many", "`list_services` of 100, 1,000 workspaces having as many, ms"),
     ("filter_ms@100000", "`list_services` of one type that 10 of 100,000 have, ms"),
-    ("stall_ms", "longest wait of a request while 100,000 are listed, ms"),
+    ("stall_ms", "longest wait of a request meanwhile, ms"),
     ("service_kb", "memory of the server for a service, one function each, KB"),
 ];
 

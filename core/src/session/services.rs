@@ -149,18 +149,15 @@ impl Services {
 
     /// Forgets a service: the functions to let go of.
     pub(super) fn remove(&mut self, id: &str) -> Vec<Handle> {
+        let Some(service) = self.by_id.remove(id) else { return Vec::new() };
         self.order.retain(|other| other != id);
-        match self.by_id.remove(id) {
-            Some(service) if !service.is_built_in => {
-                service.functions.into_values().map(|member| member.handle).collect()
-            }
-            _ => Vec::new(),
-        }
+        service.into_handles()
     }
 
     pub(super) fn take_all(&mut self) -> Vec<Handle> {
-        let ids = self.order.clone();
-        ids.iter().flat_map(|id| self.remove(id)).collect()
+        let order = std::mem::take(&mut self.order);
+        let services = order.iter().filter_map(|id| self.by_id.remove(id));
+        services.flat_map(Service::into_handles).collect()
     }
 
     /// The function at `path` (`service.a.b`) for a caller in workspace `ws`.
@@ -216,6 +213,14 @@ pub(super) enum Refused {
 }
 
 impl Service {
+    /// The functions that the language holds for it.
+    fn into_handles(self) -> Vec<Handle> {
+        if self.is_built_in {
+            return Vec::new();
+        }
+        self.functions.into_values().map(|member| member.handle).collect()
+    }
+
     fn admits(&self, ws: &str, own: &str) -> bool {
         self.visibility != Visibility::Protected
             || ws == own

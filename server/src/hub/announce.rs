@@ -87,7 +87,7 @@ impl Hub {
             return;
         };
         self.emit(workspace, "service_updated", Value::Map(info.clone()));
-        for (kind, data) in [("service_removed", replaced.info.clone()), ("service_added", info)] {
+        for (kind, data) in [("service_removed", replaced.told.read()), ("service_added", info)] {
             let Some(event) = event(kind, Value::Map(data)) else { continue };
             let of_old = self.subscribers(workspace, kind).into_iter();
             for receiver in of_old.filter(|receiver| !receiver.wants("service_updated")) {
@@ -98,13 +98,14 @@ impl Hub {
 
     /// A service was unregistered.
     pub(crate) fn announce_removal(&self, service: &Service) {
-        self.emit(&service.workspace, "service_removed", Value::Map(service.info.clone()));
+        self.emit(&service.workspace, "service_removed", Value::Map(service.told.read()));
     }
 
     /// Tells the subscribers in `workspace` of an event of the server's own.
     pub(crate) fn emit(&self, workspace: &str, kind: &str, data: Value) {
-        if let Some(event) = event(kind, data) {
-            for receiver in self.subscribers(workspace, kind) {
+        let receivers = self.subscribers(workspace, kind);
+        if let Some(event) = (!receivers.is_empty()).then(|| event(kind, data)).flatten() {
+            for receiver in receivers {
                 self.tell(&receiver, Item::Frame(event.clone()));
             }
         }

@@ -21,6 +21,7 @@ mod registry;
 mod revoked;
 mod select;
 mod service;
+mod told;
 mod wall;
 
 pub use callbacks::{Callbacks, Called, Names};
@@ -36,3 +37,4 @@ pub use reading::{Batch, Reader, Reading};
 pub use registry::{AddError, Registry, Workspace, WorkspaceInfo};
 pub use select::{Criterion, Mode, Question};
 pub use service::Service;
+pub use told::Told;

@@ -91,6 +91,8 @@ struct Members {
     services: HashMap<String, Vec<Arc<Service>>>,
     /// How many services each client has.
     counts: HashMap<String, usize>,
+    /// How many all of them have.
+    total: usize,
     /// Registrations so far.
     registered: u64,
 }
@@ -378,7 +380,7 @@ impl Workspace {
     pub fn counts(&self) -> (usize, usize) {
         let members = self.members.read();
         let built_in = members.services.get("built-in").map_or(0, Vec::len);
-        (members.clients.len(), members.counts.values().sum::<usize>().saturating_sub(built_in))
+        (members.clients.len(), members.total.saturating_sub(built_in))
     }
 
     /// Connections that want to hear of events of type `kind`.
@@ -430,6 +432,7 @@ impl Workspace {
         members.clients.remove(&peer.client_id);
         let services = members.counts.remove(&peer.client_id).unwrap_or_default();
         if services > 0 {
+            members.total -= services;
             members.services.retain(|_, list| {
                 list.retain(|service| service.client != peer.client_id);
                 !list.is_empty()
@@ -450,7 +453,7 @@ impl Workspace {
             return Err(AddError::Gone);
         }
         let count = members.counts.get(&service.client).copied().unwrap_or_default();
-        let Members { services, counts, registered, .. } = &mut *members;
+        let Members { services, counts, total, registered, .. } = &mut *members;
         let own = |other: &Arc<Service>| other.client == service.client;
         let announced =
             services.get("built-in").is_some_and(|list| list.iter().any(|s| s.client == service.client));
@@ -465,13 +468,14 @@ impl Workspace {
         if at.is_none() && count >= max {
             return Err(AddError::TooMany);
         }
-        if at.is_none() && !service.is_built_in() && counts.values().sum::<usize>() >= max_of_all {
+        if at.is_none() && !service.is_built_in() && *total >= max_of_all {
             return Err(AddError::WorkspaceFull);
         }
         let list = services.entry(service.name.clone()).or_default();
         let replaced = at.map(|at| list.remove(at));
         if replaced.is_none() {
             *counts.entry(service.client.clone()).or_default() += 1;
+            *total += 1;
         }
         *registered += 1;
         service.number = *registered;
@@ -490,6 +494,7 @@ impl Workspace {
         }
         if let Some(count) = members.counts.get_mut(&service.client) {
             *count -= 1;
+            members.total -= 1;
         }
         true
     }

@@ -177,10 +177,10 @@ fn ambiguous(found: &[Arc<Service>], uri: &ServiceUri) -> Error {
 mod tests {
     use std::sync::OnceLock;
 
-    use polyfn_core::Map;
     use polyfn_core::session::Visibility;
 
     use super::*;
+    use crate::hub::told::Told;
 
     fn services(clients: &[&str]) -> Vec<Arc<Service>> {
         let make = |client: &&str| Service {
@@ -192,8 +192,7 @@ mod tests {
             visibility: Visibility::Protected,
             authorized: Vec::new(),
             singleton: false,
-            info: Map::new(),
-            packed_schema: None,
+            told: Told::default(),
             settings: polyfn_core::functions::Settings::default(),
             calls: Arc::default(),
             routes: OnceLock::new(),

@@ -3,8 +3,6 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-use polyfn_core::codec::Reader;
 use polyfn_core::functions::{Router, Settings};
 use polyfn_core::session::Visibility;
 use polyfn_core::wire::ServiceUri;
@@ -14,6 +12,7 @@ use tokio::sync::OnceCell;
 use crate::auth::Permission;
 use crate::builtin::FALLBACK;
 use crate::hub::peer::Caller;
+use crate::hub::told::Told;
 
 /// A service that some client offers; the functions themselves stay with their owner.
 #[derive(Clone, Debug)]
@@ -34,10 +33,8 @@ pub struct Service {
     pub authorized: Vec<String>,
     /// Nobody else in the workspace may offer a service of this name.
     pub singleton: bool,
-    /// What is told of it, in the shape of `list_services`; the whole is given by [`Service::described`].
-    pub info: Map,
-    /// The schema of a `built-in` service, encoded: every client has one, and hardly anybody asks for it.
-    pub packed_schema: Option<Bytes>,
+    /// What is told of it as it was registered; what holds now is given by [`Service::described`].
+    pub told: Told,
     /// What it says of itself as one that answers over HTTP.
     pub settings: Settings,
     /// Calls over HTTP that are under way, where `settings` say how many may be.
@@ -69,21 +66,12 @@ impl Service {
         format!("{}/{}", self.workspace, self.client)
     }
 
-    /// Puts its schema away, encoded.
-    pub(crate) fn pack(&mut self) {
-        let schema = self.info.remove("service_schema").unwrap_or_default();
-        self.packed_schema = schema.to_msgpack().ok().map(|packed| Bytes::from(packed.into_boxed_slice()));
-    }
-
     /// What is told of it, in the shape of `list_services`.
     #[must_use]
     pub fn described(&self) -> Map {
-        let mut info = self.info.clone();
+        let mut info = self.told.read();
         if self.app() != self.app {
             info.insert("app_id", self.app());
-        }
-        if let Some(packed) = &self.packed_schema {
-            info.insert("service_schema", Reader::new(packed).value().unwrap_or_default());
         }
         info
     }
@@ -93,7 +81,7 @@ impl Service {
     pub fn router(&self) -> &Router<String> {
         self.routes.get_or_init(|| {
             Router::from_schema(
-                self.info.get("service_schema").unwrap_or(&Value::Nil),
+                self.told.tree().get("service_schema").unwrap_or(&Value::Nil),
                 self.settings.signature,
             )
         })
@@ -107,9 +95,12 @@ impl Service {
 
     /// Whether it gives way to any other of its name: services of the server itself, which operators replace.
     pub(super) fn is_fallback(&self) -> bool {
-        let flags = self.info.get("config").and_then(Value::as_map).and_then(|config| config.get("flags"));
+        if self.workspace != "public" {
+            return false;
+        }
+        let flags = self.told.config().and_then(|config| config.get("flags"));
         let flags = flags.and_then(Value::as_list).unwrap_or_default();
-        self.workspace == "public" && flags.iter().any(|flag| flag.as_text() == Some(FALLBACK))
+        flags.iter().any(|flag| flag.as_text() == Some(FALLBACK))
     }
 
     /// Whether it is what `uri` asks for; `*` in the query stands for anything.
@@ -131,8 +122,7 @@ impl Service {
     /// Whether those who may not have it are not to know of it either: protected, and called `private` by its owner.
     #[must_use]
     pub fn is_private(&self) -> bool {
-        let config = self.info.get("config").and_then(Value::as_map);
-        config.and_then(|config| config.text("visibility")) == Some("private")
+        self.told.visibility() == "private"
     }
 
     /// Whether its owner named `workspace` among those that may use it.

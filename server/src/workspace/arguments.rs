@@ -94,6 +94,21 @@ pub(super) fn denied(text: impl Into<String>) -> Error {
     Error::new(ErrorKind::PermissionDenied, text)
 }
 
+/// A number of 0 or more; `default` where there is none.
+///
+/// # Errors
+/// `invalid` for anything else.
+pub(super) fn count(value: Value, name: &str, default: usize) -> Result<usize> {
+    match value {
+        Value::Nil => Ok(default),
+        value => value
+            .as_float()
+            .filter(|number| *number >= 0.0 && number.fract() == 0.0)
+            .map(|number| number as usize)
+            .ok_or_else(|| invalid(format!("TypeError: argument '{name}' must be a number of 0 or more"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

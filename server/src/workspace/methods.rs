@@ -83,6 +83,8 @@ pub(super) static METHODS: &[Method] = &[
             optional("include_unlisted", "boolean", "unlisted services of the own workspace, too"),
             optional("include_app_services", "boolean", "accepted for compatibility"),
             optional("prioritize_running_services", "boolean", "accepted for compatibility"),
+            optional("offset", "integer", "how many to leave out, 0 by default"),
+            optional("limit", "integer", "how many to give, all by default"),
         ],
         handler: Handler::Now(services::list),
     },

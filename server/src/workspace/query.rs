@@ -78,10 +78,8 @@ impl Query {
 
     /// Whether the parts that are not in the id fit.
     pub(super) fn fits(&self, service: &Service) -> bool {
-        let visibility =
-            service.info.get("config").and_then(Value::as_map).and_then(|c| c.text("visibility"));
         self.kind.as_ref().is_none_or(|kind| *kind == service.kind)
-            && self.visibility.as_ref().is_none_or(|wanted| visibility == Some(wanted))
+            && self.visibility.as_ref().is_none_or(|wanted| service.told.visibility() == wanted)
     }
 }
 

@@ -7,7 +7,7 @@ use polyfn_core::session::Visibility;
 use polyfn_core::{Error, Map, Result, Value};
 use tokio::sync::OnceCell;
 
-use crate::hub::{Peer, Service};
+use crate::hub::{Peer, Service, Told};
 use crate::workspace::arguments::{denied, invalid};
 
 /// Characters of a description.
@@ -57,8 +57,9 @@ pub(super) fn read(mut info: Map, peer: &Peer) -> Result<Option<Service>> {
         Settings::read(&kind, &given).map_err(|error| invalid(format!("ValueError: {}", error.message())))?;
     let singleton = given.get("singleton").and_then(Value::as_bool).unwrap_or(false);
     let info = shown(&name, info, &given, peer);
-    check_size(&info)?;
-    let mut service = Service {
+    let told = Told::new(info)?;
+    check_size(&told)?;
+    Ok(Some(Service {
         workspace: peer.workspace().to_owned(),
         client: peer.client_id.clone(),
         name,
@@ -67,18 +68,13 @@ pub(super) fn read(mut info: Map, peer: &Peer) -> Result<Option<Service>> {
         visibility,
         authorized,
         singleton,
-        info,
-        packed_schema: None,
+        told,
         settings,
         calls: Arc::default(),
         routes: OnceLock::new(),
         number: 0,
         adopted: OnceCell::new(),
-    };
-    if service.is_built_in() {
-        service.pack();
-    }
-    Ok(Some(service))
+    }))
 }
 
 /// The service's name, from an id whose other parts must be the sender's own.
@@ -119,8 +115,8 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_size(info: &Map) -> Result<()> {
-    let size = Value::Map(info.clone()).to_msgpack()?.len();
+fn check_size(told: &Told) -> Result<()> {
+    let size = told.packed().len();
     if size > SIZE_MAX {
         return Err(Error::too_large(format!(
             "ValueError: the description of a service may have {SIZE_MAX} bytes with its schema, found {size}"

@@ -9,7 +9,7 @@ use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::Permission;
 use crate::hub::{AddError, CallRequest, Caller, Hub, Peer, Selection, Service};
-use crate::workspace::arguments::{denied, invalid};
+use crate::workspace::arguments::{count, denied, invalid};
 use crate::workspace::manager::Call;
 use crate::workspace::naming::Naming;
 use crate::workspace::narrowed;
@@ -30,8 +30,8 @@ pub(super) fn register(call: &mut Call) -> Result<Value> {
     let Some(service) = registration::read(info, &peer)? else { return Ok(Value::Nil) };
     narrowed::check_registration(&call.caller, &service.client, &service.name)?;
     let (hub, name, built_in) = (Arc::clone(&call.hub), service.name.clone(), service.is_built_in());
-    let info = if built_in { Map::new() } else { service.info.clone() };
-    let has_setup = name == "default" && has_member(&service.info, "setup");
+    let info = if built_in { Map::new() } else { service.told.read() };
+    let has_setup = name == "default" && has_member(&info, "setup");
     let added = hub.registry.add_service(&peer, service).map_err(|error| refusal(error, &name, call))?;
     let workspace = peer.workspace();
     if added.replaced.is_none() {
@@ -177,20 +177,19 @@ pub(super) fn list(call: &mut Call) -> Result<Value> {
         "*" => call.hub.registry.workspaces(),
         name => call.hub.registry.workspace(name).into_iter().collect(),
     };
-    let all = query.workspace() == "*";
-    let mut infos = Vec::new();
-    for workspace in workspaces {
-        let found = workspace.find(query.uri());
-        let seen = found.into_iter().filter(|service| {
-            let foreign = all && service.workspace != call.caller.workspace;
-            query.fits(service)
-                && service.is_within(&call.caller)
-                && !hides_client(service, &call.caller)
-                && is_listed(service, &call.caller, include_unlisted, foreign)
-        });
-        infos.extend(seen.map(|service| Value::Map(info_for(&service, &call.caller))));
-    }
-    Ok(Value::List(infos))
+    let offset = count(call.arguments.take(4), "offset", 0)?;
+    let limit = count(call.arguments.take(5), "limit", usize::MAX)?;
+    let (all, caller) = (query.workspace() == "*", &call.caller);
+    let listed = |service: &Arc<Service>| {
+        let foreign = all && service.workspace != caller.workspace;
+        query.fits(service)
+            && service.is_within(caller)
+            && !hides_client(service, caller)
+            && is_listed(service, caller, include_unlisted, foreign)
+    };
+    let found = workspaces.into_iter().flat_map(|workspace| workspace.find(query.uri())).filter(listed);
+    let told = found.skip(offset).take(limit).map(|service| Value::Map(info_for(&service, caller)));
+    Ok(Value::List(told.collect()))
 }
 
 /// Every client has a public `built-in` service, which would tell strangers who is in a workspace.

@@ -5,7 +5,7 @@ use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::Permission;
 use crate::hub::{Ending, WorkspaceInfo};
-use crate::workspace::arguments::{denied, invalid};
+use crate::workspace::arguments::{count, denied, invalid};
 use crate::workspace::keeping;
 use crate::workspace::manager::Call;
 
@@ -111,17 +111,6 @@ pub(super) fn list(call: &mut Call) -> Result<Value> {
 const LISTED: [&str; 6] = ["id", "name", "description", "read_only", "persistent", "owners"];
 /// Workspaces in one list.
 const LISTED_MAX: usize = 1000;
-
-fn count(value: Value, name: &str, default: usize) -> Result<usize> {
-    match value {
-        Value::Nil => Ok(default),
-        value => value
-            .as_float()
-            .filter(|number| *number >= 0.0 && number.fract() == 0.0)
-            .map(|number| number as usize)
-            .ok_or_else(|| invalid(format!("TypeError: argument '{name}' must be a number of 0 or more"))),
-    }
-}
 
 /// The pattern of the reference: lower case letters, digits, hyphens and bars, with a hyphen unless root asks.
 fn check_name(name: &str, admin: bool) -> Result<()> {

@@ -78,6 +78,26 @@ async fn readers_read_and_do_no_more() {
 }
 
 #[tokio::test]
+async fn long_lists_are_told_in_parts() {
+    let running = start(Config::default()).await;
+    let mut ann = ann(&running).await;
+    for number in 0..5 {
+        let service = ann.service(&format!("calc{number}"), &[]);
+        ann.manager("register_service", vec![service]).await.unwrap();
+    }
+    let nil = || Value::Nil;
+    let part = |offset: Value, limit: Value| vec![nil(), nil(), nil(), nil(), offset, limit];
+    let told = ann.manager("list_services", part(2.into(), 2.into())).await.unwrap();
+    let ids: Vec<_> = told.as_list().unwrap().iter().filter_map(|s| s.as_map()?.text("id")).collect();
+    // the first one is `built-in`
+    assert_eq!(ids, ["lab-one/ann:calc1", "lab-one/ann:calc2"]);
+    let rest = ann.manager("list_services", part(4.into(), nil())).await.unwrap();
+    assert_eq!(rest.as_list().unwrap().len(), 2);
+    let refused = ann.manager("list_services", part((-1).into(), nil())).await.unwrap_err();
+    assert_eq!(refused, "TypeError: argument 'offset' must be a number of 0 or more");
+}
+
+#[tokio::test]
 async fn strangers_see_nothing_of_other_workspaces() {
     let running = start(Config::default()).await;
     let mut ann = ann(&running).await;

@@ -51,7 +51,7 @@ impl Asked<'_> {
     ///
     /// Apps of old expect paths relative to themselves and nothing more, as the reference gives them.
     fn roots(&self) -> (Cow<'_, str>, Cow<'_, str>) {
-        let config = self.service.info.get("config").and_then(Value::as_map);
+        let config = self.service.told.config();
         match config.and_then(|config| config.get("root_path")) {
             Some(Value::Bool(true)) => {
                 let base = &self.state.config.base_path;

@@ -40,7 +40,7 @@ impl Style {
     /// # Errors
     /// 404 for a service without the function.
     pub(super) fn of(service: &Service) -> Result<Self, Refusal> {
-        let schema = service.info.get("service_schema").and_then(Value::as_map);
+        let schema = service.told.tree().get("service_schema").and_then(Value::as_map);
         let Some(serve) = schema.and_then(|schema| schema.get("serve")).and_then(Value::as_map) else {
             let text = format!("the service {} has no function `serve`", service.name);
             return Err(Problem::new(ErrorKind::NotFound, text).into());
@@ -53,7 +53,7 @@ impl Style {
         if properties.is_some_and(has_all) {
             return Ok(Self::Three);
         }
-        let config = service.info.get("config").and_then(Value::as_map);
+        let config = service.told.config();
         let protocol = config.and_then(|config| config.get("app_protocol"));
         Ok(if protocol == Some(&Value::Int(2)) { Self::Batched } else { Self::One })
     }

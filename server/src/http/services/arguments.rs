@@ -87,7 +87,7 @@ impl Arguments {
 
     /// Takes out what would pass for the context: a function that asks for it gets the true one.
     pub(super) fn drop_context(&mut self, service: &Service) {
-        let config = service.info.get("config").and_then(Value::as_map);
+        let config = service.told.config();
         let wanted = config.and_then(|config| config.get("require_context"));
         if wanted.is_some_and(|wanted| wanted.as_bool() == Some(true) || wanted.as_list().is_some()) {
             self.named.remove("context");

@@ -17,7 +17,7 @@ pub(super) enum Member {
 
 /// Looks `name` up in what the service was registered with.
 pub(super) fn find(service: &Service, name: &str) -> Member {
-    let schema = service.info.get("service_schema").unwrap_or(&Value::Nil);
+    let schema = service.told.tree().get("service_schema").unwrap_or(&Value::Nil);
     of_schema(schema, name)
 }
 

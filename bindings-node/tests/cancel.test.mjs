@@ -17,6 +17,7 @@ let relay;
 let api;
 let service;
 let relayed;
+let relayUrl;
 /** By tag: resolves when the function with that tag has begun, and with the reason when its signal was aborted. */
 const runs = new Map();
 
@@ -79,7 +80,12 @@ before(async () => {
       return await inner.wait(tag);
     },
     waitAtOnce: (tag) => inner.wait(tag),
+    trace: async () => {
+      const plain = await relay.getService(`${owner.workspace}/${owner.clientId}:plain`);
+      return [currentTrace(), await plain.trace()];
+    },
   });
+  relayUrl = `${server.url}/${relay.workspace}/services/${relayId.split("/")[1]}`;
   api = await connectToServer({ server_url: server.url });
   service = await api.getService(id);
   relayed = await api.getService(relayId);
@@ -182,6 +188,12 @@ test("a caller that leaves gives up what it called", async () => {
   await other.disconnect();
   await failed;
   assert.ok((await run("left").aborted) instanceof CallCancelledError);
+});
+
+test("calls made while serving belong to the trace of the caller", async () => {
+  const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const answer = await fetch(`${relayUrl}/trace`, { headers: { traceparent: trace } });
+  assert.deepEqual(await answer.json(), [trace, trace]);
 });
 
 test("there is no signal outside of a function", () => {

@@ -23,6 +23,8 @@ pub struct Context<'a> {
     pub user: Option<&'a [u8]>,
     /// How the owner is connected, for example `websocket`.
     pub connection_type: &'a str,
+    /// The trace that the call belongs to, a W3C `traceparent`.
+    pub trace: Option<&'a str>,
     /// The key that the call was sealed with; a call in the clear has none.
     pub caller_public_key: Option<PublicKey>,
 }
@@ -33,7 +35,7 @@ impl Context<'_> {
     /// # Errors
     /// Those of [`Writer`].
     pub fn write(&self, out: &mut Writer) -> Result<()> {
-        let optional = [("parent", self.parent), ("session", self.session)];
+        let optional = [("parent", self.parent), ("session", self.session), ("trace", self.trace)];
         let sealed = 2 * usize::from(self.caller_public_key.is_some());
         out.open_map(7 + sealed + optional.iter().filter(|(_, value)| value.is_some()).count())?;
         for (key, value) in

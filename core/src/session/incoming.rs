@@ -280,6 +280,7 @@ impl Session {
                 "" => &self.options.connection_type,
                 known => known,
             },
+            trace: header.trace(self.extensions),
             caller_public_key: key,
         };
         context.write(&mut out)?;

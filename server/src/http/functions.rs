@@ -22,6 +22,7 @@ use polyfn_core::{Error, ErrorKind};
 use crate::http::apps;
 use crate::http::caller::Caller;
 use crate::http::problem::Problem;
+use crate::http::trace::trace;
 use crate::http::turns::Turns;
 use crate::http::{Ends, body, redirect_to_folder};
 use crate::hub::{self, CallRequest, Reader, Service};
@@ -295,6 +296,7 @@ impl Asked<'_> {
                 ws: &place.workspace,
                 user: Some(user),
                 connection_type: "http",
+                trace: trace(&parts.headers),
                 ..Context::default()
             },
             function_path: chosen.function_path.as_deref(),
@@ -316,12 +318,6 @@ impl Asked<'_> {
         };
         state.hub.gateway.call(&state.hub, request).await
     }
-}
-
-/// The trace that a request belongs to; a malformed one counts as none.
-pub(in crate::http) fn trace(headers: &HeaderMap) -> Option<&str> {
-    let trace = headers.get("traceparent")?.to_str().ok()?;
-    Some(trace).filter(|trace| polyfn_core::wire::is_trace(trace))
 }
 
 /// A result that is no answer is an error of the function, and told as one.

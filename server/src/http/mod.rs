@@ -12,6 +12,7 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use tower::Service;
+use tracing::Instrument;
 
 use polyfn_core::ErrorKind;
 
@@ -34,6 +35,7 @@ pub mod pages;
 pub mod problem;
 pub mod services;
 pub mod throttle;
+mod trace;
 pub mod turns;
 mod weight;
 
@@ -78,8 +80,14 @@ pub fn router(state: &Arc<State>) -> Router {
     ordinary.with_state(Arc::clone(state))
 }
 
-/// Answers one request: takes the base path off, asks the router, counts, logs and tells the observer.
+/// Answers one request: takes the base path off, asks the router, counts, logs and tells the observer. What is logged
+/// meanwhile bears the trace that the request belongs to.
 pub async fn answer(state: Arc<State>, router: Router, request: Request) -> Response {
+    let span = trace::span(request.headers());
+    watched(state, router, request).instrument(span).await
+}
+
+async fn watched(state: Arc<State>, router: Router, request: Request) -> Response {
     let is_watched = state.config.access_log || state.observer.is_some();
     let watched =
         is_watched.then(|| (Instant::now(), request.method().clone(), request.uri().path().to_owned()));

@@ -12,8 +12,9 @@ use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::Permission;
 use crate::http::caller::Caller;
-use crate::http::functions::{check_free, selection, service_uri, trace};
+use crate::http::functions::{check_free, selection, service_uri};
 use crate::http::problem::Problem;
+use crate::http::trace::trace;
 use crate::http::turns::Turns;
 use crate::http::{self, call_error, failure, openapi, redirect_to_folder};
 use crate::hub::{self, CallRequest, Selection, Service};

@@ -10,8 +10,9 @@ use polyfn_core::{ErrorKind, Map, Value};
 
 use super::Asked;
 use super::upload::Part;
-use crate::http::functions::{Refusal, trace};
+use crate::http::functions::Refusal;
 use crate::http::problem::Problem;
+use crate::http::trace::trace;
 use crate::hub::{CallRequest, Callbacks, Names, Service};
 
 /// The call of an app, which owns all that it needs.

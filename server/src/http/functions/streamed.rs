@@ -95,16 +95,20 @@ impl Drop for Counted {
 impl Rest {
     /// One after the other; an error cuts the connection, so that nobody takes a part for the whole.
     fn pieces(self) -> impl stream::Stream<Item = Result<Bytes, Error>> {
-        let pieces = stream::unfold(Some(self), |rest| async move {
-            let mut rest = rest?;
-            let next = rest.next().await?;
-            if let Err(error) = &next {
-                tracing::warn!(%error, "a streamed answer was cut off");
-                // what was given before leaves first
-                tokio::task::yield_now().await;
+        let span = tracing::Span::current();
+        let pieces = stream::unfold(Some(self), move |rest| {
+            let span = span.clone();
+            async move {
+                let mut rest = rest?;
+                let next = rest.next().await?;
+                if let Err(error) = &next {
+                    span.in_scope(|| tracing::warn!(%error, "a streamed answer was cut off"));
+                    // what was given before leaves first
+                    tokio::task::yield_now().await;
+                }
+                let rest = next.is_ok().then_some(rest);
+                Some((next, rest))
             }
-            let rest = next.is_ok().then_some(rest);
-            Some((next, rest))
         });
         // compression asks once more behind the end
         pieces.fuse()

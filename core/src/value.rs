@@ -246,10 +246,11 @@ impl Value {
             },
             Self::Bytes(_) => return Err(Error::invalid("bytes have no form in JSON, ask for msgpack")),
             Self::Method(_) | Self::Function(_) => {
-                return Err(Error::invalid("a function has no form in JSON"));
+                return Err(Error::invalid("a function has no form in JSON: give what it returns"));
             }
             Self::Stream(_) | Self::Generator(_) => {
-                return Err(Error::invalid("a generator has no form in JSON"));
+                let remedy = "give it alone or as the `body` to have it streamed, or a list of its items";
+                return Err(Error::invalid(format!("a generator has no form in JSON: {remedy}")));
             }
             Self::Extension(code, data) => match timestamp(*code, data) {
                 Some(text) => Json::String(text),

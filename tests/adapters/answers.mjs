@@ -132,6 +132,8 @@ function streams() {
     closed: () => ({ body: String(closed) }),
     stays: () => stays(),
     stayed: () => ({ counts }),
+    nested: () => ({ rows: [given({ a: 1 })] }),
+    functions: () => ({ more: () => 1 }),
   };
 }
 

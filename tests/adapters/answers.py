@@ -163,6 +163,8 @@ def streams() -> dict:
         "closed": lambda event: {"body": str(endless.closed)},
         "stays": lambda event: stays.stay(),
         "stayed": lambda event: {"counts": [stays.begun, stays.given_up]},
+        "nested": lambda event: {"rows": [given({"a": 1})]},
+        "functions": lambda event: {"more": lambda: 1},
     }
 
 

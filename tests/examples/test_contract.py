@@ -70,6 +70,7 @@ SHOP = {
     "nothing": lambda event: None,
     "value": lambda event: [1, True, {"status": "ok"}],
     "items": items,
+    "nested": lambda event: {"rows": items(event)},
     "refuses": refuses,
     "fails": fails,
     "known": lambda event: {"headers": {"etag": '"1"', "content-type": "text/plain"}, "body": "x"},
@@ -230,6 +231,14 @@ def the_context(shop):
     assert context.keys() >= {"session", "type", "connection_type"}
 
 
+@row("Context", "`trace`")
+def the_trace(shop):
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    told = shop.ask("/context", service="told", token=shop.token, headers={"traceparent": trace})
+    assert told.json()["trace"] == trace
+    assert "trace" not in shop.ask("/context", service="told", token=shop.token).json()
+
+
 @row("Response", "an object with only the keys")
 def an_answer(shop):
     answer = shop.ask("/answer")
@@ -255,6 +264,13 @@ def values(shop):
 def streamed(shop):
     answer = shop.ask("/items")
     assert (answer.media_type, answer.text) == ("application/x-ndjson", '{"n":1}\n{"n":2}\n')
+
+
+@row("Response", "a generator or a function *inside* of an object or a list")
+def inside(shop):
+    assert shop.ask("/nested").status == 500
+    told = shop.ask("/nested", token=shop.token).json()["detail"]
+    assert ".rows: a generator has no form in JSON: give it alone or as the `body`" in told
 
 
 @row("Response", "a raised `HTTPError(status, detail)`", "any other raised error")

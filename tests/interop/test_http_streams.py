@@ -8,6 +8,7 @@ import zlib
 from urllib.parse import urlsplit
 
 import pytest
+from runner import tokens
 from runner.waiting import eventually
 from runner.web import get, request
 
@@ -61,6 +62,22 @@ def test_an_http_error_has_its_status_until_something_was_given(streams, script_
     with pytest.raises(http.client.IncompleteRead) as caught:
         get(f"{streams}/refuses_late")
     assert caught.value.partial == b"some"
+
+
+@pytest.mark.parametrize(
+    ("member", "told"),
+    [
+        ("nested", "a generator has no form in JSON: give it alone or as the `body` to have it streamed"),
+        ("functions", "a function has no form in JSON: give what it returns"),
+    ],
+)
+def test_what_json_cannot_hold_is_refused_with_a_remedy(streams, member, told):
+    answer = get(f"{streams}/{member}", token=tokens.member("matrix"))
+    assert answer.status == 500
+    place = {"nested": ".rows[0]", "functions": ".more"}[member]
+    assert told in answer.json()["detail"]
+    assert place in answer.json()["detail"]
+    assert told not in get(f"{streams}/{member}").text, "strangers are told no text of an error"
 
 
 def closed(streams: str) -> int:

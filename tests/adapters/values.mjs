@@ -33,6 +33,11 @@ export const MAKE = {
       ["b", 1],
       ["a", 2],
     ]),
+  "ordered map with other keys": () =>
+    new Map([
+      [1, "one"],
+      [null, "none"],
+    ]),
   set: () => new Set([7]),
   time: () => new Date(MIDDAY),
   error: () => new TypeError("out of cheese"),

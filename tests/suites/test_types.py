@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runner.peers import KINDS
+from runner import tokens
+from runner.peers import KINDS, PeerError
 
 from suites import types_table
 
@@ -54,6 +55,23 @@ def test_what_arrives(pool, callee_kind, caller_kind, place):
     assert {name: came for name, (_, came) in found.items()} == {
         name: want for name, (want, _) in found.items()
     }
+
+
+def test_keys_that_are_no_texts_are_nothing_to_hypha_rpc(pool, polyfn_server, fresh_name):
+    """Its Python reads no such map and drops the message; its JavaScript throws what nobody catches."""
+    pool.service("polyfn", "hypha_rpc-python", "polyfn-python", "rpc")
+    caller = pool.peer("polyfn", "polyfn-python").connect(
+        fresh_name(),
+        polyfn_server.url,
+        workspace=tokens.own_workspace("matrix"),
+        token=tokens.member("matrix"),
+        method_timeout=1,
+    )
+    service = caller.get("hypha_rpc-python-callee:rpc")
+    with pytest.raises(PeerError) as caught:
+        service.call("describe", {"$make": "map with other keys"})
+    assert caught.value.code == "timeout"
+    caller.disconnect()
 
 
 def test_the_page_shows_this_data():

@@ -20,7 +20,21 @@ FOOT = """
 Where a language has no type of its own for a value, it gets the nearest one: a tuple becomes a list, a
 `BigInt` that fits becomes a number. Arrays travel in C order of their shape, with the byte order in their
 dtype. JavaScript has no numbers of two kinds, so a float without a fraction arrives from there as an integer.
+A dictionary whose keys are texts and numbers is an object there, whose names are texts; send an
+`OrderedDict`, which is a `Map` there, to keep them numbers.
+
+## At clients of hypha-rpc
+
+They get what ours get, except for these:
+
 """
+OLD_FOOT = """
+Of a dictionary whose keys are not all texts they get nothing in Python: hypha-rpc drops the message, and
+the call that it belongs to ends with `timeout`. In JavaScript numbers are read, and any other key is an
+error that nobody catches. Send an `OrderedDict` or a `Map`, which they read whatever its keys are, or make
+the keys texts.
+"""
+OLD = {"hypha_rpc-python": "python", "hypha_rpc-node": "node"}
 
 
 def rows() -> list[dict[str, Any]]:
@@ -43,7 +57,20 @@ def page() -> str:
         for sender, written in row["sent"].items():
             cells = [code(arrival(row, sender, receiver)) for receiver in LANGUAGES]
             lines.append(f"| {code(str(written))} | {LANGUAGES[sender]} | " + " | ".join(cells) + " |")
-    return HEAD + "\n".join(lines) + "\n" + FOOT
+    return HEAD + "\n".join(lines) + "\n" + FOOT + "\n".join(old_lines()) + "\n" + OLD_FOOT
+
+
+def old_lines() -> list[str]:
+    """What arrives at clients of hypha-rpc, where it is not what arrives at ours."""
+    lines = ["| sent | from | hypha-rpc in | arrives |", "| --- | --- | --- | --- |"]
+    for row in rows():
+        for kind, came in row.get("to_old", {}).items():
+            language = OLD[kind]
+            for sender, written in row["sent"].items():
+                if str(came) != arrival(row, sender, language):
+                    names = f"{LANGUAGES[sender]} | {LANGUAGES[language]}"
+                    lines.append(f"| {code(str(written))} | {names} | {code(str(came))} |")
+    return lines
 
 
 def code(text: str | None) -> str:

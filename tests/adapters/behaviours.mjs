@@ -67,6 +67,27 @@ function streams() {
   };
 }
 
+// A function that never ends by itself, and what became of it.
+function hanging() {
+  const [begun, cancelled] = [1, 2].map(() => {
+    const event = {};
+    event.wait = new Promise((resolve) => {
+      event.set = () => resolve(true);
+    });
+    return event;
+  });
+  return {
+    hang: () => {
+      const signal = globalThis.polyfn.currentSignal?.();
+      signal?.addEventListener("abort", cancelled.set);
+      begun.set();
+      return new Promise(() => undefined);
+    },
+    hang_begun: () => begun.wait,
+    hang_cancelled: () => cancelled.wait,
+  };
+}
+
 // Functions that take functions, or give them.
 function callables() {
   const kept = {};
@@ -108,6 +129,7 @@ function deep_down(message) {
 export function service() {
   return {
     ...streams(),
+    ...hanging(),
     ...callables(),
     strictly_two: (first, second) => first + second,
     fail_deep: (message) => deep_down(message),

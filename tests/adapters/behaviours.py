@@ -68,6 +68,28 @@ class Streams:
         }
 
 
+class Hanging:
+    """A function that never ends by itself, and what became of it."""
+
+    def __init__(self) -> None:
+        self.begun, self.cancelled = asyncio.Event(), asyncio.Event()
+
+    async def hang(self) -> None:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    def service(self) -> dict[str, Any]:
+        return {
+            "hang": self.hang,
+            "hang_begun": lambda: self.begun.wait(),
+            "hang_cancelled": lambda: self.cancelled.wait(),
+        }
+
+
 async def sum_stream(stream):
     total = 0
     async for item in stream:
@@ -171,6 +193,7 @@ def multiplier(factor):
 def service() -> dict[str, Any]:
     return {
         **Streams().service(),
+        **Hanging().service(),
         **callables(),
         "strictly_two": strictly_two,
         "fail_deep": fail_deep,

@@ -77,6 +77,7 @@ function contextService() {
   return {
     whoami: (tag, context) => ({ tag, ws: context.ws, from: context.from, user: context.user.id }),
     came_by: (_tag, context) => context.connection_type,
+    trace_of: (context) => context.trace ?? null,
     sealed_by: (_tag, context) => (context.encryption ? context.caller_public_key : null),
   };
 }
@@ -169,6 +170,8 @@ function arguments_(args, kwargs) {
 
 const clients = new Map();
 const services = new Map();
+// Messages that came, by the name of the client and their type.
+const heard = new Map();
 
 const operations = {
   async connect({ name, config }) {
@@ -209,6 +212,28 @@ const operations = {
   },
   async value({ handle, path }) {
     return plain(member(services.get(handle), path));
+  },
+  // Begins a call and aborts it when `until` has answered.
+  async give_up({ handle, method, until }) {
+    const service = services.get(handle);
+    const controller = new AbortController();
+    const calling = service[method].withOptions({ signal: controller.signal })();
+    await service[until]();
+    controller.abort();
+    return calling.catch((error) => error.name === "AbortError");
+  },
+  async listen({ name, kind }) {
+    const queue = new TransformStream(undefined, undefined, { highWaterMark: 100 });
+    const writer = queue.writable.getWriter();
+    heard.set(`${name} ${kind}`, queue.readable.getReader());
+    clients.get(name).on(kind, (message) => writer.write(message));
+    await clients.get(name).subscribe(kind);
+  },
+  async hear({ name, kind }) {
+    return plain((await heard.get(`${name} ${kind}`).read()).value);
+  },
+  async emit({ name, message }) {
+    await clients.get(name).emit(message);
   },
   async manager({ name, method, args, kwargs }) {
     const client = clients.get(name);

@@ -104,10 +104,13 @@ def context_service() -> dict:
     def came_by(tag, context=None):
         return context["connection_type"]
 
+    def trace_of(context=None):
+        return context.get("trace")
+
     def sealed_by(tag, context=None):
         return context.get("caller_public_key") if context.get("encryption") else None
 
-    return {"whoami": whoami, "came_by": came_by, "sealed_by": sealed_by}
+    return {"whoami": whoami, "came_by": came_by, "sealed_by": sealed_by, "trace_of": trace_of}
 
 
 def http_functions(name: str):
@@ -185,6 +188,7 @@ class Program:
     def __init__(self):
         self.clients: dict = {}
         self.services: dict = {}
+        self.heard: dict = {}
 
     async def connect(self, name, config):
         client = await PACKAGE.connect_to_server(config)
@@ -228,6 +232,25 @@ class Program:
 
     async def value(self, handle, path):
         return plain(member(self.services[handle], path))
+
+    async def give_up(self, handle, method, until):
+        """Begins a call and cancels it when `until` has answered."""
+        calling = asyncio.ensure_future(member(self.services[handle], method)())
+        await member(self.services[handle], until)()
+        calling.cancel()
+        await asyncio.wait([calling])
+        return calling.cancelled()
+
+    async def listen(self, name, kind):
+        heard = self.heard[name, kind] = asyncio.Queue()
+        self.clients[name].on(kind, heard.put_nowait)
+        await self.clients[name].subscribe(kind)
+
+    async def hear(self, name, kind):
+        return plain(await self.heard[name, kind].get())
+
+    async def emit(self, name, message):
+        await self.clients[name].emit(message)
 
     async def manager(self, name, method, args, kwargs):
         function = member(self.clients[name], method)

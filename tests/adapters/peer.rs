@@ -250,6 +250,10 @@ fn offered(client: &Client, what: &str, id: &str, config: &Json) -> Result<Servi
                 let key = context.as_map().and_then(|map| map.get("caller_public_key"));
                 Ok(key.cloned().unwrap_or_default())
             })
+            .function("trace_of", |call| async move {
+                let context = call.context.clone().unwrap_or_default();
+                Ok(context.as_map().and_then(|map| map.get("trace")).cloned().unwrap_or_default())
+            })
             .function("came_by", |call| async move {
                 let context = call.context.clone().unwrap_or_default();
                 Ok(context.as_map().and_then(|map| map.get("connection_type")).cloned().unwrap_or_default())

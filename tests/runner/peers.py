@@ -181,6 +181,17 @@ class Connection:
     def manager(self, method: str, *args, **kwargs):
         return self.peer.do("manager", name=self.name, method=method, args=args, kwargs=kwargs)
 
+    def listen(self, kind: str) -> None:
+        """Subscribes to events of a type; `hear` gives them."""
+        self.peer.do("listen", name=self.name, kind=kind)
+
+    def hear(self, kind: str, limit: float = LIMIT) -> dict:
+        """The next event of a type that `listen` was asked for."""
+        return self.peer.do("hear", limit, name=self.name, kind=kind)
+
+    def emit(self, message: dict) -> None:
+        self.peer.do("emit", name=self.name, message=message)
+
     def disconnect(self) -> None:
         self.peer.do("disconnect", name=self.name)
 
@@ -202,6 +213,10 @@ class Service:
 
     def call(self, method: str, *args, limit: float = LIMIT, **kwargs):
         return self.connection.peer.finish(self.start(method, *args, **kwargs), limit)
+
+    def give_up(self, method: str, until: str):
+        """Begins a call without arguments, and gives it up when the function `until` has answered."""
+        return self.connection.peer.do("give_up", handle=self.handle, method=method, until=until)
 
     def value(self, path: str):
         """A constant inside the service."""

@@ -26,6 +26,9 @@ export interface OpenOptions {
   tlsAuthorities?: string;
 }
 
+/** The names of the limits that a connection has (`limits` of {@link OpenOptions}). */
+export function limitNames(): string[];
+
 /** `code` and `message` with a line break between them, where something failed. */
 export type Told = string | null;
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { environmentSettings } from "./environment.js";
 import { InvalidError } from "./errors.js";
 import { toCamel } from "./names.js";
-import type { OpenOptions } from "./native.cjs";
+import native, { type OpenOptions } from "./native.cjs";
 
 /** Options of {@link connectToServer}, in camelCase; times in seconds. */
 export interface CamelOptions extends Limits {
@@ -156,21 +156,7 @@ const NAMES = new Set([
   "ssl",
 ]);
 /** Under the names of the core, which knows their defaults. */
-const LIMITS = new Map(
-  [
-    "max_calls",
-    "max_functions",
-    "max_functions_per_peer",
-    "max_kept",
-    "max_runs",
-    "max_runs_per_peer",
-    "max_streams",
-    "send_buffer",
-    "stream_buffer",
-    "stream_window",
-    "stream_window_bytes",
-  ].map((name) => [toCamel(name), name]),
-);
+const LIMITS = new Map(native.limitNames().map((name) => [toCamel(name), name]));
 const INERT = new Set(["kwargsExpansion", "logger", "maxMessageBufferSize", "silent"]);
 /** Of hypha-rpc and not offered yet, with the values that ask for nothing. */
 const MISSING: Record<string, unknown[]> = {

@@ -14,7 +14,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 use polyfn_core::codec::{Handle, Promise};
 use polyfn_core::net::{ClientOptions, Connect, Connection};
-use polyfn_core::session::{CallSpec, Event, State};
+use polyfn_core::session::{self, CallSpec, Event, State};
 use polyfn_core::{Error, ErrorKind, Result};
 
 use crate::batch::Told;
@@ -467,6 +467,12 @@ pub(crate) fn given<'env>(env: &'env Env, beside: Vec<Extra>) -> napi::Result<Ar
         }
     }
     Ok(array)
+}
+
+/// The names of the limits that a connection has, for the JavaScript half to know its options by.
+#[napi]
+pub fn limit_names() -> Vec<&'static str> {
+    session::Options::limits().collect()
 }
 
 fn settings(given: OpenOptions) -> Result<ClientOptions> {

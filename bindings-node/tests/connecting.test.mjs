@@ -1,9 +1,10 @@
 // Ways to a connection: options, the environment, the URL of a service, logging in.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import native from "../lib/native.cjs";
 import { PACKAGE, runProgram, serverForFile } from "./server.mjs";
 
 const polyfn = await import(PACKAGE);
@@ -25,6 +26,17 @@ describe("options", () => {
     await client.disconnect();
     return client.clientId;
   };
+
+  test("are all the limits that the core has, in either way of writing them", async () => {
+    const names = native.limitNames();
+    assert.ok(names.length >= 11);
+    const declared = readFileSync(join(dirname(PACKAGE), "options.d.ts"), "utf8");
+    for (const name of names) {
+      const camel = name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
+      assert.ok(declared.includes(`${name}?:`) && declared.includes(`${camel}?:`), name);
+      await assert.rejects(reached(server.url, { [camel]: 0 }), { code: "invalid" });
+    }
+  });
 
   test("may be a URL, and written in either way", async () => {
     assert.equal(await reached(server.url, { clientId: "one" }), "one");

@@ -97,6 +97,12 @@ fn read_options(given: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
     Ok(options)
 }
 
+/// The names of the limits that a connection has, for the Python half to know its options by.
+#[pyfunction]
+pub(crate) fn limit_names() -> Vec<&'static str> {
+    SessionOptions::limits().collect()
+}
+
 /// A way to the server, by its name.
 struct Mode(TransportMode);
 

@@ -30,7 +30,7 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::client::{Client, connect};
+    use crate::client::{Client, connect, limit_names};
     #[pymodule_export]
     use crate::command::run_command;
     #[pymodule_export]

@@ -230,6 +230,13 @@ def test_options_that_are_not_there():
         polyfn.connect_to_server("http://localhost", webrtc=True)
 
 
+def test_every_limit_is_documented():
+    text = polyfn.connect_to_server.__doc__
+    assert len(_native.limit_names()) >= 11
+    for name in _native.limit_names():
+        assert f"`{name}`" in text
+
+
 async def test_limits_of_a_connection(server_url, owner):
     released = asyncio.Event()
 

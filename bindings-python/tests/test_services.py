@@ -230,6 +230,50 @@ async def test_plain_functions_in_threads(offer):
     assert await service.deep.w() is False
 
 
+@pytest.mark.parametrize("most", [True, 2])
+async def test_a_connection_with_its_plain_functions_in_threads(server_url, most):
+    import threading
+
+    def is_here():
+        return threading.current_thread() is threading.main_thread()
+
+    async def is_here_as_well():
+        return is_here()
+
+    functions = {"plain": is_here, "deep": {"plain": is_here}, "later": is_here_as_well}
+    async with polyfn.connect_to_server(server_url, sync_in_threads=most) as server:
+        for id_, config, plain in (
+            ("silent", {}, False),
+            ("own", {"run_in_executor": False}, True),
+            ("asked", {"run_in_executor": True}, False),
+        ):
+            await server.register_service({"id": id_, "config": config, **functions})
+            service = await server.get_service(id_)
+            assert (await service.plain(), await service.deep.plain()) == (plain, plain)
+            assert await service.later() is True
+        server.rpc.add_service({"id": "quiet", **functions})
+        assert await (await server.rpc.get_remote_service("quiet")).plain() is False
+
+
+async def test_threads_are_as_many_as_were_asked_for(server_url):
+    """Two that wait for each other need two threads; a third call waits until one of them is free."""
+    import threading
+
+    both = threading.Barrier(2)
+    async with polyfn.connect_to_server(server_url, sync_in_threads=2) as server:
+        await server.register_service({"id": "pairs", "meet": lambda: both.wait(10)})
+        service = await server.get_service("pairs")
+        assert sorted(await asyncio.gather(*(service.meet() for _ in range(4)))) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "yes"])
+async def test_a_number_of_threads_that_is_none(server_url, wrong):
+    with pytest.raises(ValueError, match="sync_in_threads must be True or a number"):
+        await polyfn.connect_to_server(server_url, sync_in_threads=wrong)
+    with pytest.raises(TypeError, match="always run in threads"):
+        polyfn.sync.connect_to_server(server_url, sync_in_threads=2)
+
+
 async def test_the_methods_of_the_manager(owner):
     assert await owner.echo({"a": 1}) == {"a": 1}
     assert await owner["echo"](2) == 2

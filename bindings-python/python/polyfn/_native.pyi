@@ -24,6 +24,7 @@ __all__ = [
     "dev_failed",
     "dev_routes",
     "error_codes",
+    "limit_names",
     "parse_form",
     "problem",
     "run_command",
@@ -159,6 +160,7 @@ def run_command(arguments: list[str]) -> tuple[str, Any]:
     """Run the command `polyfn`; gives `("exit", code)`, or what is left for Python to do."""
 
 def error_codes() -> list[str]: ...
+def limit_names() -> list[str]: ...
 def after_fork() -> None: ...
 def at_exit() -> None: ...
 def problem(status: int, detail: str) -> str:

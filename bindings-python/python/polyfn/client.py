@@ -15,6 +15,7 @@ from .functions import described, schema_tree, service_map
 from .modules import Modules
 from .proxy import ObjectProxy
 from .rpc import Rpc
+from .threads import Threads
 
 T = TypeVar("T")
 
@@ -61,9 +62,14 @@ class Client:
         self._apps: dict[str, Hosted] = {}
         self._modules = Modules(self._loop, lambda record: self._call("log", (record,), {}))
         self._rpc = Rpc(self)
+        self._threads: Threads | None = None
 
     async def open(self, settings: dict[str, Any]) -> Client:
         """Connect; `connect_to_server` does it."""
+        settings = dict(settings)
+        self._threads = Threads.asked_for(settings.pop("sync_in_threads", False))
+        if self._threads is not None:
+            self.on_end(self._threads.close)
         self.app_id = str(settings.get("app_id") or "*")
         self._client = await _native.connect(settings, self._on_event, self._hooks)
         try:
@@ -131,7 +137,7 @@ class Client:
 
         Every function is described by a schema, from its signature and docstring or from a decorator of
         `polyfn.schema`. Plain functions run in the event loop; those of a service whose `config` says
-        `"run_in_executor": True` run in threads.
+        `"run_in_executor": True`, and those of a connection with `sync_in_threads`, run in threads.
 
         ```python
         async with connect_to_server("http://localhost:9527") as server:
@@ -149,7 +155,7 @@ class Client:
         check_type = bool(given.pop("check_type", False))
         if given:
             raise TypeError(f"register_service has no option {sorted(given)[0]!r}")
-        service = service_map(api)
+        service = service_map(api, self._threads)
         if check_type and service.get("type"):
             kind = await self._call("get_service_type", (service["type"],), {})
             service = service_types.checked(service, kind)
@@ -520,7 +526,8 @@ def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any
     (end to end, with peers whose key is known), `encryption_private_key` and `encryption_public_key` (bytes
     or hexadecimal digits; made when left out), `additional_headers` (a dict), `ssl` (False to believe any
     server, the path of a file with certificates of authorities, or an `ssl.SSLContext`, of which these are
-    taken).
+    taken), `sync_in_threads` (plain functions of all services run in threads and not in the event loop: True,
+    or how many at once; a service's own `run_in_executor` wins).
 
     Limits, by name too: `max_calls` and `max_runs` (under way in either direction, 65536 each),
     `max_runs_per_peer` (32768), `max_kept` (sessions with functions given away in results, 262144),

@@ -45,10 +45,12 @@ async def run_in_executor(
     return await asyncio.get_running_loop().run_in_executor(executor, call)
 
 
-def service_map(service: Any) -> dict[str, Any]:
+def service_map(service: Any, threads: Threads | None = None) -> dict[str, Any]:
     """Take a service apart into one dict of plain values, functions, and dicts and lists of them.
 
     A service is a dict, or an instance of a class, whose public methods and attributes are then offered.
+
+    Plain functions run in `threads`, when there are any; what the service's `run_in_executor` says wins.
 
     >>> class Shelf:
     ...     "Books."
@@ -66,8 +68,12 @@ def service_map(service: Any) -> dict[str, Any]:
         if description:
             entries.setdefault("description", description)
     config = entries.get("config")
-    if isinstance(config, Mapping) and cast("Mapping[str, Any]", config).get("run_in_executor"):
-        threads = Threads()
+    own = None
+    if isinstance(config, Mapping):
+        own = cast("Mapping[str, Any]", config).get("run_in_executor")
+    if own is not None:
+        threads = (threads or Threads()) if own else None
+    if threads is not None:
         entries = {
             key: value if key in DESCRIPTIVE else threads.offload(value) for key, value in entries.items()
         }

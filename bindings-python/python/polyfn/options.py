@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from . import environment
+from . import _native, environment
 
 #: Passed on to the core, which has the defaults.
 _OWN = frozenset(
@@ -21,13 +21,6 @@ _OWN = frozenset(
         "encryption_private_key",
         "encryption_public_key",
         "long_message_chunk_size",
-        "max_calls",
-        "max_functions",
-        "max_functions_per_peer",
-        "max_kept",
-        "max_runs",
-        "max_runs_per_peer",
-        "max_streams",
         "method_timeout",
         "name",
         "ping_interval",
@@ -35,17 +28,16 @@ _OWN = frozenset(
         "reconnect",
         "reconnection_token",
         "rintf_timeout",
-        "send_buffer",
         "server_url",
-        "stream_buffer",
-        "stream_window",
-        "stream_window_bytes",
         "token",
         "token_refresh_interval",
         "transport",
         "workspace",
+        *_native.limit_names(),
     }
 )
+#: Of the Python half alone: `Client.open` takes it out.
+_HERE = frozenset({"sync_in_threads"})
 #: Put into settings of the core here.
 _TRANSLATED = frozenset({"additional_headers", "ssl"})
 #: Known to hypha-rpc and without a meaning here: taken, so that moving over is changing one import.
@@ -84,7 +76,7 @@ def read(config: Mapping[str, Any] | str | None, more: Mapping[str, Any]) -> dic
 
 
 def _is_used(name: str, value: Any) -> bool:
-    if name in _OWN:
+    if name in _OWN | _HERE:
         return value is not None
     if name in _MISSING:
         if value not in _MISSING[name]:
@@ -92,7 +84,7 @@ def _is_used(name: str, value: Any) -> bool:
         return False
     if name in _INERT:
         return False
-    close = difflib.get_close_matches(name, _OWN | _TRANSLATED | _INERT | _MISSING.keys(), 1)
+    close = difflib.get_close_matches(name, _OWN | _HERE | _TRANSLATED | _INERT | _MISSING.keys(), 1)
     hint = f", did you mean {close[0]!r}?" if close else ""
     raise TypeError(f"connect_to_server has no option {name!r}{hint}")
 

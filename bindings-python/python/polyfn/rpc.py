@@ -91,7 +91,7 @@ class Rpc:
 
     def add_service(self, api: Any, overwrite: bool = False) -> dict[str, Any]:
         """Offer functions without telling the server: only who knows this client can call them."""
-        service = service_map(api)
+        service = service_map(api, self._server._threads)
         self._server._native_client.register_service(described(service), overwrite, False)
         self._server._note_service(service)
         return service

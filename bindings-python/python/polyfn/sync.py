@@ -286,6 +286,11 @@ def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any
 
 def _connect(given: dict[str, Any], read: Callable[[dict[str, Any]], dict[str, Any]]) -> Client:
     workers = given.pop("sync_max_workers", None)
+    if "sync_in_threads" in given:
+        raise TypeError(
+            "functions of a blocking program always run in threads: leave sync_in_threads out, "
+            "sync_max_workers says in how many"
+        )
     mixes_async = bool(given.pop("mix_async", False))
     bridge = Bridge(2 if workers is None else int(workers), mixes_async)
     settings = read(given)

@@ -1,4 +1,4 @@
-"""Plain functions in threads, for services and connections that say `run_in_executor`."""
+"""Plain functions in threads: services with `run_in_executor`, connections with `sync_in_threads`."""
 
 from __future__ import annotations
 
@@ -33,6 +33,22 @@ class Threads:
 
     def __init__(self, most: int | None = None) -> None:
         self._executor = ThreadPoolExecutor(most, "polyfn") if most else None
+
+    @classmethod
+    def asked_for(cls, most: bool | int) -> Threads | None:
+        """What the option `sync_in_threads` asks for: `True`, or how many at once.
+
+        >>> Threads.asked_for(False) is None, Threads.asked_for(2) is None
+        (True, False)
+        >>> Threads.asked_for(-1)
+        Traceback (most recent call last):
+        ValueError: sync_in_threads must be True or a number of threads from 1 on, not -1
+        """
+        if isinstance(most, bool):
+            return cls() if most else None
+        if not isinstance(cast("Any", most), int) or most < 1:
+            raise ValueError(f"sync_in_threads must be True or a number of threads from 1 on, not {most!r}")
+        return cls(most)
 
     def close(self) -> None:
         """Let the threads end, each when its function has."""

@@ -36,7 +36,6 @@ interface Call {
 interface Terms extends CallOptions {
   /** How long to wait without a sign of life, in the place of the connection's own time. */
   patience?: number | undefined;
-  trace?: string | undefined;
 }
 
 const TAPE = 64 * 1024;
@@ -435,7 +434,11 @@ function refusals(values: unknown[]): [string, RpcError][] {
 function inherited(run: Running, options: Terms | undefined): Terms {
   const left = run.deadline === 0 ? Number.POSITIVE_INFINITY : (run.deadline - performance.now()) / 1000;
   const timeout = Math.min(options?.timeout ?? Number.POSITIVE_INFINITY, left);
-  return { ...options, trace: run.trace, timeout: Number.isFinite(timeout) ? timeout : undefined };
+  return {
+    ...options,
+    trace: options?.trace ?? run.trace,
+    timeout: Number.isFinite(timeout) ? timeout : undefined,
+  };
 }
 
 /** A call with its arguments, keywords among them as the last one. */

@@ -24,6 +24,8 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   /** How long to wait for the answer in all, in seconds; signs of life do not make it longer. */
   timeout?: number | undefined;
+  /** The trace that the call belongs to, a W3C `traceparent`. Default: that of the call which is being served. */
+  trace?: string | undefined;
 }
 
 /**

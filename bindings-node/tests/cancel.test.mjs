@@ -194,6 +194,9 @@ test("calls made while serving belong to the trace of the caller", async () => {
   const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
   const answer = await fetch(`${relayUrl}/trace`, { headers: { traceparent: trace } });
   assert.deepEqual(await answer.json(), [trace, trace]);
+  assert.deepEqual(await relayed.trace(), [null, null]);
+  assert.deepEqual(await relayed.trace.withOptions({ trace })(), [trace, trace]);
+  assert.deepEqual(await relayed.trace.withOptions({ trace: "00-nonsense" })(), [null, null]);
 });
 
 test("there is no signal outside of a function", () => {

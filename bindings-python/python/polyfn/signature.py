@@ -218,7 +218,7 @@ class Module:
         return self._wrapped(value) if callable(value) else value
 
     def _wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        takes_data = _takes_two(function)
+        taken = _positions(function)
 
         @functools.wraps(function)
         def answer(received: Any, **given: Any) -> Any:
@@ -229,10 +229,9 @@ class Module:
             context = Context(fields, log)
             if "context" in given:
                 context["caller"] = given["context"]
-            if not takes_data:
-                return function(context)
             event = context["event"]
-            return function(context, context["request"].get("body") if event is None else event)
+            data = context["request"].get("body") if event is None else event
+            return function(*(context, data)[:taken])
 
         return answer
 
@@ -244,13 +243,18 @@ def _level_of(config: Mapping[str, Any]) -> int:
     return LEVELS[level]
 
 
-def _takes_two(function: Callable[..., Any]) -> bool:
+def _positions(function: Callable[..., Any]) -> int:
+    """How many of context and data a function takes; some need neither, such as those that tell how it is.
+
+    >>> _positions(lambda: "ok"), _positions(lambda context: 1), _positions(lambda *both: 2)
+    (0, 1, 2)
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return False
+        return 1
     by_position = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
-    return len(by_position) >= 2 or any(one.kind is one.VAR_POSITIONAL for one in parameters)
+    return 2 if any(one.kind is one.VAR_POSITIONAL for one in parameters) else min(len(by_position), 2)
 
 
 async def _called(function: Callable[[], Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import weakref
 
 import polyfn
@@ -252,7 +253,13 @@ def test_leaving_with_calls_under_way(program, end):
             assert "Event loop stopped before" in str(error)
         """
     done = program(source.replace("END", end))
-    assert (done.returncode, done.stderr) == (0, "")
+    # asyncio's debug mode tells what took long, which a busy machine makes of anything.
+    said = [
+        line
+        for line in done.stderr.splitlines()
+        if not re.fullmatch(r"Executing .* took [\d.]+ seconds", line)
+    ]
+    assert (done.returncode, said) == (0, [])
 
 
 def test_leaving_without_closing_anything(program):

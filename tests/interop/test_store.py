@@ -106,6 +106,7 @@ def write_until_killed(server: PolyfnServer, client: RawClient, turn: int, ackno
     return open_writes
 
 
+@pytest.mark.timeout(240)
 def test_what_was_acknowledged_survives_any_kill(place, kind):
     acknowledged, uncertain = {}, {}
     for turn in range(KILLS[kind]):

@@ -58,7 +58,7 @@ impl<'a, H: IntoIterator<Item = (&'a str, &'a [u8])>> HttpRequest<'a, H> {
         let headers: Vec<Header<'_>> = self.headers.into_iter().map(Header::from).collect();
         let distinct = distinct(&headers);
         let repeats = distinct < headers.len();
-        out.reserve(self.body.len() + self.user.len() + 64 * headers.len() + 512);
+        out.reserve(self.body.len() + 2 * self.user.len() + 64 * headers.len() + 512);
         let optional = [repeats, self.function_path.is_some(), self.cloudevent.is_some()];
         out.open_map(18 + optional.into_iter().filter(|is_there| *is_there).count())?;
         write_texts(out, &[("type", "http"), ("http_version", self.http_version)])?;

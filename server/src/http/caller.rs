@@ -1,6 +1,6 @@
 //! Who asks, with what rights, from a request's parts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -28,6 +28,8 @@ use crate::state::State;
 pub struct Caller {
     /// Who asks; strangers are all the same read-only user.
     pub user: Arc<UserInfo>,
+    /// The same as functions are told of it, once it was asked for.
+    encoded: OnceLock<Bytes>,
 }
 
 impl Caller {
@@ -37,12 +39,16 @@ impl Caller {
     /// 401 for a token that is not accepted, 403 for one that is good for another purpose only.
     pub fn from_headers(state: &State, headers: &HeaderMap) -> Result<Self, Problem> {
         let user = identify::user(headers, &state.tokens, clock::now()).map_err(|error| refused(&error))?;
-        let Some(mut user) = user else { return Ok(Self { user: Arc::clone(&state.anonymous) }) };
+        let Some(mut user) = user else { return Ok(Self::new(Arc::clone(&state.anonymous))) };
         user.own(|user| state.hub.registry.owned_by(user));
         match user.scope.special() {
-            words if words.is_empty() => Ok(Self { user: Arc::new(user) }),
+            words if words.is_empty() => Ok(Self::new(Arc::new(user))),
             words => Err(Problem::new(ErrorKind::PermissionDenied, specialised(&words))),
         }
+    }
+
+    const fn new(user: Arc<UserInfo>) -> Self {
+        Self { user, encoded: OnceLock::new() }
     }
 
     /// The workspace in which the caller acts when asking for something in `asked`.
@@ -57,13 +63,13 @@ impl Caller {
         Arc::ptr_eq(&self.user, &state.anonymous)
     }
 
-    /// The user as functions and services are told of it; that of strangers is encoded once for all.
+    /// The user as functions and services are told of it, encoded once; that of strangers once for all.
     #[must_use]
     pub fn encoded(&self, state: &State) -> Bytes {
         if self.is_stranger(state) {
             return state.anonymous_encoded.clone();
         }
-        encode_user(&self.user)
+        self.encoded.get_or_init(|| encode_user(&self.user)).clone()
     }
 
     /// Whether the caller may do in `workspace` what needs `right`. Narrowed tokens are good for calls alone, and those

@@ -7,7 +7,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use polyfn_core::session::Extensions;
@@ -15,7 +19,7 @@ use polyfn_core::{Map, Value};
 use polyfn_server::auth::{Identity, Permission, Scope, UserInfo};
 use polyfn_server::hub::{Ending, Item, Next, Peer};
 use polyfn_server::store::{Place, Store};
-use polyfn_server::{Config, State};
+use polyfn_server::{Config, State, http};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -27,6 +31,43 @@ const CLIENTS: usize = 3;
 /// Workspace and mark.
 const PLACES: [(&str, &str); 2] = [("lab-one", "redmark"), ("lab-two", "bluemark")];
 
+/// Questions to the manager after what is, or is not, in the other workspace. Services of even numbers are protected;
+/// whoever knows the name of one of an odd number may have it.
+const PROBES: [(&str, &str); 15] = [
+    ("get_service_type", r#"["PLACE/MARK-NUMBER"]"#),
+    ("ping", r#"["PLACE/MARK-0", 1]"#),
+    ("ping_client", r#"["PLACE/MARK-0", 1]"#),
+    ("get_service", r#"["PLACE/MARK-0:MARK-0"]"#),
+    ("get_service", r#"["PLACE/*:MARK-0"]"#),
+    ("get_service", r#"["PLACE/MARK-0@app"]"#),
+    ("get_service_info", r#"["PLACE/MARK-0:MARK-2"]"#),
+    ("get_service_info", r#"["PLACE/MARK-1:*"]"#),
+    ("get_service_info", r#"["PLACE/MARK-4", {"mode": "random"}]"#),
+    ("get_service", r#"["PLACE/MARK-2:built-i"]"#),
+    ("list_services", r#"["PLACE/MARK-0:*"]"#),
+    ("list_services", r#"[{"workspace": "PLACE", "service_id": "MARK-4"}]"#),
+    ("bookmark", r#"[{"bookmark_type": "service", "id": "PLACE/MARK-0:MARK-0"}]"#),
+    ("unregister_service", r#"["PLACE/MARK-0:MARK-0"]"#),
+    ("revoke_token", r#"["MARK"]"#),
+];
+
+/// The same over HTTP.
+const PATHS: [&str; 13] = [
+    "/PLACE/services/MARK-0",
+    "/PLACE/services/MARK-0:MARK-2",
+    "/PLACE/services/MARK-0@app",
+    "/PLACE/services/MARK-0:MARK-0/run",
+    "/PLACE/services/MARK-2/run?_mode=random",
+    "/PLACE/services/MARK-0:MARK-0/openapi.json",
+    "/PLACE/services/MARK-0:MARK-0/docs",
+    "/PLACE/services/",
+    "/PLACE/apps/MARK-0/x",
+    "/PLACE/apps/MARK-0:MARK-4/x",
+    "/PLACE/info",
+    "/PLACE/overview",
+    "/PLACE/services/MARK-0:*",
+];
+
 #[derive(Clone, Copy, Debug)]
 struct Operation {
     client: usize,
@@ -35,11 +76,14 @@ struct Operation {
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
-    (0..CLIENTS, 0..18_u8, 0..6_u8).prop_map(|(client, action, number)| Operation { client, action, number })
+    (0..CLIENTS, 0..19_u8, 0..6_u8).prop_map(|(client, action, number)| Operation { client, action, number })
 }
 
 struct World {
-    state: State,
+    state: Arc<State>,
+    router: Router,
+    /// A token for each place, and none.
+    tokens: [Option<String>; 3],
     peers: [Vec<Arc<Peer>>; 2],
     calls: usize,
     /// How often each place heard its own mark: otherwise the test would prove nothing.
@@ -50,8 +94,16 @@ impl World {
     async fn new() -> Self {
         let store = Store::open(&Place::Memory).await.unwrap();
         let config = Config { database: Place::Memory, ..Config::default() }.checked().unwrap();
-        let state = State::new(config, "127.0.0.1:1".parse().unwrap(), store).unwrap();
-        let mut world = Self { state, peers: [Vec::new(), Vec::new()], calls: 0, heard: [0; 2] };
+        let state = Arc::new(State::new(config, "127.0.0.1:1".parse().unwrap(), store).unwrap());
+        let token = |(workspace, mark): (&str, &str)| {
+            let scope = Scope::parse(&format!("ws:{workspace}#a wid:{workspace}"));
+            let user = UserInfo { id: format!("{mark}-user"), scope, ..UserInfo::default() };
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+            Some(state.tokens.issue(&user, 600, now).unwrap())
+        };
+        let tokens = [token(PLACES[0]), token(PLACES[1]), None];
+        let (router, peers) = (http::router(&state), [Vec::new(), Vec::new()]);
+        let mut world = Self { state, router, tokens, peers, calls: 0, heard: [0; 2] };
         for place in 0..2 {
             for at in 0..CLIENTS {
                 let peer = world.join(place, at).await;
@@ -165,6 +217,40 @@ impl World {
         }
         assert_eq!(told[0], told[1], "{method} {args} tells whether it is there");
         assert!(!told[0].is_empty(), "{method} {args} was not answered");
+        self.assert_undisturbed(1 - place);
+    }
+
+    /// The same over HTTP, with the token of the own place or with none. What is asked with is never what is looked
+    /// for: no message may reach the other place, however a question is answered.
+    async fn probe_http(&mut self, place: usize, number: u8, path: &str) {
+        let (other, there) = PLACES[1 - place];
+        let absent = [&"nowhere"[..other.len()], &"nosuchmark"[..there.len()]];
+        let token = self.tokens[if number % 2 == 0 { place } else { 2 }].clone();
+        let mut told = Vec::new();
+        for [workspace, name] in [[other, there], [other, absent[1]], [absent[0], there]] {
+            let uri = path.replace("PLACE", workspace).replace("MARK", name);
+            let mut request = Request::builder().uri(&uri);
+            if let Some(token) = &token {
+                request = request.header("authorization", format!("Bearer {token}"));
+            }
+            let request = request.body(Body::empty()).unwrap();
+            let answer = http::answer(Arc::clone(&self.state), self.router.clone(), request).await;
+            let status = answer.status();
+            let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            let text = String::from_utf8_lossy(&body).replace(workspace, "PLACE").replace(name, "MARK");
+            told.push(format!("{status} {text}"));
+        }
+        assert_eq!(told[0], told[1], "{path} tells whether there is such a service");
+        assert_eq!(told[0], told[2], "{path} tells whether there is such a workspace");
+        assert!(told[0].starts_with("40") || path.ends_with("/overview"), "{path}: {}", told[0]);
+        self.assert_undisturbed(1 - place);
+    }
+
+    /// Nobody in `place` was told anything by a question from elsewhere.
+    fn assert_undisturbed(&self, place: usize) {
+        for peer in &self.peers[place] {
+            assert!(peer.queue.next().now_or_never().is_none(), "{} was asked something", peer.address());
+        }
     }
 
     async fn leave_and_return(&mut self, place: usize, at: usize) {
@@ -227,10 +313,13 @@ impl World {
                 self.manager(place, at, "get_service_info", json!([asked])).await;
             }
             16 => {
-                let asked = [format!(r#"["{other}/MARK-{number}"]"#), format!(r#"["{other}/MARK-{at}", 1]"#)];
-                let methods = ["get_service_type", "ping"];
-                let method = format!("services.default.{}", methods[usize::from(number % 2)]);
-                self.probe(place, at, "*/manager", &method, &asked[usize::from(number % 2)]).await;
+                let (method, args) = PROBES[(usize::from(number) * CLIENTS + at) % PROBES.len()];
+                let args = args.replace("PLACE", other).replace("NUMBER", &number.to_string());
+                self.probe(place, at, "*/manager", &format!("services.default.{method}"), &args).await;
+            }
+            17 => {
+                let path = PATHS[(usize::from(number) * CLIENTS + at) % PATHS.len()];
+                self.probe_http(place, number, &path.replace("NUMBER", &number.to_string())).await;
             }
             _ => {
                 let methods = [format!("services.MARK-{number}.run"), "call1.resolve".to_owned()];

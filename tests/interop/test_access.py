@@ -13,7 +13,7 @@ OWNER = "access"
 WORKSPACE = tokens.own_workspace(OWNER)
 
 # What each token is worth, and the status for those that are worth nothing here.
-VISIBLE = {"public": 200, "unlisted": 200, "protected": 403, "private": 404}
+VISIBLE = {"public": 200, "unlisted": 200, "protected": 404, "private": 404}
 
 
 def token(**more) -> tokens.Token:
@@ -84,12 +84,14 @@ def test_visibility_against_tokens(places, kind, visibility):
 
 
 @pytest.mark.parametrize("kind", ["function", "app"])
-def test_a_private_service_is_as_one_that_is_not_there(places, kind):
-    url = places[kind, "private"]
-    missing = url.replace("private", "no-such")
-    there, not_there = get(url), get(missing)
-    assert (there.status, there.text.replace("private", "no-such")) == (404, not_there.text)
-    assert sorted(name for name, _ in there.headers) == sorted(name for name, _ in not_there.headers)
+@pytest.mark.parametrize("visibility", ["private", "protected"])
+def test_who_has_no_right_is_not_told_what_is_there(places, kind, visibility):
+    url = places[kind, visibility]
+    missing = url.replace(visibility, "no-such")
+    for make in FOREIGN.values():
+        there, not_there = get(url, token=make()), get(missing, token=make())
+        assert (there.status, there.text.replace(visibility, "no-such")) == (404, not_there.text)
+        assert sorted(name for name, _ in there.headers) == sorted(name for name, _ in not_there.headers)
 
 
 def test_the_ways_of_a_token(places):
@@ -104,11 +106,11 @@ def test_the_ways_of_a_token(places):
         ({"Authorization": "Bearer "}, 401),
         ({"Authorization": "Basic !"}, 401),
         ({"Cookie": "access_token=x"}, 401),
-        ({"X-Token": good}, 403),
+        ({"X-Token": good}, 404),
     ):
         assert request("GET", url, headers=headers).status == status, headers
     for name in ("_token", "token", "access_token"):
-        assert get(f"{url}?{name}={good}").status == 403, name
+        assert get(f"{url}?{name}={good}").status == 404, name
 
 
 def test_a_token_for_something_else_opens_nothing(places):

@@ -70,8 +70,8 @@ FUNCTIONS = ["list_servers", "list_workspaces", "list_clients", "get_metrics", "
 @pytest.mark.parametrize(
     ("token", "status"),
     [
-        (lambda: None, 403),
-        (lambda: tokens.member("somebody"), 403),
+        (lambda: None, 404),
+        (lambda: tokens.member("somebody"), 404),
         (lambda: of_root("r"), 403),
         (lambda: of_root("rw"), 403),
         (lambda: tokens.Token(user="x", workspace="ws-user-root", permission="a", lifetime=-60).sign(), 401),
@@ -152,7 +152,7 @@ def test_blocking(admin, polyfn_server, kind):
     ],
 )
 def test_what_cannot_be_blocked(admin, what):
-    admin("block", *what, status=400)
+    admin("block", *what, status=422)
 
 
 def test_an_address_is_blocked_for_others(admin, polyfn_server):

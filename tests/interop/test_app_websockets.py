@@ -87,7 +87,7 @@ async def test_an_app_refuses_it(raw, path, status):
 
 
 async def test_who_may_open_it(raw):
-    for visibility, stranger in (("public", 101), ("unlisted", 101), ("protected", 403)):
+    for visibility, stranger in (("public", 101), ("unlisted", 101), ("protected", 404)):
         app = raw(f"{visibility}-raw")
         own, foreign = app.program.token, tokens.member("somebody")
         expired = tokens.member("somebody", lifetime=-10)

@@ -271,7 +271,7 @@ def test_what_an_app_may_not_send(raw, what, expected):
 
 
 def test_who_may_ask(raw):
-    for visibility, stranger in (("public", 200), ("unlisted", 200), ("protected", 403)):
+    for visibility, stranger in (("public", 200), ("unlisted", 200), ("protected", 404)):
         app = raw(f"{visibility}-raw")
         own = app.program.token
         foreign = tokens.member("somebody")

@@ -70,7 +70,7 @@ def test_the_page_of_a_service(described):
 
 
 @pytest.mark.parametrize("file", ["openapi.json", "docs"])
-@pytest.mark.parametrize(("token", "status"), [(None, 403), ("foreign", 403), ("member", 200), ("bad", 401)])
+@pytest.mark.parametrize(("token", "status"), [(None, 404), ("foreign", 404), ("member", 200), ("bad", 401)])
 def test_who_may_not_call_is_told_nothing(described, file, token, status):
     tokens_of = {"foreign": lambda: tokens.member("elsewhere"), "member": lambda: tokens.member("matrix")}
     token = token and tokens_of.get(token, lambda: "x.y.z")()

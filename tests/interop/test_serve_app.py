@@ -90,7 +90,7 @@ def test_all_that_can_be_said(running, polyfn_server, module):
     program = running("python", "serve-app", "apps_of_mine:flask", *flags, *more, POLYFN_TOKEN=token)
     url = url_of(program)
     assert url == f"{polyfn_server.url}/{workspace}/apps/plain/"
-    assert get(f"{url}hello").status == 403
+    assert get(f"{url}hello").status == 404
     refused = get(f"{url}hello", token=token)
     assert (refused.status, refused.json()["detail"]) == (403, "this request is not let through")
     assert get(f"{url}hello", token=token, headers={"X-Key": "right"}).text == "hello from flask"

@@ -62,6 +62,16 @@ pub fn status(error: &Error) -> StatusCode {
     }
 }
 
+/// The status of an error with which a call ended: as [`status`], and arguments that the schema of a function refuses
+/// are not what the function itself refuses.
+#[must_use]
+pub fn status_of_call(error: &Error) -> StatusCode {
+    match error.kind() {
+        ErrorKind::Invalid if !is_raised(error) => StatusCode::UNPROCESSABLE_ENTITY,
+        _ => status(error),
+    }
+}
+
 fn of_text(error: &Error) -> StatusCode {
     let whole = match error.class() {
         // with a class there is no need to search a trace, whose lines quote code
@@ -132,6 +142,10 @@ mod tests {
             (Error::new(ErrorKind::Conflict, "AssertionError: Multiple services found for a"), 400),
         ] {
             assert_eq!(status(&error).as_u16(), expected, "{error:?}");
+            assert_eq!(status_of_call(&error).as_u16(), expected, "{error:?}");
         }
+        let refused = Error::invalid("`a` of add(a): the value is not of type \"integer\"");
+        assert_eq!(status_of_call(&refused).as_u16(), 422);
+        assert_eq!(status_of_call(&refused.with_class("InvalidError")).as_u16(), 400);
     }
 }

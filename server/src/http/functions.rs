@@ -19,6 +19,7 @@ use polyfn_core::session::Payload;
 use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Error, ErrorKind};
 
+use crate::auth::Permission;
 use crate::http::apps;
 use crate::http::caller::Caller;
 use crate::http::problem::Problem;
@@ -124,7 +125,7 @@ async fn call(
     let allowed = Allowed::of(&state.config.limits, &service);
     let body = body::collect_at_most(body, allowed.body, &state.config.limits).await?;
     let told = Told::read(parts, &body, service.settings.signature)?;
-    let turn = Turn::take(&service)?;
+    let turn = Turn::take(state, &service)?;
     let request_id = told::request_id(&parts.headers);
     let user = caller.encoded(state);
     let event = Asked {
@@ -169,6 +170,7 @@ fn reader_of<'a>(state: &State, service: &Service, user: &'a [u8], workspace: &'
 pub(super) fn check_free(state: &State) -> Result<(), Problem> {
     let max = state.config.limits.max_http_calls;
     if state.metrics.http_calls.get() > max as u64 {
+        state.metrics.limited.note("max_http_calls");
         return Err(Problem::new(ErrorKind::Overloaded, format!("{max} calls are under way already")));
     }
     Ok(())
@@ -184,7 +186,7 @@ async fn find(
     let mode = query.and_then(selection);
     let asks = hub::Caller::new(Arc::clone(&caller.user), caller.workspace(&place.workspace));
     let found = state.hub.find(&uri, &asks, hub::Selection::new(mode.as_deref())).await;
-    let service = found.map_err(|error| not_found(state, &uri, &error))?;
+    let service = found.map_err(|error| not_found(state, caller, &uri, &error))?;
     if service.kind != "functions" && !apps::is_app(&service.kind) {
         let text = format!(
             "Invalid service type: {}, only services of type `functions` or `asgi` answer here",
@@ -201,9 +203,13 @@ pub(super) fn selection(query: &str) -> Option<Cow<'_, str>> {
     Some(percent_encoding::percent_decode_str(value).decode_utf8_lossy())
 }
 
-fn not_found(state: &State, uri: &ServiceUri, error: &Error) -> Problem {
+fn not_found(state: &State, caller: &Caller, uri: &ServiceUri, error: &Error) -> Problem {
+    // who has no right there does not learn whether there is such a workspace
+    let is_unknown = || {
+        caller.may(Permission::Read, &uri.workspace) && state.hub.registry.workspace(&uri.workspace).is_none()
+    };
     match error.kind() {
-        ErrorKind::NotFound if state.hub.registry.workspace(&uri.workspace).is_none() => {
+        ErrorKind::NotFound if is_unknown() => {
             let text = format!("Workspace {} does not exist or is not accessible", uri.workspace);
             Problem::new(ErrorKind::NotFound, text)
         }

@@ -34,6 +34,7 @@ mod openapi;
 pub mod pages;
 pub mod problem;
 pub mod services;
+mod site;
 pub mod throttle;
 mod trace;
 pub mod turns;

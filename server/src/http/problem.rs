@@ -46,6 +46,8 @@ struct More {
 pub enum Form {
     /// As JSON.
     Json,
+    /// As JSON in the shape of the reference server's own routes: `{"success":false,"detail":...,"code":...}`.
+    Reference,
     /// As plain text.
     Text,
 }
@@ -103,6 +105,10 @@ impl Problem {
     pub fn answer(self, form: Form) -> Response {
         let mut response = match form {
             Form::Json => self.to_json(),
+            Form::Reference => {
+                let body = json!({"success": false, "detail": self.detail, "code": self.code});
+                (self.status, Json(body)).into_response()
+            }
             Form::Text => (self.status, self.to_text()).into_response(),
         };
         let headers = response.headers_mut();

@@ -13,10 +13,10 @@ use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 use crate::auth::Permission;
 use crate::http::caller::Caller;
 use crate::http::functions::{check_free, selection, service_uri};
-use crate::http::problem::Problem;
+use crate::http::problem::{Form, Problem};
 use crate::http::trace::trace;
 use crate::http::turns::Turns;
-use crate::http::{self, call_error, failure, openapi, redirect_to_folder};
+use crate::http::{self, call_error, openapi, redirect_to_folder, site};
 use crate::hub::{self, CallRequest, Selection, Service};
 use crate::state::State;
 
@@ -59,11 +59,14 @@ async fn workspace_info(
 ) -> Response {
     if !caller.may(Permission::Read, &workspace) {
         let text = format!("{} has no permission to access {workspace}", caller.user.id);
-        return failure(StatusCode::FORBIDDEN, &text);
+        return Problem::new(ErrorKind::PermissionDenied, text).answer(Form::Reference);
     }
     match state.hub.registry.workspace(&workspace) {
         Some(found) => told(Ok(crate::workspace::described(&found.info())), Format::Json),
-        None => failure(StatusCode::NOT_FOUND, &format!("Workspace '{workspace}' not found")),
+        None => {
+            let text = format!("Workspace '{workspace}' not found");
+            Problem::new(ErrorKind::NotFound, text).answer(Form::Reference)
+        }
     }
 }
 
@@ -73,13 +76,16 @@ async fn list(
     Path(workspace): Path<String>,
     caller: Caller,
 ) -> Response {
-    if state.hub.registry.workspace(&workspace).is_none() {
-        let text = format!("'Workspace {workspace} does not exist or is not accessible'");
-        return failure(StatusCode::NOT_FOUND, &text);
-    }
     let asks = hub::Caller::new(Arc::clone(&caller.user), caller.workspace(&workspace));
     let query = Map::from_iter([("workspace", workspace.as_str())]);
     let listed = manage(&state, asks, "list_services", vec![Value::Map(query)], Map::new()).await;
+    let is_empty = || matches!(&listed, Ok(Value::List(infos)) if infos.is_empty());
+    let is_known = state.hub.registry.workspace(&workspace).is_some();
+    // who sees nothing in it and has no right there does not learn whether there is such a workspace
+    if !is_known || (!caller.may(Permission::Read, &workspace) && is_empty()) {
+        let text = format!("'Workspace {workspace} does not exist or is not accessible'");
+        return Problem::new(ErrorKind::NotFound, text).answer(Form::Reference);
+    }
     told(listed.map(without_workspace), Format::Json)
 }
 
@@ -109,7 +115,7 @@ async fn info(
     }
     let service = match service_uri(&workspace, &id) {
         Ok(service) => service,
-        Err(problem) => return failure(problem.status(), problem.detail()),
+        Err(problem) => return problem.answer(Form::Reference),
     };
     let mode = uri.query().and_then(selection);
     let options: Map = mode.iter().map(|mode| ("mode", mode.as_ref())).collect();
@@ -142,10 +148,10 @@ async fn call(
                     Ok(outcome) => answer(&state, &caller, outcome, format),
                     Err(stop) => stop,
                 },
-                Err(problem) => problem.answer(http::problem::Form::Json),
+                Err(problem) => problem.answer(Form::Json),
             }
         }
-        Err(problem) => problem.answer(http::problem::Form::Json),
+        Err(problem) => problem.answer(Form::Json),
     };
     if !answer.status().is_success() {
         metrics.http_call_errors_total.increment();
@@ -155,6 +161,10 @@ async fn call(
 
 fn admit(state: &State, headers: &HeaderMap) -> Result<Caller, Problem> {
     check_free(state)?;
+    if site::is_another_by_cookie(state, headers) {
+        let text = "a page of another site cannot call services with the cookies of this one";
+        return Err(Problem::new(ErrorKind::PermissionDenied, text));
+    }
     Caller::from_headers(state, headers)
 }
 
@@ -220,8 +230,7 @@ async fn make_call(
     if let Some(function) = login::function(state, &place.workspace, &place.id, &place.function) {
         return login::call(state, caller, function, request).await;
     }
-    let uri = service_uri(&place.workspace, &place.id)
-        .map_err(|problem| failure(problem.status(), problem.detail()))?;
+    let uri = service_uri(&place.workspace, &place.id).map_err(|problem| problem.answer(Form::Reference))?;
     let mode = request.uri().query().and_then(selection).map(std::borrow::Cow::into_owned);
     let service = state
         .hub
@@ -236,36 +245,36 @@ async fn make_call(
     match member::find(&service, &place.function) {
         Member::Missing => {
             let described = described(state, &service, place).filter(|_| request.method() == Method::GET);
-            Err(described
-                .unwrap_or_else(|| failure(StatusCode::NOT_FOUND, &format!("{} not found.", place.function))))
+            Err(described.unwrap_or_else(|| no_member(&place.function)))
         }
         Member::Function => {
             let trace = trace(request.headers()).map(str::to_owned);
-            caller.check_call(&service, &place.function).map_err(|problem| told_so(&problem))?;
+            let checked = caller.check_call(&service, &place.function);
+            checked.map_err(|problem| problem.answer(Form::Reference))?;
             let mut arguments = read(state, request).await?;
             arguments.drop_context(&service);
             let called = Called { service: &service, function: &place.function, speaks_in, trace };
             let made = invoke(state, caller, &called, arguments).await;
             let owner = (service.workspace.clone(), service.client.clone());
             let ends = Ends { caller: speaks_in.to_owned(), owner };
-            made.map(|result| Outcome::Payload(result, ends)).map_err(|error| refusal(&error))
+            made.map(|result| Outcome::Payload(result, ends))
+                .map_err(|error| refused(&error, call_error::status_of_call(&error)))
         }
         Member::Value => {
-            caller.check_call(&service, &place.function).map_err(|problem| told_so(&problem))?;
+            let checked = caller.check_call(&service, &place.function);
+            checked.map_err(|problem| problem.answer(Form::Reference))?;
             // the registry knows of values only that they are there
             let id = vec![Value::from(service.id())];
             let described = manage(state, asks, "get_service", id, Map::new()).await;
             let described = described.map_err(|error| refusal(&error))?;
             let value = member::value_at(described, &place.function);
-            let value = value
-                .ok_or_else(|| failure(StatusCode::NOT_FOUND, &format!("{} not found.", place.function)))?;
-            Ok(Outcome::Value(member::plain(value)))
+            value.map(|value| Outcome::Value(member::plain(value))).ok_or_else(|| no_member(&place.function))
         }
     }
 }
 
-fn told_so(problem: &Problem) -> Response {
-    failure(problem.status(), problem.detail())
+fn no_member(name: &str) -> Response {
+    Problem::new(ErrorKind::NotFound, format!("{name} not found.")).answer(Form::Reference)
 }
 
 /// What a service offers to those who want to know of it, as long as it has no functions of these names.
@@ -281,9 +290,7 @@ fn described(state: &State, service: &Service, place: &CallPlace) -> Option<Resp
 }
 
 async fn read(state: &State, request: Request) -> Result<Arguments, Response> {
-    Arguments::of(request, &state.config.limits)
-        .await
-        .map_err(|problem| failure(problem.status(), problem.detail()))
+    Arguments::of(request, &state.config.limits).await.map_err(|problem| problem.answer(Form::Reference))
 }
 
 /// The function of a client that is called.
@@ -335,10 +342,14 @@ fn told(result: Result<Value>, format: Format) -> Response {
 }
 
 fn refusal(error: &Error) -> Response {
-    let status = call_error::status(error);
+    refused(error, call_error::status(error))
+}
+
+fn refused(error: &Error, status: StatusCode) -> Response {
     if status.is_server_error() {
         let trace = error.trace().unwrap_or_default();
         tracing::info!(error = error.message(), trace, "a call of a service over HTTP failed");
     }
-    failure(status, &format!("RemoteException: {}", call_error::shown(error)))
+    let text = format!("RemoteException: {}", call_error::shown(error));
+    Problem::new(error.kind(), text).with_status(status).answer(Form::Reference)
 }

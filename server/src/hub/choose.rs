@@ -70,19 +70,17 @@ impl Hub {
         how: Selection<'_>,
     ) -> Result<Arc<Service>> {
         let mut mode = how.mode.map(str::parse).transpose()?;
-        let mut found = self.registry.find(uri);
-        if found.is_empty() && uri.app != "*" {
-            let by_app = Box::pin(self.find_in_app(uri, caller)).await;
-            found = by_app.services;
-            if !by_app.named {
-                // the caller named no instance, so any will do
-                mode = mode.or(Some(Mode::Random));
+        let mut found = match admitted(self.registry.find(uri), uri, caller) {
+            Err(error) if error.kind() == ErrorKind::NotFound && uri.app != "*" => {
+                let by_app = Box::pin(self.find_in_app(uri, caller)).await?;
+                if !by_app.named {
+                    // the caller named no instance, so any will do
+                    mode = mode.or(Some(Mode::Random));
+                }
+                by_app.services
             }
-        }
-        if found.is_empty() {
-            return Err(select::not_found(uri));
-        }
-        let mut found = admitted(found, uri, caller)?;
+            found => found?,
+        };
         if found.len() > 1 && found.iter().any(|service| !service.is_fallback()) {
             found.retain(|service| !service.is_fallback());
         }
@@ -114,11 +112,12 @@ impl Hub {
     }
 
     /// Services of an application that no service of the name asked for belongs to, as far as was known.
-    async fn find_in_app(self: &Arc<Self>, uri: &ServiceUri, caller: &Caller) -> InApp {
-        self.adopt(uri).await;
-        let named = self.registry.find(uri);
-        if !named.is_empty() {
-            return InApp { services: named, named: true };
+    async fn find_in_app(self: &Arc<Self>, uri: &ServiceUri, caller: &Caller) -> Result<InApp> {
+        self.adopt(uri, caller).await;
+        match admitted(self.registry.find(uri), uri, caller) {
+            Ok(services) => return Ok(InApp { services, named: true }),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            Err(_) => {}
         }
         let of_app = self.registry.find(&ServiceUri { service: "*".to_owned(), ..uri.clone() });
         // half a name is not the name of an unlisted service
@@ -126,15 +125,20 @@ impl Hub {
         let fits = |service: &Arc<Service>| {
             is_instance(service, &uri.service) && (reads || service.visibility != Visibility::Unlisted)
         };
-        InApp { services: of_app.into_iter().filter(fits).collect(), named: false }
+        let services = admitted(of_app.into_iter().filter(fits).collect(), uri, caller)?;
+        Ok(InApp { services, named: false })
     }
 
     /// Old clients do not tell the server which application a service belongs to, though their owners say so in its
-    /// description. Those that may be meant are asked, each only once.
-    async fn adopt(self: &Arc<Self>, uri: &ServiceUri) {
+    /// description. Those that may be meant are asked, each only once. Nobody is asked for a caller who may not have the
+    /// service: how long that takes would tell that there is one.
+    async fn adopt(self: &Arc<Self>, uri: &ServiceUri, caller: &Caller) {
         let any = ServiceUri { service: "*".to_owned(), app: "*".to_owned(), ..uri.clone() };
         let unsaid = self.registry.find(&any).into_iter().filter(|service| {
-            service.app == "*" && !service.adopted.initialized() && is_instance(service, &uri.service)
+            service.app == "*"
+                && !service.adopted.initialized()
+                && is_instance(service, &uri.service)
+                && service.admits(caller)
         });
         let asked: FuturesUnordered<_> = unsaid
             .take(ASKED_MAX)
@@ -254,20 +258,26 @@ fn is_instance(service: &Service, name: &str) -> bool {
 }
 
 /// Those that `caller` may have.
+///
+/// Who may not look into the workspace is told the same of a service that is not there and of one that is somebody
+/// else's. Who may is told that a right is missing, unless the owner wants nothing to be known at all.
 fn admitted(mut found: Vec<Arc<Service>>, uri: &ServiceUri, caller: &Caller) -> Result<Vec<Arc<Service>>> {
-    // who may not look into the workspace must know the name of an unlisted service
-    let by_name = uri.service != "*" || caller.permission(&uri.workspace) >= Permission::Read;
-    let is_secret = found.iter().all(|service| service.is_private());
-    found.retain(|service| service.admits(caller) && (by_name || service.visibility != Visibility::Unlisted));
-    if found.is_empty() && is_secret {
+    let reads = caller.permission(&uri.workspace) >= Permission::Read;
+    // who does not must know the name of an unlisted service
+    let by_name = uri.service != "*" || reads;
+    let is_secret = !reads || found.iter().all(|service| service.is_private());
+    found.retain(|service| {
+        let is_shown = by_name || service.visibility != Visibility::Unlisted;
+        // every client has this one, and says that everybody may have it: it would tell who is connected
+        service.admits(caller) && is_shown && (reads || !service.is_built_in())
+    });
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    if is_secret {
         return Err(select::not_found(uri));
     }
-    if found.is_empty() {
-        let text = format!(
-            "PermissionError: Permission denied for non-public service in workspace {}",
-            uri.workspace
-        );
-        return Err(Error::new(ErrorKind::PermissionDenied, text));
-    }
-    Ok(found)
+    let text =
+        format!("PermissionError: Permission denied for non-public service in workspace {}", uri.workspace);
+    Err(Error::new(ErrorKind::PermissionDenied, text))
 }

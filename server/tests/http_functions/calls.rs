@@ -178,11 +178,11 @@ async fn who_may_call_is_decided_by_visibility_and_rights() {
     for (service, line, status) in [
         ("public", "x: y", 200),
         ("unlisted", "x: y", 200),
-        ("protected", "x: y", 403),
-        ("shared", "x: y", 403),
+        ("protected", "x: y", 404),
+        ("shared", "x: y", 404),
         ("protected", &reader, 200),
-        ("protected", &foreign, 403),
-        ("protected", &friend, 403),
+        ("protected", &foreign, 404),
+        ("protected", &friend, 404),
         ("shared", &friend, 200),
         ("public", "authorization: Bearer nonsense", 401),
         ("protected", "cookie: access_token=nonsense", 401),
@@ -197,7 +197,11 @@ async fn who_may_call_is_decided_by_visibility_and_rights() {
     }
     let missing = scene.get("apps/none/").await;
     assert_eq!(missing.text(), "RemoteException: KeyError: 'Service not found: lab-one/*:none@*'");
+    // a workspace that is not there says the same, but to those who may know
     let missing = send(scene.address(), "GET", "/no-such/apps/none/", &[], b"").await;
+    assert_eq!(missing.text(), "RemoteException: KeyError: 'Service not found: no-such/*:none@*'");
+    let reader = scene.bearer("ws:no-such#r");
+    let missing = send(scene.address(), "GET", "/no-such/apps/none/", &[&reader], b"").await;
     assert_eq!(
         (missing.status, missing.text().as_str()),
         (404, "Workspace no-such does not exist or is not accessible")

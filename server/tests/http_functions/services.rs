@@ -52,7 +52,8 @@ async fn services_are_listed_by_visibility() {
     assert!(members.contains(&"owner:protected".to_owned()), "{members:?}");
     let missing = send(scene.address(), "GET", "/no-such/services/", &[], b"").await;
     let detail = "'Workspace no-such does not exist or is not accessible'";
-    assert_eq!((missing.status, missing.json()), (404, json!({"success": false, "detail": detail})));
+    let detail = json!({"success": false, "detail": detail, "code": "not_found"});
+    assert_eq!((missing.status, missing.json()), (404, detail));
 }
 
 #[tokio::test]
@@ -87,6 +88,12 @@ async fn functions_are_called_by_get_and_by_post() {
     assert_eq!(post(&scene, "rpc/all", kind, b"[1,2]").await.json(), json!([[1, 2], {}]));
     assert_eq!(post(&scene, "rpc/all", "text/csv", b"").await.json(), json!([[], {}]));
     assert_eq!(scene.get("services/rpc/nest.deep.hello").await.json(), json!("hello"));
+    let kind_of_form = "application/x-www-form-urlencoded;charset=UTF-8";
+    let form = post(&scene, "rpc/all", kind_of_form, b"a=5&b=x+y&b=z&workspace=w").await;
+    assert_eq!(form.json(), json!([[], {"a": 5, "b": ["x y", "z"], "workspace": "w"}]));
+    let parts = "--b\r\ncontent-disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n\0\r\n--b--\r\n";
+    let form = post(&scene, "rpc/all", "multipart/form-data; boundary=b", parts.as_bytes()).await;
+    assert_eq!(form.json(), json!([[], {"f": {"_rtype": "bytes", "_rvalue": "AA=="}}]));
     let large = json!({"value": "x".repeat(1_000_000)});
     assert_eq!(post(&scene, "rpc/echo", kind, large.to_string().as_bytes()).await.json(), large["value"]);
 }
@@ -110,7 +117,8 @@ async fn what_cannot_be_read_is_told() {
         ("application/json", b"5", 400),
         ("application/msgpack", b"\xc1", 400),
         ("text/csv", b"a", 415),
-        ("application/x-www-form-urlencoded", b"a=1", 415),
+        ("application/x-www-form-urlencoded", b"a=%7Bx", 400),
+        ("multipart/form-data", b"a", 400),
     ] {
         let answer = post(&scene, "rpc/all", kind, body).await;
         assert_eq!(answer.status, status, "{kind}");
@@ -124,11 +132,26 @@ async fn what_cannot_be_read_is_told() {
     }
     assert_eq!(
         scene.get("services/rpc/none").await.json(),
-        json!({"success": false, "detail": "none not found."})
+        json!({"success": false, "detail": "none not found.", "code": "not_found"})
     );
     assert_eq!(scene.get("services/rpc/nest/deep").await.status, 404);
     let other = scene.ask("PUT", "services/rpc/echo", &[], b"").await;
     assert_eq!((other.status, other.header("allow").contains("POST")), (405, true));
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_has_no_use_of_cookies() {
+    let scene = scene().await;
+    let token =
+        scene.bearer("ws:lab-one#rw wid:lab-one").replace("authorization: Bearer ", "cookie: access_token=");
+    let origins = [("https://evil.example", 403), ("http://test", 200)];
+    for (origin, status) in origins {
+        let lines = [token.as_str(), &format!("origin: {origin}")];
+        let answer = scene.ask("POST", "services/rpc/echo", &lines, br#"{"value":1}"#).await;
+        assert_eq!(answer.status, status, "{origin}");
+    }
+    let stranger = scene.ask("POST", "services/rpc/echo", &["origin: https://evil.example"], b"[1]").await;
+    assert_eq!(stranger.status, 200);
 }
 
 #[tokio::test]
@@ -152,7 +175,7 @@ async fn errors_have_the_status_of_their_class() {
         let answer = scene.get(&format!("services/rpc/fail_as?kind={class}")).await;
         assert_eq!(answer.status, status, "{class}");
         let detail = format!("RemoteException: {class}: out of cheese");
-        assert_eq!(answer.json(), json!({"success": false, "detail": detail}));
+        assert_eq!(answer.json(), json!({"success": false, "detail": detail, "code": "remote"}));
     }
 }
 
@@ -163,10 +186,11 @@ async fn protected_services_are_for_their_workspace() {
     scene.register(service.function("who", |call| async move { Ok(call.context.into()) })).await;
     let service = Service::new("outer").config("require_context", true).config("visibility", "public");
     scene.register(service.function("who", |call| async move { Ok(call.context.into()) })).await;
-    let refused = scene.get("services/inner/who").await;
-    let detail =
-        "RemoteException: PermissionError: Permission denied for non-public service in workspace lab-one";
-    assert_eq!((refused.status, refused.json()["detail"].clone()), (403, json!(detail)));
+    // to who has no right there it is as one that is not there
+    let (refused, missing) = (scene.get("services/inner/who").await, scene.get("services/other/who").await);
+    let detail = "RemoteException: KeyError: 'Service not found: lab-one/*:inner@*'";
+    assert_eq!((refused.status, refused.json()["detail"].clone()), (404, json!(detail)));
+    assert_eq!(refused.text().replace("inner", "other"), missing.text());
     // the owner takes the call for one of its own workspace, and still learns who it is
     let reader = scene.bearer("ws:lab-one#r ws:elsewhere#r wid:elsewhere");
     let context = scene.ask("GET", "services/inner/who?context=forged", &[&reader], b"").await.json();

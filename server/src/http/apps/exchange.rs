@@ -33,7 +33,7 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style, body: Body) -> Resul
     let own = asked.service.settings.max_request_body.and_then(|own| u64::try_from(own).ok());
     let largest = own.unwrap_or(u64::MAX).min(limits.max_app_body);
     let mut upload = Upload::new(&asked.parts.headers, body, largest)?;
-    let turn = Turn::take(asked.service)?;
+    let turn = Turn::take(asked.state, asked.service)?;
     let callbacks = state.hub.gateway.callbacks(&state.hub, &NAMES);
     let first = if style == Style::Batched { Some(first_part(&mut upload).await?) } else { None };
     let kind = Kind::Http { method: asked.parts.method.as_str() };

@@ -1,8 +1,8 @@
 //! What makes a request the beginning of a websocket (RFC 6455, section 4.2).
 
 use axum::http::header::{
-    CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use polyfn_core::ErrorKind;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::auth::identify;
 use crate::http::problem::Problem;
+use crate::http::site;
 use crate::state::State;
 
 /// Subprotocols that a client may offer.
@@ -66,7 +66,7 @@ impl<'a> Handshake<'a> {
         if subprotocols.len() > MAX_SUBPROTOCOLS || !subprotocols.iter().all(|name| is_token(name)) {
             return bad("`sec-websocket-protocol` must be at most 64 names");
         }
-        if is_of_another_site(state, headers) {
+        if site::is_another_by_cookie(state, headers) {
             let text = "a page of another site cannot open a websocket with the cookies of this one";
             return Err(Problem::new(ErrorKind::PermissionDenied, text));
         }
@@ -85,18 +85,6 @@ impl<'a> Handshake<'a> {
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept.clone());
         response
     }
-}
-
-/// Browsers let every page open websockets to everywhere, and send the cookies along.
-fn is_of_another_site(state: &State, headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(ORIGIN).filter(|_| identify::is_by_cookie(headers)) else { return false };
-    let Ok(origin) = origin.to_str() else { return true };
-    let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
-    let is_own = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .is_some_and(|host| host.eq_ignore_ascii_case(authority));
-    !is_own && !state.config.allow_origins.iter().any(|known| known == origin)
 }
 
 fn is_token(text: &str) -> bool {

@@ -30,7 +30,7 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style) -> Result<Response, 
         let text = "this connection cannot become a websocket";
         return Err(Problem::new(ErrorKind::Invalid, text).into());
     };
-    let turn = Turn::take(asked.service)?;
+    let turn = Turn::take(asked.state, asked.service)?;
     let open = Open::take(state)?;
     let callbacks = state.hub.gateway.callbacks(&state.hub, &NAMES);
     let kind = Kind::WebSocket { subprotocols: &handshake.subprotocols };
@@ -61,6 +61,7 @@ impl Open {
         let open = Self(Arc::clone(state));
         let max = state.config.limits.max_app_websockets;
         if state.metrics.app_websockets.get() > max as u64 {
+            state.metrics.limited.note("max_app_websockets");
             let problem = Problem::new(ErrorKind::Overloaded, format!("{max} websockets are open already"));
             return Err(problem.with_status(StatusCode::SERVICE_UNAVAILABLE));
         }

@@ -9,6 +9,7 @@ use polyfn_core::ErrorKind;
 use crate::http::problem::Problem;
 use crate::hub::Service;
 use crate::limits::Limits;
+use crate::state::State;
 
 /// The limits of one call: the service's own, never above those of the server.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +40,11 @@ impl Turn {
     ///
     /// # Errors
     /// 429 when the service has as many as it wants.
-    pub(in crate::http) fn take(service: &Service) -> Result<Self, Problem> {
+    pub(in crate::http) fn take(state: &State, service: &Service) -> Result<Self, Problem> {
         let Some(max) = service.settings.max_http_calls else { return Ok(Self(None)) };
         let turn = Self(Some(Arc::clone(&service.calls)));
         if service.calls.fetch_add(1, Ordering::Relaxed) >= max {
+            state.metrics.limited.note("max_http_calls_per_service");
             let text = format!("{max} calls of this service are under way already");
             return Err(Problem::new(ErrorKind::Overloaded, text));
         }

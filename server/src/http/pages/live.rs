@@ -49,6 +49,7 @@ fn open(state: Arc<State>, _caller: &Caller, headers: HeaderMap, name: Option<St
     let max = state.config.limits.max_page_viewers;
     let viewing = Viewing::begin(&state);
     if state.metrics.page_viewers.get() > max as u64 {
+        state.metrics.limited.note("max_page_viewers");
         let text = format!("{max} pages are shown already");
         return Problem::new(ErrorKind::Overloaded, text).into_response();
     }

@@ -1,7 +1,7 @@
 //! The arguments of a call, from a query or a body.
 
 use axum::extract::{Query, Request};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
 use polyfn_core::codec::{Reader, Walk, Writer};
 use polyfn_core::{ErrorKind, Map, Result, Value};
@@ -12,6 +12,7 @@ use crate::http::services::plain;
 use crate::hub::Service;
 use crate::limits::Limits;
 
+mod form;
 mod query_value;
 
 /// Arguments by position, then by name.
@@ -26,21 +27,32 @@ pub(super) struct Arguments {
 pub(super) enum Encoding {
     Json,
     Msgpack,
+    /// `a=1&b=2`.
+    Form,
+    /// A form with files.
+    Multipart,
 }
 
 impl Encoding {
     /// What the `Content-Type` says, parameters aside; JSON when it says nothing, `None` for anything else.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let Some(value) = headers.get(header::CONTENT_TYPE) else { return Some(Self::Json) };
-        let media = value.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
-        match media.as_str() {
+        match media_type(value).as_str() {
             "" | "application/json" => Some(Self::Json),
             "application/msgpack" | "application/x-msgpack" | "application/vnd.msgpack" => {
                 Some(Self::Msgpack)
             }
+            "application/x-www-form-urlencoded" => Some(Self::Form),
+            "multipart/form-data" => Some(Self::Multipart),
             _ => None,
         }
     }
+}
+
+/// What a `Content-Type` says, in small letters and without its parameters.
+fn media_type(value: &HeaderValue) -> String {
+    let text = value.to_str().unwrap_or("unreadable");
+    text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 impl Arguments {
@@ -60,6 +72,8 @@ impl Arguments {
         match Encoding::of(&parts.headers) {
             Some(Encoding::Json) => Self::of_value(json(&body)?),
             Some(Encoding::Msgpack) => Self::of_value(msgpack(&body)?),
+            Some(Encoding::Form) => Ok(Self::of_fields(form::of_pairs(&body)?)),
+            Some(Encoding::Multipart) => Ok(Self::of_fields(form::of_parts(&parts.headers, body).await?)),
             None => Err(unknown_encoding(&parts.headers)),
         }
     }
@@ -74,12 +88,16 @@ impl Arguments {
                 named.insert(name, query_value::read(&text).map_err(invalid)?);
             }
         }
-        Ok(Self { positional: Vec::new(), named })
+        Ok(Self::of_fields(named))
+    }
+
+    const fn of_fields(named: Map) -> Self {
+        Self { positional: Vec::new(), named }
     }
 
     fn of_value(value: Value) -> Result<Self, Problem> {
         match value {
-            Value::Map(named) => Ok(Self { positional: Vec::new(), named }),
+            Value::Map(named) => Ok(Self::of_fields(named)),
             Value::List(positional) => Ok(Self { positional, named: Map::new() }),
             _ => Err(invalid("expected an object of arguments by name or a list of arguments by position")),
         }
@@ -129,8 +147,10 @@ fn invalid(text: impl AsRef<str>) -> Problem {
 
 fn unknown_encoding(headers: &HeaderMap) -> Problem {
     let found = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let text =
-        format!("Unsupported content type: {found}, expected `application/json` or `application/msgpack`");
+    let text = format!(
+        "Unsupported content type: {found}, expected `application/json`, `application/msgpack`, \
+         `application/x-www-form-urlencoded` or `multipart/form-data`"
+    );
     Problem::new(ErrorKind::Invalid, text).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
 }
 
@@ -167,6 +187,8 @@ mod tests {
             (Some("Application/JSON; charset=utf-8"), b"[1,{}]", Ok(r#"[1,{}] {}"#)),
             (Some("application/msgpack"), b"\x81\xa1a\x01", Ok(r#"[] {"a":1}"#)),
             (Some("application/msgpack"), b"\x91\x01", Ok(r#"[1] {}"#)),
+            (Some("application/x-www-form-urlencoded; charset=UTF-8"), b"a=1", Ok(r#"[] {"a":1}"#)),
+            (Some("Multipart/Form-Data"), b"a", Err(400)),
             (Some("text/csv"), b"", Ok("[] {}")),
             (Some("text/csv"), b"a", Err(415)),
             (Some("application/json"), b"5", Err(400)),

@@ -97,7 +97,7 @@ impl Call {
         let called = Called { service: &service, function: &self.method, speaks_in: workspace, trace: None };
         let made = invoke(state, caller, &called, self.arguments).await;
         let value = made.and_then(|payload| payload.value()?.to_json());
-        value.map_err(|error| of_call(&error))
+        value.map_err(|error| of_call(&error).with_status(call_error::status_of_call(&error)))
     }
 }
 

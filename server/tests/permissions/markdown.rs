@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::table::{COLUMNS, METHODS, ROUTES};
+use crate::table::{ADMINISTRATION, ADMINISTRATORS, COLUMNS, METHODS, ROUTES};
 
 const HEAD: &str = "\
 # Who may do what
@@ -38,8 +38,23 @@ pub(crate) fn page() -> String {
     page += "\n## Routes\n\n";
     let rows = ROUTES.iter().map(|route| (route.route, route.asks, route.who));
     table(&mut page, "route", rows);
+    page += ADMINISTRATION_HEAD;
+    let columns = ADMINISTRATORS.map(|(name, _)| name).join(" | ");
+    writeln!(page, "| function | {columns} |\n| --- |{}", " --- |".repeat(ADMINISTRATORS.len())).unwrap();
+    for method in &ADMINISTRATION {
+        let cells: Vec<_> = method.who.chars().map(cell).collect();
+        writeln!(page, "| `{}` | {} |", method.name, cells.join(" | ")).unwrap();
+    }
     page
 }
+
+const ADMINISTRATION_HEAD: &str = "
+## Administration
+
+Functions of the service `admin-utils` in the workspace `ws-user-root`, by the right for that workspace. The root token has all rights for all
+workspaces; whatever right one has for others counts for nothing.
+
+";
 
 fn table<'a>(page: &mut String, what: &str, rows: impl Iterator<Item = (&'a str, &'a str, &'a str)>) {
     let columns = COLUMNS.map(|(name, _)| name).join(" | ");

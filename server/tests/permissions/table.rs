@@ -37,18 +37,18 @@ pub(crate) const METHODS: &[Method] = &[
     method("unregister_service", "-+-++++", "at home", r#"["no-such"]"#),
     method("list_services", "+++++++", "what may be seen of the workspace", r#"["lab-one"]"#),
     method("get_service_info", "++++++-", "of a public service", r#"["lab-one/OPEN"]"#),
-    method("get_service_info", "--+++-+", "of a protected service", r#"["lab-one/shop"]"#),
+    method("get_service_info", "??+++?+", "of a protected service", r#"["lab-one/shop"]"#),
     method(
         "get_service_info",
-        "--+++--",
+        "??+++?-",
         "of a protected service that the token does not name",
         r#"["lab-one/bank"]"#,
     ),
     method("get_service", "++++++-", "a public service", r#"["lab-one/OPEN"]"#),
-    method("get_service", "--+++-+", "a protected service", r#"["lab-one/shop"]"#),
+    method("get_service", "??+++?+", "a protected service", r#"["lab-one/shop"]"#),
     method(
         "get_service",
-        "--+++--",
+        "??+++?-",
         "a protected service that the token does not name",
         r#"["lab-one/bank"]"#,
     ),
@@ -131,13 +131,13 @@ pub(crate) const ROUTES: &[Route] = &[
     route("get /{workspace}/services/{service}", "?.+++?+", "a protected one", "/lab-one/services/shop"),
     route(
         "get /{workspace}/services/{service}/openapi.json",
-        "-.+++-+",
+        "?.+++?+",
         "of a protected service",
         "/lab-one/services/shop/openapi.json",
     ),
     route(
         "get /{workspace}/services/{service}/docs",
-        "-.+++-+",
+        "?.+++?+",
         "of a protected service",
         "/lab-one/services/shop/docs",
     ),
@@ -149,41 +149,100 @@ pub(crate) const ROUTES: &[Route] = &[
     ),
     route(
         "get /{workspace}/services/{service}/{function}",
-        "-.+++-+",
+        "?.+++?+",
         "of a protected service",
         "/lab-one/services/shop/get_it",
     ),
     route(
         "get /{workspace}/services/{service}/{function}",
-        "-.+++--",
+        "?.+++?-",
         "a method that the token does not name",
         "/lab-one/services/shop/set_it",
     ),
     route(
         "get /{workspace}/services/{service}/{function}",
-        "-.+++--",
+        "?.+++?-",
         "a service that the token does not name",
         "/lab-one/services/bank/get_it",
     ),
     route(
         "post /{workspace}/services/{service}/{function}",
-        "-.+++-+",
+        "?.+++?+",
         "of a protected service",
         "/lab-one/services/shop/get_it",
     ),
     route(
         "get /{workspace}/apps/{service}/{path}",
-        "-.+++-+",
+        "?.+++?+",
         "a function of a protected service",
         "/lab-one/apps/web/get_page",
     ),
     route(
         "get /{workspace}/apps/{service}/{path}",
-        "-.+++--",
+        "?.+++?-",
         "a function that the token does not name",
         "/lab-one/apps/web/set_page",
     ),
     route("get /rpc", "-.+++-+", "a stream into the workspace", "/rpc?workspace=lab-one&client_id=CLIENT"),
     route("post /rpc", "-.-++-+", "one call in the workspace", "/rpc?workspace=lab-one&client_id=CLIENT"),
-    open("get /ws", "/ws"),
+    Route { asks: "a websocket: who connects is asked for its token in there", ..open("get /ws", "/ws") },
+    open("get /{workspace}", "/lab-one"),
+    open("get /{workspace}/services", "/lab-one/services"),
+    open("get /assets/page/{file}", "/assets/page/page.js"),
+    open("get /assets/swagger-ui/{file}", "/assets/swagger-ui/swagger-ui.css"),
+    open("get /openapi.json", "/openapi.json"),
+    open("get /api-docs", "/api-docs"),
+    open("get /login", "/login"),
+    Route { asks: LOGIN_PAGE, ..open("get /public/apps/hypha-login/", "/public/apps/hypha-login/") },
+    Route {
+        asks: LOGIN_PAGE,
+        ..open("get /public/apps/hypha-login/profile", "/public/apps/hypha-login/profile")
+    },
+    form("post /public/apps/hypha-login/token", "/public/apps/hypha-login/token"),
+    form("post /public/apps/hypha-login/sign-in", "/public/apps/hypha-login/sign-in"),
+    form("post /public/apps/hypha-login/sign-up", "/public/apps/hypha-login/sign-up"),
+    form("post /public/apps/hypha-login/verify", "/public/apps/hypha-login/verify"),
+    form("post /public/apps/hypha-login/resend", "/public/apps/hypha-login/resend"),
+    form("post /public/apps/hypha-login/approve", "/public/apps/hypha-login/approve"),
+    form("post /public/apps/hypha-login/profile", "/public/apps/hypha-login/profile"),
+    form("post /public/apps/hypha-login/password", "/public/apps/hypha-login/password"),
+    form("post /public/apps/hypha-login/sign-out", "/public/apps/hypha-login/sign-out"),
+];
+
+const LOGIN_PAGE: &str = "what is shown depends on who is logged in; a bad token is none";
+
+/// Routes that do not stand in the router: what answers them is asked before it.
+pub(crate) const BESIDE: [&str; 2] = ["/public/apps/hypha-login/", "/{workspace}/apps/"];
+
+/// A form of the login pages, sent by itself.
+const fn form(route: &'static str, path: &'static str) -> Route {
+    let asks =
+        "only from the browser that got the page (its cookie and a secret in the form), whoever is logged in";
+    Route { route, who: "-.-----", asks, path, checks: false }
+}
+
+/// Who asks for functions of `admin-utils`, in the order of the letters: by their rights for `ws-user-root`.
+pub(crate) const ADMINISTRATORS: [(&str, &str); 4] = [
+    ("none", ""),
+    ("read", "ws:ws-user-root#r"),
+    ("read_write", "ws:ws-user-root#rw"),
+    ("admin", "ws:ws-user-root#a"),
+];
+
+/// Functions of `admin-utils`, with arguments that do no harm.
+pub(crate) const ADMINISTRATION: [Method; 14] = [
+    method("list_servers", "?--+", "", "[]"),
+    method("list_workspaces", "?--+", "", "[]"),
+    method("list_clients", "?--+", "", r#"["lab-one"]"#),
+    method("get_metrics", "?--+", "", "[]"),
+    method("list_blocked", "?--+", "", "[]"),
+    method("audit_log", "?--+", "", "[]"),
+    method("kickout_client", "?--+", "", r#"["nowhere", "nobody"]"#),
+    method("unload_workspace", "?--+", "", r#"["nowhere"]"#),
+    method("block", "?--+", "", r#"["user", "RANDOM", 1]"#),
+    method("unblock", "?--+", "", r#"["user", "RANDOM"]"#),
+    method("block_user", "?--+", "", r#"["RANDOM", 1]"#),
+    method("unblock_user", "?--+", "", r#"["RANDOM"]"#),
+    method("block_ip", "?--+", "", r#"["192.0.2.1", 1]"#),
+    method("unblock_ip", "?--+", "", r#"["192.0.2.1"]"#),
 ];

@@ -121,14 +121,17 @@ impl World {
         let call = Value::Map(Map::from_iter(call)).to_msgpack().unwrap();
         let (kind, body) = match (verb, route.path) {
             ("post", path) if path.starts_with("/rpc") => ("application/msgpack", &call[..]),
+            ("post", path) if path.contains("hypha-login") => {
+                ("application/x-www-form-urlencoded", &b"a=b"[..])
+            }
             ("post", _) => ("application/json", &b"[]"[..]),
             _ => ("", &b""[..]),
         };
         self.send(&verb.to_uppercase(), &path, token, kind, body).await.0
     }
 
-    /// The routes of the server, as its own description has them.
-    pub(crate) async fn routes(&self) -> BTreeSet<String> {
+    /// The routes that the server describes.
+    pub(crate) async fn described_routes(&self) -> BTreeSet<String> {
         let (status, body) = self.send("GET", "/openapi.json", None, "", b"").await;
         assert_eq!(status, 200);
         let described: serde_json::Value = serde_json::from_slice(&body).unwrap();
@@ -138,6 +141,60 @@ impl World {
             verbs.map(move |verb| format!("{verb} {path}"))
         });
         verbs.collect()
+    }
+
+    /// The routes of the router itself: its paths stand in what it shows of itself for debugging, and it answers a
+    /// method that no route has with those that there are.
+    pub(crate) async fn routes(&self) -> BTreeSet<String> {
+        let router = format!("{:?}", polyfn_server::http::router(self.running.state()));
+        let listed = router.split("Node { paths: {").nth(1).unwrap().split('}');
+        // braces stand in the paths as well
+        let listed = listed.take_while(|part| !part.starts_with(" }")).collect::<Vec<_>>().join("}");
+        let paths: Vec<&str> = listed.split('"').filter(|part| part.starts_with('/')).collect();
+        assert!(paths.len() > 20, "{router}");
+        let mut found = BTreeSet::new();
+        for path in paths {
+            let asked = path.replace("{workspace}", "lab-one").replace("{service}", "OPEN");
+            let asked = asked.replace("{function}", "get_it").replace("{file}", "x");
+            match self.allowed(&asked).await {
+                Some(verbs) => found.extend(
+                    verbs
+                        .split(',')
+                        .filter(|verb| *verb != "HEAD")
+                        .map(|verb| format!("{} {path}", verb.trim().to_lowercase())),
+                ),
+                // it takes every method, and looks at them itself
+                None => drop(found.insert(format!("get {path}"))),
+            }
+        }
+        found
+    }
+
+    /// What `allow` says when a path is asked by a method that it does not take.
+    async fn allowed(&self, path: &str) -> Option<String> {
+        let head = format!("TRACE {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+        let mut socket = TcpStream::connect(self.running.address()).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut read = String::new();
+        socket.read_to_string(&mut read).await.unwrap();
+        let line = read.lines().find_map(|line| line.strip_prefix("allow: "));
+        line.map(str::to_owned)
+    }
+
+    /// The functions of the service for administrators.
+    pub(crate) async fn administration(&self) -> BTreeSet<String> {
+        let token = self.issue("ws:ws-user-root#a wid:ws-user-root");
+        let path = "/ws-user-root/services/admin-utils";
+        let (status, body) = self.send("GET", path, Some(&token), "", b"").await;
+        assert_eq!(status, 200);
+        let told: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        told["service_schema"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    pub(crate) async fn post_administration(&self, method: &Method, token: Option<&str>) -> u16 {
+        let path = format!("/ws-user-root/services/admin-utils/{}", method.name);
+        let body = self.filled(method.args);
+        self.send("POST", &path, token, "application/json", body.as_bytes()).await.0
     }
 
     /// The status of an answer, and its body unless that does not end.

@@ -59,7 +59,7 @@ enum Command {
     #[command(after_help = admin::EXAMPLES)]
     Admin(AdminFlags),
     /// Look whether `serve` could work with the same flags: port, clock, database, secret, version.
-    #[command(infer_long_args = true)]
+    #[command(infer_long_args = true, after_help = doctor::EXAMPLES)]
     Doctor(Box<ServeFlags>),
     /// Serve the functions of a module, and load it again when it is saved.
     #[command(after_help = dev::EXAMPLES)]

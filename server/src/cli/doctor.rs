@@ -10,6 +10,15 @@ use crate::runtime;
 use crate::state::VERSION;
 use crate::store::Store;
 
+pub(super) const EXAMPLES: &str = "\
+Flags and environment are those of `polyfn serve`. Nothing is changed. The code is 1 when something is broken.
+
+Examples:
+  Before the first start:
+    polyfn doctor --host 0.0.0.0 --port 9527 --data-dir /var/lib/polyfn
+  Whether the database of a running server can be reached, and which version it has:
+    polyfn doctor --database-uri postgres://polyfn@db.example.org/polyfn";
+
 /// Bytes that a token secret should have: as many as the hash that signs with it.
 const SECRET_BYTES: usize = 32;
 /// Seconds that two clocks may differ.

@@ -121,6 +121,14 @@ limits! {
     address_msg_rate_limit: u32 = 0,
     /// Bytes a second from all clients of one address, 0 for no limit; who sends more is read more slowly.
     address_byte_rate_limit: u64 = 0,
+    /// Calls to functions of clients that one client may have under way, 0 for no limit; more wait for their turn.
+    max_calls_per_client: usize = 4096,
+    /// The same of all clients of one user, 0 for no limit.
+    max_calls_per_user: usize = 16_384,
+    /// The same of all clients of one workspace, 0 for no limit.
+    max_calls_per_workspace: usize = 65_536,
+    /// Seconds a call waits for its turn before it is refused as `overloaded`.
+    call_wait_timeout: Seconds = Seconds::new(30),
     /// Websockets of one user.
     max_connections_per_user: usize = 200,
     /// Clients in one workspace.
@@ -139,6 +147,8 @@ limits! {
     max_workspaces_per_user: usize = 100,
     /// Environment variables of one workspace.
     max_variables_per_workspace: usize = 1000,
+    /// Bytes kept of one workspace in the database: its settings and bookmarks, service types, environment variables.
+    max_stored_bytes_per_workspace: usize = 16 << 20,
     /// Logged events that a workspace keeps; the oldest give way.
     max_events_per_workspace: usize = 10_000,
     /// Seconds an empty workspace is kept.

@@ -51,6 +51,8 @@ pub struct HandshakeError {
     pub message: String,
     /// The same refusal as an HTTP status.
     pub status: StatusCode,
+    /// The limit that leaves no place, by its name in metrics.
+    pub limit: Option<&'static str>,
 }
 
 impl fmt::Display for HandshakeError {
@@ -101,6 +103,13 @@ impl HandshakeError {
         Self { status: StatusCode::CONFLICT, ..Self::establish(why) }
     }
 
+    /// The same with the limit that leaves no place.
+    #[must_use]
+    pub const fn by(mut self, limit: &'static str) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
     /// A limit or a block: `message` as it stands.
     #[must_use]
     pub fn refused(message: impl Into<String>) -> Self {
@@ -114,7 +123,7 @@ impl HandshakeError {
     }
 
     fn new(code: u16, status: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), status }
+        Self { code, message: message.into(), status, limit: None }
     }
 
     fn authenticate(why: impl fmt::Display) -> Self {

@@ -69,8 +69,12 @@ impl Hub {
     pub(super) fn look_after_clients(&self) {
         let now = self.elapsed();
         for workspace in self.registry.workspaces() {
-            // a reader that waits for somebody else hears nothing
-            for peer in workspace.clients().iter().filter(|peer| !peer.is_waiting()) {
+            for peer in &workspace.clients() {
+                peer.meter.forget_old(now);
+                // a reader that waits for somebody else hears nothing
+                if peer.is_waiting() {
+                    continue;
+                }
                 self.close_idle(peer, now);
                 self.listen(peer, now);
             }

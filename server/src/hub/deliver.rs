@@ -10,8 +10,10 @@ use polyfn_core::{Error, ErrorKind};
 
 use crate::auth::Permission;
 use crate::hub::hub::{Hub, reject};
+use crate::hub::line::Way;
 use crate::hub::load;
 use crate::hub::peer::Peer;
+use crate::hub::places::Taken;
 use crate::hub::queue::{Item, Refused};
 
 fn gone(address: &str) -> Error {
@@ -36,12 +38,28 @@ impl Hub {
                 return;
             }
         };
-        if let Err(error) = self.route(peer, &relayed).await {
-            self.refuse(peer, &relayed, &error);
+        match self.way(peer, &relayed) {
+            Way::On(taken) => {
+                self.pass(peer, &relayed, taken).await;
+                self.follow(peer, &relayed, frame).await;
+            }
+            Way::Line => self.line_up(peer, frame.clone()).await,
         }
     }
 
-    async fn route(self: &Arc<Self>, peer: &Arc<Peer>, relayed: &Relayed<'_>) -> Result<(), Error> {
+    /// Passes on a message that has its places.
+    pub(super) async fn pass(self: &Arc<Self>, peer: &Arc<Peer>, relayed: &Relayed<'_>, taken: Taken) {
+        if let Err(error) = self.route(peer, relayed, taken).await {
+            self.refuse(peer, relayed, &error);
+        }
+    }
+
+    async fn route(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        relayed: &Relayed<'_>,
+        taken: Taken,
+    ) -> Result<(), Error> {
         let Some((workspace, client)) = relayed.to.split_once('/') else { return Err(gone(&relayed.to)) };
         // messages of extensions belong to calls, and pass where those do
         let is_call = relayed.kind == "method" || is_extension(relayed.kind);
@@ -68,20 +86,29 @@ impl Hub {
                 if workspace != peer.workspace() {
                     self.check_wall(peer, target.as_ref(), relayed)?;
                 }
+                if target.is_none() {
+                    load::note_answer(peer, relayed);
+                }
                 let target = target.ok_or_else(|| gone(&relayed.to))?;
-                self.to_client(peer, &target, relayed).await
+                self.to_client(peer, &target, relayed, taken).await
             }
         }
     }
 
-    async fn to_client(&self, peer: &Peer, target: &Peer, relayed: &Relayed<'_>) -> Result<(), Error> {
+    async fn to_client(
+        &self,
+        peer: &Peer,
+        target: &Peer,
+        relayed: &Relayed<'_>,
+        taken: Taken,
+    ) -> Result<(), Error> {
         // it would take the message for an event
         if !target.extensions.has(needed(relayed.kind)) {
             return Ok(());
         }
         let frame = written(peer, relayed, target.extensions)?;
         let len = frame.len();
-        load::note_relayed(peer, target, relayed, self.elapsed());
+        load::note_relayed(peer, target, relayed, taken, self.elapsed());
         if !hand_over(peer, target, frame).await {
             return Err(gone(&relayed.to));
         }
@@ -123,7 +150,7 @@ impl Hub {
         Ok(())
     }
 
-    fn refuse(&self, peer: &Peer, relayed: &Relayed<'_>, error: &Error) {
+    pub(super) fn refuse(&self, peer: &Peer, relayed: &Relayed<'_>, error: &Error) {
         self.metrics.frames_refused_total.increment();
         tracing::debug!(client = peer.address(), to = &*relayed.to, kind = relayed.kind, %error, "refused a frame");
         // who gave up waits for nothing

@@ -17,6 +17,7 @@ use crate::audit::Audit;
 use crate::auth::{HandshakeError, Identity, UserInfo};
 use crate::hub::gateway::Gateway;
 use crate::hub::peer::{Caller, Peer, encode_user};
+use crate::hub::places::Hall;
 use crate::hub::queue::{Ending, Item};
 use crate::hub::registry::{Registry, WorkspaceInfo};
 use crate::limits::Limits;
@@ -76,6 +77,7 @@ pub struct Hub {
     pub gateway: Gateway,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
+    hall: Hall,
     /// The server's own user, encoded.
     pub(super) root: Bytes,
     /// Places for handshakes under way.
@@ -103,6 +105,7 @@ impl Hub {
                 settings.limits.max_concurrent_connections.clamp(1, Semaphore::MAX_PERMITS),
             )),
             limits: settings.limits,
+            hall: Hall::default(),
             metrics: settings.metrics,
             root: encode_user(&UserInfo::root("*")),
             manager: OnceLock::new(),
@@ -188,10 +191,15 @@ impl Hub {
             self.clear_name(&identity.workspace, &identity.client_id).await?;
         }
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-        let peer = Arc::new(Peer::new(identity, generation, &self.limits, self.elapsed()));
+        let seats = self.hall.seats(&self.limits, &identity.user.id, &identity.workspace);
+        let peer = Arc::new(Peer::new(identity, generation, &self.limits, seats, self.elapsed()));
         // in the queue before anybody can find it, so that it comes before all else
         _ = peer.queue.push_urgent(Item::Text(welcome));
-        let attached = self.registry.attach(&peer, supersede)?;
+        let attached = self.registry.attach(&peer, supersede).inspect_err(|error| {
+            if let Some(limit) = error.limit {
+                self.metrics.limited.note(limit);
+            }
+        })?;
         if let Some(old) = attached.replaced {
             for item in old.queue.take_over() {
                 if matches!(item, Item::Frame(_)) {
@@ -237,6 +245,8 @@ impl Hub {
     /// Takes out a connection that has ended, with what its client registered, and tells who wants to know.
     pub fn leave(&self, peer: &Arc<Peer>) {
         peer.queue.close(Ending::Cut);
+        peer.meter.forget_all();
+        peer.line.leave();
         let detached = self.registry.detach(peer);
         if !detached.was_current {
             return;

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use polyfn_core::wire::{CANCEL, Relayed};
 
 use crate::hub::peer::Peer;
+use crate::hub::places::Taken;
 
 /// A call that was not answered for so long is not counted any longer: its caller may have left.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
@@ -37,8 +38,22 @@ pub(super) struct Meter {
     messages: Messages,
     /// Calls by the server itself, among them those over HTTP.
     own: AtomicUsize,
-    relayed: Mutex<HashMap<u64, Duration>>,
+    relayed: Mutex<HashMap<u64, Counted>>,
     hasher: RandomState,
+}
+
+/// A call of another client.
+#[derive(Debug)]
+struct Counted {
+    since: Duration,
+    /// What it takes of the places of its caller, until it is answered.
+    _taken: Taken,
+}
+
+impl Counted {
+    fn is_recent(&self, now: Duration) -> bool {
+        now.saturating_sub(self.since) < FORGOTTEN_AFTER
+    }
 }
 
 /// Two counts, from which the number in the last [`WINDOW`] is estimated.
@@ -96,15 +111,25 @@ impl Meter {
         self.hasher.hash_one((caller, session))
     }
 
-    fn begin(&self, caller: &str, session: &str, now: Duration) {
+    fn begin(&self, caller: &str, session: &str, taken: Taken, now: Duration) {
         let key = self.key(caller, session);
         let mut relayed = self.relayed.lock();
         if relayed.len() >= COUNTED_MAX {
-            relayed.retain(|_, since| now.saturating_sub(*since) < FORGOTTEN_AFTER);
+            relayed.retain(|_, call| call.is_recent(now));
         }
         if relayed.len() < COUNTED_MAX {
-            relayed.insert(key, now);
+            relayed.insert(key, Counted { since: now, _taken: taken });
         }
+    }
+
+    /// Forgets calls that nobody has answered for long.
+    pub(super) fn forget_old(&self, now: Duration) {
+        self.relayed.lock().retain(|_, call| call.is_recent(now));
+    }
+
+    /// Forgets all: nobody is there any longer to answer them.
+    pub(super) fn forget_all(&self) {
+        self.relayed.lock().clear();
     }
 
     fn end(&self, caller: &str, session: &str) {
@@ -115,7 +140,7 @@ impl Meter {
     pub(super) fn load(&self, now: Duration) -> Load {
         let messages_per_minute = self.messages.per_window(now);
         let mut relayed = self.relayed.lock();
-        relayed.retain(|_, since| now.saturating_sub(*since) < FORGOTTEN_AFTER);
+        relayed.retain(|_, call| call.is_recent(now));
         Load { messages_per_minute, calls: relayed.len() + self.own.load(Ordering::Relaxed) }
     }
 }
@@ -130,26 +155,37 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// Counts the call or the answer that `relayed` carries from `sender` to `target`.
-pub(super) fn note_relayed(sender: &Peer, target: &Peer, relayed: &Relayed<'_>, now: Duration) {
+/// Whether a message is a call to a function of another client, which its caller waits for.
+pub(super) fn is_call(relayed: &Relayed<'_>) -> bool {
+    relayed.kind == "method"
+        && relayed.session.is_some()
+        // the server's own functions are no client's
+        && !relayed.to.starts_with("*/")
+        // to ask whether somebody is there, or to send a part of a message, is no work
+        && relayed.method.strip_prefix("services.").is_some_and(|service| !service.starts_with("built-in."))
+}
+
+/// Counts the call or the answer that `relayed` carries from `sender` to `target`; a call with what it has `taken`.
+pub(super) fn note_relayed(sender: &Peer, target: &Peer, relayed: &Relayed<'_>, taken: Taken, now: Duration) {
     if relayed.kind == CANCEL {
         if let Some(session) = relayed.session {
             target.meter.end(sender.address(), session);
         }
         return;
     }
-    if relayed.kind != "method" {
-        return;
+    match relayed.session.filter(|_| is_call(relayed)) {
+        Some(session) => target.meter.begin(sender.address(), session, taken, now),
+        None => note_answer(sender, relayed),
     }
-    if let Some(service) = relayed.method.strip_prefix("services.") {
-        // to ask whether somebody is there, or to send a part of a message, is no work
-        if let Some(session) = relayed.session.filter(|_| !service.starts_with("built-in.")) {
-            target.meter.begin(sender.address(), session, now);
-        }
-        return;
-    }
-    if let Some((session, "resolve" | "reject")) = relayed.method.rsplit_once('.') {
-        sender.meter.end(target.address(), session);
+}
+
+/// Counts the answer that `relayed` may be, whether its receiver is there or not.
+pub(super) fn note_answer(sender: &Peer, relayed: &Relayed<'_>) {
+    if relayed.kind == "method"
+        && !relayed.method.starts_with("services.")
+        && let Some((session, "resolve" | "reject")) = relayed.method.rsplit_once('.')
+    {
+        sender.meter.end(&relayed.to, session);
     }
 }
 
@@ -178,8 +214,8 @@ mod tests {
     fn calls_count_until_they_are_answered_or_forgotten() {
         let meter = Meter::default();
         let busy = meter.hold();
-        meter.begin("lab/ann", "s1", at(0));
-        meter.begin("lab/bob", "s1", at(0));
+        meter.begin("lab/ann", "s1", Taken::default(), at(0));
+        meter.begin("lab/bob", "s1", Taken::default(), at(0));
         meter.end("lab/ann", "s1");
         meter.end("lab/ann", "unknown");
         assert_eq!(meter.load(at(1)).calls, 2);
@@ -192,7 +228,7 @@ mod tests {
     fn memory_is_bounded() {
         let meter = Meter::default();
         for session in 0..COUNTED_MAX + 10 {
-            meter.begin("lab/ann", &session.to_string(), at(0));
+            meter.begin("lab/ann", &session.to_string(), Taken::default(), at(0));
         }
         assert_eq!(meter.load(at(1)).calls, COUNTED_MAX);
     }

@@ -12,9 +12,11 @@ mod deliver;
 mod gateway;
 #[expect(clippy::module_inception, reason = "the file defines `Hub`; the folder is its layer")]
 mod hub;
+mod line;
 mod load;
 mod narrowed;
 mod peer;
+mod places;
 mod queue;
 mod reading;
 mod registry;

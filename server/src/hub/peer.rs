@@ -14,7 +14,9 @@ use polyfn_core::wire::Sender;
 
 use crate::auth::{Identity, Permission, UserInfo};
 use crate::hub::alive::Silence;
+use crate::hub::line::Line;
 use crate::hub::load::{Load, Meter};
+use crate::hub::places::Seats;
 use crate::hub::queue::Queue;
 use crate::hub::wall::Acquainted;
 use crate::limits::Limits;
@@ -67,10 +69,18 @@ pub struct Peer {
     open_calls: AtomicU32,
     /// What it has to do.
     pub(super) meter: Meter,
+    /// Its own calls, when it may not have more of them under way.
+    pub(super) line: Line,
 }
 
 impl Peer {
-    pub(super) fn new(identity: Identity, generation: u64, limits: &Limits, now: Duration) -> Self {
+    pub(super) fn new(
+        identity: Identity,
+        generation: u64,
+        limits: &Limits,
+        seats: Seats,
+        now: Duration,
+    ) -> Self {
         let Identity { user, workspace, permission, client_id, reconnecting: _, extensions } = identity;
         let address = format!("{workspace}/{client_id}");
         Self {
@@ -92,6 +102,7 @@ impl Peer {
             told_gone: AtomicBool::new(false),
             open_calls: AtomicU32::new(0),
             meter: Meter::default(),
+            line: Line::new(seats, limits),
         }
     }
 

@@ -239,7 +239,7 @@ impl Registry {
         let held = table.connections.get(&peer.user.id).copied().unwrap_or_default();
         if held >= self.max_connections {
             let text = format!("Too many connections of one user: {} are allowed", self.max_connections);
-            return Err(HandshakeError::refused(text));
+            return Err(HandshakeError::refused(text).by("max_connections_per_user"));
         }
         let name = peer.workspace();
         let workspace = table.workspaces.get(name).cloned().unwrap_or_else(|| {
@@ -417,7 +417,7 @@ impl Workspace {
             Some(_) if !supersede => Err(HandshakeError::taken(peer.address())),
             None if members.clients.len() >= max => {
                 let text = format!("Too many clients in workspace {}: {max} are allowed", self.name);
-                Err(HandshakeError::refused(text))
+                Err(HandshakeError::refused(text).by("max_clients_per_workspace"))
             }
             _ => Ok(members.clients.insert(peer.client_id.clone(), Arc::clone(peer))),
         }

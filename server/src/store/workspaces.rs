@@ -19,6 +19,15 @@ const BELONGINGS: [&str; 3] = [
     "DELETE FROM events WHERE workspace = $1",
 ];
 
+/// Bytes in each of those, and in the workspace itself.
+const STORED: [&str; 3] = [
+    "SELECT CAST(COALESCE(SUM(OCTET_LENGTH(info)), 0) AS BIGINT) FROM workspaces WHERE id = $1",
+    "SELECT CAST(COALESCE(SUM(OCTET_LENGTH(id) + OCTET_LENGTH(definition)), 0) AS BIGINT) FROM service_types \
+     WHERE workspace = $1",
+    "SELECT CAST(COALESCE(SUM(OCTET_LENGTH(name) + OCTET_LENGTH(sealed)), 0) AS BIGINT) FROM variables \
+     WHERE workspace = $1",
+];
+
 const ORPHANS: [&str; 3] = [
     "DELETE FROM service_types WHERE workspace NOT IN (SELECT id FROM workspaces)",
     "DELETE FROM variables WHERE workspace NOT IN (SELECT id FROM workspaces)",
@@ -75,6 +84,16 @@ impl Store {
         }
         change.commit().await?;
         Ok(())
+    }
+
+    /// How many bytes are kept of a workspace, its log of events apart, which gives way by itself.
+    pub(crate) async fn stored_bytes(&self, id: &str) -> Result<usize, StoreError> {
+        let mut bytes = 0;
+        for statement in STORED {
+            let sum: i64 = sqlx::query(statement).bind(id).fetch_one(self.pool()).await?.try_get(0)?;
+            bytes += usize::try_from(sum).unwrap_or(0);
+        }
+        Ok(bytes)
     }
 
     /// Keeps a type of services.

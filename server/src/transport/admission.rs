@@ -49,7 +49,10 @@ where
     let limits = &state.config.limits;
     let places = Arc::clone(&state.hub.handshakes);
     let place = timeout(limits.handshake_wait_timeout.duration(), places.acquire_owned());
-    let Ok(Ok(place)) = place.await else { return Err(HandshakeError::busy()) };
+    let Ok(Ok(place)) = place.await else {
+        state.metrics.limited.note("max_concurrent_connections");
+        return Err(HandshakeError::busy());
+    };
     for token in [&hello.reconnection_token, &hello.token].into_iter().flatten() {
         state.tokens.prepare(token).await;
     }

@@ -24,11 +24,12 @@ pub(super) fn add(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         } else {
             call.hub.find_service(&item.id, &call.caller, Selection::new(Some("first"))).await?;
         }
-        change(&call, |bookmarks| {
+        let size = item.json.to_string().len();
+        change(&call, size, |bookmarks| {
             bookmarks.retain(|known| !item.is(known));
             if bookmarks.len() >= BOOKMARKS_MAX {
                 let text = format!("ValueError: Too many bookmarks: a user may have {BOOKMARKS_MAX}");
-                return Err(Error::new(ErrorKind::Overloaded, text));
+                return Err(call.limited("max_bookmarks", text));
             }
             bookmarks.push(item.json.clone());
             Ok(())
@@ -41,7 +42,7 @@ pub(super) fn add(mut call: Call) -> BoxFuture<'static, Result<Value>> {
 pub(super) fn remove(mut call: Call) -> BoxFuture<'static, Result<Value>> {
     Box::pin(async move {
         let item = read(&mut call)?;
-        change(&call, |bookmarks| {
+        change(&call, 0, |bookmarks| {
             let before = bookmarks.len();
             bookmarks.retain(|known| !item.is(known));
             if bookmarks.len() == before {
@@ -81,14 +82,22 @@ fn read(call: &mut Call) -> Result<Item> {
     Ok(Item { kind, id, json })
 }
 
-/// Changes the bookmarks of the caller's own workspace, whether the caller is there now or not.
-async fn change(call: &Call, change: impl FnOnce(&mut Vec<Json>) -> Result<()>) -> Result<Value> {
+/// Changes the bookmarks of the caller's own workspace, whether the caller is there now or not; they grow by `more`
+/// bytes at most.
+async fn change(
+    call: &Call,
+    more: usize,
+    change: impl FnOnce(&mut Vec<Json>) -> Result<()>,
+) -> Result<Value> {
     let (store, registry, user) = (&call.manager.store, &call.hub.registry, &call.caller.user);
     let own = user.own_workspace();
     if !user.may(Permission::ReadWrite, &own) {
         return Err(denied(format!("PermissionError: Permission denied for workspace {own}")));
     }
     let _writing = store.writing().await;
+    if more > 0 {
+        keeping::check_room(call, &own, more).await?;
+    }
     let mut info = match registry.workspace(&own) {
         Some(workspace) => workspace.info(),
         None => WorkspaceInfo::own(user),

@@ -26,10 +26,9 @@ pub(super) fn set(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         let (store, registry) = (&call.manager.store, &call.hub.registry);
         let workspace = &call.caller.workspace;
         keeping::ensure(store, registry, &*keeping::find(registry, workspace)?).await?;
-        let max = call.manager.limits.max_variables_per_workspace;
-        if value.is_some() && store.count_variables(workspace).await? >= max {
-            let text = format!("ValueError: Too many environment variables: a workspace may have {max}");
-            return Err(Error::new(ErrorKind::Overloaded, text));
+        let _writing = store.writing().await;
+        if let Some(value) = &value {
+            check_room(&call, name.len() + value.len()).await?;
         }
         let had = store.set_variable(&call.manager.seal, workspace, &name, value.as_deref()).await?;
         if value.is_none() && !had {
@@ -57,6 +56,15 @@ pub(super) fn get(mut call: Call) -> BoxFuture<'static, Result<Value>> {
             }
         }
     })
+}
+
+async fn check_room(call: &Call, size: usize) -> Result<()> {
+    let (max, workspace) = (call.manager.limits.max_variables_per_workspace, &call.caller.workspace);
+    if call.manager.store.count_variables(workspace).await? >= max {
+        let text = format!("ValueError: Too many environment variables: a workspace may have {max}");
+        return Err(call.limited("max_variables_per_workspace", text));
+    }
+    keeping::check_room(call, workspace, size).await
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Events: who wants to hear of what. They never leave their workspace.
 
-use polyfn_core::{Error, ErrorKind, Result, Value};
+use polyfn_core::{Result, Value};
 
 use crate::workspace::arguments::{denied, invalid};
 use crate::workspace::manager::Call;
@@ -19,10 +19,8 @@ pub(super) fn subscribe(call: &mut Call) -> Result<Value> {
     }
     let max = call.manager.limits.max_subscriptions_per_client;
     if !peer.subscribe(kinds.iter().map(String::as_str), max) {
-        return Err(Error::new(
-            ErrorKind::Overloaded,
-            format!("ValueError: Too many subscriptions: a client may have {max}"),
-        ));
+        let text = format!("ValueError: Too many subscriptions: a client may have {max}");
+        return Err(call.limited("max_subscriptions_per_client", text));
     }
     Ok(Value::Bool(true))
 }

@@ -6,6 +6,7 @@ use polyfn_core::{Error, ErrorKind, Result, Value};
 
 use crate::hub::{Registry, Workspace, WorkspaceInfo};
 use crate::store::{Store, StoreError};
+use crate::workspace::manager::Call;
 
 /// Puts the workspaces that stay into the registry, and forgets what belonged to others.
 pub(crate) async fn load(store: &Store, registry: &Registry) -> std::result::Result<(), StoreError> {
@@ -58,6 +59,22 @@ pub(super) async fn ensure(store: &Store, registry: &Registry, workspace: &Works
         return Ok(());
     }
     change(store, registry, workspace, |_| Ok(())).await
+}
+
+/// Whether so many bytes more may be kept of a workspace. Hold [`Store::writing`].
+///
+/// # Errors
+/// `overloaded` when they may not.
+pub(super) async fn check_room(call: &Call, workspace: &str, more: usize) -> Result<()> {
+    let max = call.manager.limits.max_stored_bytes_per_workspace;
+    let held = call.manager.store.stored_bytes(workspace).await?;
+    if held.saturating_add(more) <= max {
+        return Ok(());
+    }
+    let text = format!(
+        "ValueError: Too much is kept of workspace {workspace}: {held} of {max} bytes are used, {more} more were to come"
+    );
+    Err(call.limited("max_stored_bytes_per_workspace", text))
 }
 
 /// The workspace of this name.

@@ -81,6 +81,12 @@ impl Call {
             .ok_or_else(|| Error::invalid("only connected clients can do this: connect first"))
     }
 
+    /// The error of a limit that leaves no room, which is counted.
+    pub(super) fn limited(&self, limit: &'static str, text: impl Into<String>) -> Error {
+        self.hub.metrics().limited.note(limit);
+        Error::new(ErrorKind::Overloaded, text)
+    }
+
     /// # Errors
     /// `permission_denied` when the caller lacks `right` in `workspace` and does not own it in person.
     pub(super) fn need(&self, right: Permission, workspace: &str) -> Result<()> {
@@ -181,7 +187,10 @@ impl Manager {
             // a future that was not begun has done nothing yet
             Started::Open(future) => match peer.open_call() {
                 Some(place) => Err((future, place)),
-                None => Ok(Err(crowded())),
+                None => {
+                    hub.metrics().limited.note("max_manager_calls_per_client");
+                    Ok(Err(crowded()))
+                }
             },
         };
         match (ended, run) {

@@ -77,15 +77,13 @@ fn set_up(hub: &Arc<Hub>, workspace: &str, owner: &str) {
 fn refusal(error: AddError, name: &str, call: &Call) -> Error {
     let workspace = &call.caller.workspace;
     let limits = &call.manager.limits;
-    let limited = &call.hub.metrics().limited;
     match error {
         AddError::WorkspaceFull => {
-            limited.note("max_services_per_workspace");
             let text = format!(
                 "ValueError: Too many services: a workspace may have {}",
                 limits.max_services_per_workspace
             );
-            Error::new(ErrorKind::Overloaded, text)
+            call.limited("max_services_per_workspace", text)
         }
         AddError::Gone => Error::new(ErrorKind::PeerGone, "the connection has ended"),
         AddError::NotAnnounced => Error::new(
@@ -101,13 +99,13 @@ fn refusal(error: AddError, name: &str, call: &Call) -> Error {
                  ({workspace}), please remove it first or use a different name"
             ),
         ),
-        AddError::TooMany => Error::new(
-            ErrorKind::Overloaded,
-            format!(
-                "ValueError: Too many services: a client may register {}",
-                call.manager.limits.max_services_per_client
-            ),
-        ),
+        AddError::TooMany => {
+            let max = limits.max_services_per_client;
+            call.limited(
+                "max_services_per_client",
+                format!("ValueError: Too many services: a client may register {max}"),
+            )
+        }
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn register(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         check_place(&call, &workspace, &id)?;
         if workspace.info().stored {
             let json = kind.to_json().map_err(|error| invalid(format!("TypeError: {}", error.message())))?;
+            keeping::check_room(&call, own, id.len() + json.to_string().len()).await?;
             store.put_service_type(own, &id, &json).await?;
         }
         workspace.service_types().insert(id, kind.clone());
@@ -73,7 +74,7 @@ fn check_place(call: &Call, workspace: &Workspace, id: &str) -> Result<()> {
     }
     if types.len() >= max {
         let text = format!("ValueError: Too many service types: a workspace may have {max}");
-        return Err(Error::new(ErrorKind::Overloaded, text));
+        return Err(call.limited("max_service_types", text));
     }
     Ok(())
 }

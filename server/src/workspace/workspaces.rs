@@ -154,10 +154,8 @@ fn check_free(call: &Call, id: &str, overwrite: bool) -> Result<()> {
     }
     let max = call.manager.limits.max_workspaces_per_user;
     if call.hub.registry.count_owned_by(&user.id) >= max {
-        return Err(Error::new(
-            ErrorKind::Overloaded,
-            format!("ValueError: Too many workspaces: a user may own {max}"),
-        ));
+        let text = format!("ValueError: Too many workspaces: a user may own {max}");
+        return Err(call.limited("max_workspaces_per_user", text));
     }
     Ok(())
 }

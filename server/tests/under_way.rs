@@ -1,0 +1,190 @@
+//! Limits of what clients may have under way, and of what is kept of a workspace: who is over is slowed or refused,
+//! and stays connected.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use polyfn_core::net::{Client, ClientOptions, RemoteFunction, Service};
+use polyfn_core::{ErrorKind, Map, Result, Value};
+use polyfn_server::auth::{Scope, UserInfo};
+use polyfn_server::limits::Limits;
+use polyfn_server::{Config, Running, Server, clock};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Nothing here takes longer unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn connect(running: &Running, name: &str) -> Client {
+    connect_to(running, name, "lab-one").await
+}
+
+async fn connect_to(running: &Running, name: &str, workspace: &str) -> Client {
+    let scope = Scope::parse(&format!("ws:{workspace}#a wid:{workspace}"));
+    let user = UserInfo { id: "maker".into(), scope, ..UserInfo::default() };
+    let options = ClientOptions {
+        server_url: running.url().to_owned(),
+        client_id: Some(name.to_owned()),
+        token: Some(running.state().tokens.issue(&user, 60, clock::now()).unwrap()),
+        ..ClientOptions::default()
+    };
+    Client::connect(options).await.unwrap()
+}
+
+/// A caller with a service of its own, and the owner of a function that waits for its turn to end.
+struct Scene {
+    running: Running,
+    caller: Client,
+    owner: Client,
+    begun: mpsc::UnboundedReceiver<Value>,
+    turns: Arc<Semaphore>,
+}
+
+impl Scene {
+    async fn new(limits: Limits) -> Self {
+        let running = Server::start(Config { port: 0, limits, ..Config::default() }).await.unwrap();
+        let (owner, caller) = (connect(&running, "owner").await, connect(&running, "caller").await);
+        let (begin, begun) = mpsc::unbounded_channel();
+        let turns = Arc::new(Semaphore::new(0));
+        let ends = Arc::clone(&turns);
+        let service = Service::new("svc").function("wait", move |call| {
+            let (begin, ends) = (begin.clone(), Arc::clone(&ends));
+            async move {
+                begin.send(call.argument(0, "number").clone()).unwrap();
+                ends.acquire().await.unwrap().forget();
+                Ok(Value::Nil)
+            }
+        });
+        owner.register_service(service).await.unwrap();
+        let service = Service::new("back").function("here", |_| async { Ok(true.into()) });
+        caller.register_service(service).await.unwrap();
+        Self { running, caller, owner, begun, turns }
+    }
+
+    async fn function(&self, client: &Client) -> RemoteFunction {
+        client.get_service("owner:svc").await.unwrap().function("wait").unwrap()
+    }
+
+    async fn begin(&self, client: &Client, numbers: std::ops::Range<i64>) -> Vec<JoinHandle<Result<Value>>> {
+        let function = self.function(client).await;
+        let mut calls = Vec::new();
+        for number in numbers {
+            let function = function.clone();
+            let before = client.connection().statistics().calls;
+            calls.push(tokio::spawn(async move { function.call([Value::from(number)]).await }));
+            // one behind the other, so that their order is known
+            while client.connection().statistics().calls == before {
+                tokio::task::yield_now().await;
+            }
+        }
+        calls
+    }
+
+    /// The numbers of the functions that run once all that was sent before has been looked at.
+    async fn running(&mut self) -> Vec<Value> {
+        // its answer stands behind the calls in the caller's socket, and passes by those that wait
+        let back = self.owner.get_service("caller:back").await.unwrap();
+        timeout(PATIENCE, back.call("here", [])).await.unwrap().unwrap();
+        self.owner.manager("echo", [Value::Nil]).await.unwrap();
+        let mut running = Vec::new();
+        while let Ok(number) = self.begun.try_recv() {
+            running.push(number);
+        }
+        running
+    }
+
+    fn limited(&self, name: &str) -> bool {
+        self.running.state().metrics.text(0.0).contains(&format!("limited_total{{limit=\"{name}\"}} "))
+    }
+}
+
+fn numbers(numbers: std::ops::Range<i64>) -> Vec<Value> {
+    numbers.map(Value::from).collect()
+}
+
+#[tokio::test]
+async fn calls_wait_for_their_turn_and_answers_pass_by() {
+    let mut scene = Scene::new(Limits { max_calls_per_client: 2, ..Limits::default() }).await;
+    let calls = scene.begin(&scene.caller, 0..5).await;
+    assert_eq!(scene.running().await, numbers(0..2));
+    assert!(scene.limited("max_calls_per_client"));
+    scene.turns.add_permits(5);
+    for call in calls {
+        timeout(PATIENCE, call).await.unwrap().unwrap().unwrap();
+    }
+    assert_eq!(scene.running().await, numbers(2..5), "in their order");
+    // all places were given back
+    scene.turns.add_permits(2);
+    for call in scene.begin(&scene.caller, 0..2).await {
+        timeout(PATIENCE, call).await.unwrap().unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn clients_of_a_user_and_of_a_workspace_share_their_places() {
+    let base = Limits { call_wait_timeout: Duration::from_millis(50).into(), ..Limits::default() };
+    for (name, limits) in [
+        ("max_calls_per_user", Limits { max_calls_per_user: 1, ..base.clone() }),
+        ("max_calls_per_workspace", Limits { max_calls_per_workspace: 1, ..base }),
+    ] {
+        let mut scene = Scene::new(limits).await;
+        let other = connect(&scene.running, "other").await;
+        let first = scene.begin(&scene.caller, 0..1).await;
+        assert_eq!(timeout(PATIENCE, scene.begun.recv()).await.unwrap(), Some(0.into()));
+        // who waits in vain is told so
+        for call in scene.begin(&other, 1..2).await {
+            let error = timeout(PATIENCE, call).await.unwrap().unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Overloaded, "{error}");
+        }
+        assert!(scene.limited(name) && scene.limited("call_wait_timeout"));
+        // nobody waits for the calls of a client that has left
+        scene.caller.disconnect().await;
+        drop(first);
+        scene.turns.add_permits(1);
+        for call in scene.begin(&other, 2..3).await {
+            timeout(PATIENCE, call).await.unwrap().unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_is_gone_gives_its_places_back() {
+    let mut scene = Scene::new(Limits { max_calls_per_client: 1, ..Limits::default() }).await;
+    let first = scene.begin(&scene.caller, 0..1).await;
+    assert_eq!(scene.running().await, numbers(0..1));
+    scene.owner.disconnect().await;
+    for call in first {
+        assert_eq!(timeout(PATIENCE, call).await.unwrap().unwrap().unwrap_err().kind(), ErrorKind::PeerGone);
+    }
+    let own = scene.caller.get_service("caller:back").await.unwrap();
+    timeout(PATIENCE, own.call("here", [])).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_workspace_keeps_so_many_bytes() {
+    let scene = Scene::new(Limits { max_stored_bytes_per_workspace: 3000, ..Limits::default() }).await;
+    // the user's own workspace is one that stays
+    let keeper = connect_to(&scene.running, "keeper", "ws-user-maker").await;
+    let long = "x".repeat(1000);
+    let set = |key: &'static str| keeper.manager("set_env", [key.into(), long.as_str().into()]);
+    set("A").await.unwrap();
+    let mut refused = Ok(Value::Nil);
+    for key in ["B", "C", "D"] {
+        refused = set(key).await;
+    }
+    let error = refused.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    assert!(error.message().contains("of 3000 bytes are used"), "{error}");
+    let kind =
+        [("id", Value::from("kind")), ("docs", long.repeat(3).into()), ("definition", Map::new().into())];
+    let kind = Value::Map(Map::from_iter(kind));
+    let error = keeper.manager("register_service_type", [kind]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    // what is taken out makes room
+    keeper.manager("set_env", ["A".into(), Value::Nil]).await.unwrap();
+    keeper.manager("set_env", ["E".into(), "short".into()]).await.unwrap();
+    assert!(scene.limited("max_stored_bytes_per_workspace"));
+}

@@ -225,7 +225,7 @@ impl World {
     async fn probe_http(&mut self, place: usize, number: u8, path: &str) {
         let (other, there) = PLACES[1 - place];
         let absent = [&"nowhere"[..other.len()], &"nosuchmark"[..there.len()]];
-        let token = self.tokens[if number % 2 == 0 { place } else { 2 }].clone();
+        let token = self.tokens[if number.is_multiple_of(2) { place } else { 2 }].clone();
         let mut told = Vec::new();
         for [workspace, name] in [[other, there], [other, absent[1]], [absent[0], there]] {
             let uri = path.replace("PLACE", workspace).replace("MARK", name);

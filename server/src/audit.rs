@@ -1,15 +1,18 @@
 //! Who has changed what rights, in the database and in the log of the process (`polyfn::audit`).
 
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
+use crate::limits::Limits;
 use crate::store::Store;
 
 /// Entries that wait to be written.
 const WAITING: usize = 4096;
+/// How often is looked for entries that are too old.
+const LOOK_EVERY: Duration = Duration::from_secs(3600);
 /// Characters of what is noted.
 const TEXT_MAX: usize = 1024;
 
@@ -52,17 +55,54 @@ enum Work {
     End(oneshot::Sender<()>),
 }
 
+/// What the log keeps.
+struct Keep {
+    max: u64,
+    age: Duration,
+    /// Entries since it was looked at last.
+    written: u64,
+}
+
+impl Keep {
+    /// Looks now and then only: so many may be there above the limit, a tenth of it at most.
+    async fn note(&mut self, store: &Store) {
+        self.written += 1;
+        if self.max > 0 && self.written >= (self.max / 10).clamp(1, 1000) {
+            self.trim(store).await;
+        }
+    }
+
+    async fn trim(&mut self, store: &Store) {
+        self.written = 0;
+        let before = (!self.age.is_zero()).then(|| clock::now().saturating_sub(self.age.as_secs()));
+        if let Err(error) = store.trim_audit(self.max, before).await {
+            tracing::error!(%error, "the audit log was not trimmed");
+        }
+    }
+}
+
 /// The audit log.
 #[derive(Debug, Default)]
 pub(crate) struct Audit(OnceLock<mpsc::Sender<Work>>);
 
 impl Audit {
-    /// Starts the writer.
-    pub(crate) fn start(&self, store: Store) {
+    /// Starts the writer, which keeps no more than the limits allow.
+    pub(crate) fn start(&self, store: Store, limits: &Limits) {
         let (sender, mut waiting) = mpsc::channel(WAITING);
         _ = self.0.set(sender);
+        let mut keep =
+            Keep { max: limits.max_audit_entries, age: limits.max_audit_age.duration(), written: 0 };
         tokio::spawn(async move {
-            while let Some(work) = waiting.recv().await {
+            let mut hours = tokio::time::interval(LOOK_EVERY);
+            loop {
+                let work = tokio::select! {
+                    work = waiting.recv() => work,
+                    _ = hours.tick() => {
+                        keep.trim(&store).await;
+                        continue;
+                    }
+                };
+                let Some(work) = work else { return };
                 match work {
                     Work::Flush(done) => _ = done.send(()),
                     // the database is free before anybody hears of the end: another server may open it at once
@@ -75,6 +115,7 @@ impl Audit {
                         if let Err(error) = store.note(&entry).await {
                             tracing::error!(%error, ?entry, "the audit log was not written");
                         }
+                        keep.note(&store).await;
                     }
                 }
             }

@@ -101,6 +101,10 @@ pub struct LoginConfig {
     pub mail_from: Option<String>,
     /// Issuers at which people can log in.
     pub oidc: Vec<OidcConfig>,
+    /// How long an auth service of one's own is waited for.
+    pub auth_service_timeout: Seconds,
+    /// How long counts what it has said of a token.
+    pub auth_service_cache: Seconds,
 }
 
 impl Default for LoginConfig {
@@ -114,6 +118,8 @@ impl Default for LoginConfig {
             smtp_url: None,
             mail_from: None,
             oidc: Vec::new(),
+            auth_service_timeout: Seconds::new(5),
+            auth_service_cache: Seconds::new(10),
         }
     }
 }

@@ -11,6 +11,8 @@ mod admin;
 mod audit;
 pub mod auth;
 #[cfg(feature = "serve")]
+mod auth_service;
+#[cfg(feature = "serve")]
 pub mod blocks;
 #[cfg(feature = "serve")]
 mod builtin;

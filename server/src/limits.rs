@@ -151,6 +151,10 @@ limits! {
     max_stored_bytes_per_workspace: usize = 16 << 20,
     /// Logged events that a workspace keeps; the oldest give way.
     max_events_per_workspace: usize = 10_000,
+    /// Entries that the audit log keeps, 0 for no limit; the oldest give way.
+    max_audit_entries: u64 = 1_000_000,
+    /// Seconds an entry of the audit log is kept, 0 for ever.
+    max_audit_age: Seconds = Seconds::new(400 * 86_400),
     /// Seconds an empty workspace is kept.
     workspace_unload_grace_period: Seconds = Seconds::new(0),
     /// Pages that are shown and kept up to date at the same time; more are answered with 429.

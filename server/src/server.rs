@@ -130,7 +130,7 @@ impl Server {
         state.login.begin().await.map_err(internal)?;
         let login = builtin::start(&state).await.map_err(internal)?;
         state.blocks.load(state.store.blocked(clock::now()).await?);
-        state.hub.audit().start(state.store.clone());
+        state.hub.audit().start(state.store.clone(), &state.config.limits);
         let admin = admin::start(&state).await.map_err(internal)?;
         state.own_clients.lock().extend([login, admin]);
         let router = http::router(&state);

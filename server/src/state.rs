@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use polyfn_core::net::Client;
 
-use crate::auth::{Tokens, UserInfo, token};
+use crate::auth::provider::Provider;
+use crate::auth::{Tokens, token};
+use crate::auth_service::AuthService;
 use crate::blocks::Blocks;
 use crate::config::{Config, ConfigError};
+use crate::http::strangers::Strangers;
 use crate::http::throttle::Throttle;
 use crate::http::turns::Turns;
 use crate::hub::{self, Hub};
@@ -45,10 +47,8 @@ pub struct State {
     pub local_base_url: String,
     /// Makes and checks tokens.
     pub tokens: Arc<Tokens>,
-    /// The user of HTTP requests without a token.
-    pub anonymous: Arc<UserInfo>,
-    /// The same, encoded as functions get it.
-    pub anonymous_encoded: Bytes,
+    /// What functions are told of HTTP requests without a token.
+    pub(crate) strangers: Strangers,
     /// Limits on HTTP requests by sender, if there are any.
     pub throttle: Option<Throttle>,
     /// How fast clients may send.
@@ -69,6 +69,8 @@ pub struct State {
     pub hub: Arc<Hub>,
     /// How people log in.
     pub login: Arc<Login>,
+    /// A login provider of one's own, if there is one.
+    pub(crate) auth: Arc<AuthService>,
     /// The server's own clients; they hold the runtime, so they go when it stops.
     pub(crate) own_clients: Mutex<Vec<Client>>,
     /// Clients that came over HTTP.
@@ -113,17 +115,20 @@ impl State {
             manager_id: manager_id.clone(),
             public_base_url: public_base_url.clone(),
         }));
+        let auth = Arc::new(AuthService::new(&hub, config.login.auth_service_timeout.duration()));
+        let seconds = config.login.auth_service_cache.duration().as_secs();
+        tokens.answers().ask(Arc::clone(&auth) as Arc<dyn Provider>, seconds);
         hub.set_manager(Arc::new(Manager::new(
-            Arc::clone(&tokens),
+            (Arc::clone(&tokens), Arc::clone(&auth)),
             (store.clone(), Seal::of(&config)?),
             &config.limits,
             &manager_id,
             &public_base_url,
         )?));
-        let anonymous = UserInfo::anonymous_http();
         let login = Login::new(&config, Arc::clone(&tokens), Arc::clone(&hub), &store, &public_base_url)?;
         Ok(Self {
             login: Arc::new(login),
+            auth,
             own_clients: Mutex::default(),
             manager_id,
             server_id,
@@ -131,8 +136,7 @@ impl State {
             local_base_url,
             hub,
             tokens,
-            anonymous_encoded: hub::encode_user(&anonymous),
-            anonymous: Arc::new(anonymous),
+            strangers: Strangers::new(),
             throttle: Throttle::new(&config.limits),
             paces: Paces::new(&config.limits),
             turns: Turns::default(),
@@ -190,6 +194,7 @@ fn local_url(address: SocketAddr, base_path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::UserInfo;
 
     fn state(config: Config, address: &str) -> State {
         State::for_test(config, address)

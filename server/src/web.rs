@@ -59,9 +59,20 @@ async fn exchange(request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, WebErr
     if !is_secure {
         return ask(tcp, request).await;
     }
-    let config = Tls::default().config().map_err(failed)?;
+    let config = trusted().await?.config().map_err(failed)?;
     let name = ServerName::try_from(host).map_err(failed)?;
     ask(TlsConnector::from(config).connect(name, tcp).await.map_err(failed)?, request).await
+}
+
+/// The authorities of the web, or in their place those in the file that `SSL_CERT_FILE` names, as other programs have it.
+async fn trusted() -> Result<Tls, WebError> {
+    let Some(file) = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty()) else {
+        return Ok(Tls::default());
+    };
+    let shown = file.display().to_string();
+    let pem = tokio::fs::read_to_string(file).await;
+    let pem = pem.map_err(|error| WebError(format!("SSL_CERT_FILE names {shown}: {error}")))?;
+    Ok(Tls { authorities: Some(pem), ..Tls::default() })
 }
 
 /// With its path alone, and the host in a header.

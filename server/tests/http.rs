@@ -68,7 +68,7 @@ async fn the_caller_comes_from_the_token_and_never_from_the_url() {
     let by_cookie = who(path, &format!("cookie: access_token={}", token(&user))).await.json();
     assert_eq!(by_cookie["user"]["id"], "maker");
     let by_url = who(&format!("{path}?access_token={}", token(&user)), "x: y").await.json();
-    assert_eq!(by_url["user"]["id"], "anonymouz-http");
+    assert!(by_url["user"]["id"].as_str().unwrap().starts_with("anonymouz-http-"));
 
     let refused = who(path, "authorization: Bearer abc.def.ghi").await;
     assert_eq!((refused.status, &refused.json()["detail"]), (401, &"Error decoding token headers.".into()));

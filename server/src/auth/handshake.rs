@@ -148,6 +148,7 @@ impl From<TokenError> for HandshakeError {
     fn from(error: TokenError) -> Self {
         let why = error.to_string();
         match error {
+            TokenError::Unavailable(_) => Self::new(1013, StatusCode::SERVICE_UNAVAILABLE, why),
             TokenError::Revoked => Self { status: StatusCode::UNAUTHORIZED, ..Self::authenticate(why) },
             _ => Self::new(1008, StatusCode::UNAUTHORIZED, format!("Authentication error: {why}")),
         }
@@ -194,25 +195,25 @@ impl AuthMessage {
         limits: &Limits,
         now: u64,
     ) -> Result<Identity, HandshakeError> {
-        self.authenticate_owner(tokens, limits, now, |_| Vec::new())
+        self.authenticate_known(tokens, limits, now, |_| ())
     }
 
-    /// The same for users who may own workspaces: `owned` names those of a user.
+    /// The same where more is known of users than their tokens say: `settle` gives and takes what follows from it.
     ///
     /// # Errors
     /// As [`AuthMessage::authenticate`].
-    pub fn authenticate_owner(
+    pub fn authenticate_known(
         &self,
         tokens: &Tokens,
         limits: &Limits,
         now: u64,
-        owned: impl FnOnce(&str) -> Vec<String>,
+        settle: impl FnOnce(&mut UserInfo),
     ) -> Result<Identity, HandshakeError> {
         let asked = given(self.workspace.as_ref());
         let client = given(self.client_id.as_ref());
         let reconnecting = given(self.reconnection_token.as_ref()).is_some();
         let mut user = self.user(tokens, now)?;
-        user.own(owned);
+        settle(&mut user);
         check_workspace(&user, asked)?;
         check_purpose(&user)?;
         check_client(&user, client, reconnecting)?;

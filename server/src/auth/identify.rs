@@ -45,12 +45,8 @@ pub fn user(headers: &HeaderMap, tokens: &Tokens, now: u64) -> Result<Option<Use
 /// for when the user may read it, else the user's own.
 #[must_use]
 pub fn acting_workspace(user: &UserInfo, asked: Option<&str>) -> String {
-    let own = || match user.id.as_str() {
-        "anonymouz-http" => "ws-anonymous".to_owned(),
-        _ => user.own_workspace(),
-    };
     let readable = || asked.filter(|asked| !user.is_anonymous && user.may(Permission::Read, asked));
-    user.current_workspace.as_deref().or_else(readable).map_or_else(own, str::to_owned)
+    user.current_workspace.as_deref().or_else(readable).map_or_else(|| user.own_workspace(), str::to_owned)
 }
 
 fn authorization(value: &str) -> Result<String, TokenError> {
@@ -124,7 +120,7 @@ mod tests {
     #[test]
     fn the_acting_workspace_follows_the_token() {
         let stranger = UserInfo::anonymous_http();
-        assert_eq!(acting_workspace(&stranger, Some("lab-one")), "ws-anonymous");
+        assert_eq!(acting_workspace(&stranger, Some("lab-one")), stranger.own_workspace());
         let scope = Scope::parse("ws:lab-one#r");
         let maker = UserInfo { id: "maker".to_owned(), scope, ..UserInfo::default() };
         assert_eq!(acting_workspace(&maker, Some("lab-one")), "lab-one");

@@ -1,7 +1,7 @@
 //! Where a token comes from: it ends with the one by which it was made.
 //!
 //! Tokens carry the ids of those before them in the claim `polyfn`, which other servers ignore: `from` names the
-//! tokens by which its maker was known, and `session`, in a reconnection token, the connection that it belongs to. All
+//! tokens by which its maker was known, `since` when the first of them was made, and `session`, in a reconnection token, the connection that it belongs to. All
 //! reconnection tokens of a connection and its successors share the session, so that revoking one ends all.
 
 use std::fmt;
@@ -30,6 +30,14 @@ impl TokenId {
     pub fn of(token: &str) -> Self {
         let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
         let hash = Sha256::digest(signed.as_bytes());
+        Self(std::array::from_fn(|at| hash[at]))
+    }
+
+    /// The id of something else that tokens may come of, such as a token of somebody else, all of which counts.
+    #[must_use]
+    pub fn named(kind: &str, name: &str) -> Self {
+        // no token begins like this
+        let hash = Sha256::digest(format!("{kind}\0{name}").as_bytes());
         Self(std::array::from_fn(|at| hash[at]))
     }
 
@@ -71,6 +79,8 @@ pub struct Credential {
     pub session: Option<TokenId>,
     /// How often it was used and may be, if that is limited.
     pub uses: Option<(Arc<Count>, u32)>,
+    /// When the first of those that it came of was made, in seconds since 1970; 0 when there is none.
+    pub issued: u64,
 }
 
 impl PartialEq for Credential {
@@ -91,7 +101,11 @@ impl Credential {
         let session =
             origin.and_then(|origin| origin.get("session")).and_then(Value::as_str).and_then(TokenId::parse);
         let lineage = ids.take(ORIGINS_MAX).chain([session.unwrap_or(id)]).collect();
-        Self { lineage, session, uses: None }
+        let seconds = |value: Option<&Value>| value.and_then(Value::as_f64).map(|seconds| seconds as u64);
+        let made = seconds(claims.get("iat")).unwrap_or_default();
+        let issued =
+            seconds(origin.and_then(|origin| origin.get("since"))).map_or(made, |since| since.min(made));
+        Self { lineage, session, uses: None, issued }
     }
 
     /// The same for a connection: one that comes back keeps its session, another one begins one.
@@ -104,13 +118,13 @@ impl Credential {
         }
         let session = TokenId::random()?;
         let lineage = self.lineage.iter().copied().chain([session]).collect();
-        Ok(Self { lineage, session: Some(session), uses: self.uses.clone() })
+        Ok(Self { lineage, session: Some(session), uses: self.uses.clone(), issued: self.issued })
     }
 
     /// That of a new token that ends with this one.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { lineage: self.lineage.clone(), session: None, uses: None }
+        Self { lineage: self.lineage.clone(), issued: self.issued, ..Self::default() }
     }
 
     /// The token whose uses are counted: all reconnection tokens that come of it share them.
@@ -142,6 +156,9 @@ impl Credential {
         if let Some(session) = self.session {
             origin.insert("session".to_owned(), session.to_string().into());
         }
+        if !origin.is_empty() && self.issued > 0 {
+            origin.insert("since".to_owned(), self.issued.into());
+        }
         (!origin.is_empty()).then(|| (CLAIM.to_owned(), origin.into()))
     }
 }
@@ -170,6 +187,23 @@ mod tests {
         assert_eq!(child.lineage, [TokenId::of("first"), TokenId::of("second")]);
         let grandchild = Credential::of(TokenId::of("third"), &claims(&child.child()));
         assert_eq!(grandchild.lineage[..2], child.lineage);
+    }
+
+    #[test]
+    fn what_is_made_of_a_token_is_as_old() {
+        let made = |iat: u64, more: Claims| {
+            Claims::from_iter(more.into_iter().chain([("iat".to_owned(), iat.into())]))
+        };
+        let first = Credential::of(TokenId::of("first"), &made(100, Claims::new()));
+        let child = Credential::of(TokenId::of("second"), &made(200, claims(&first.child())));
+        let back = Credential::of(TokenId::of("back"), &made(300, claims(&child.connected().unwrap())));
+        assert_eq!([first.issued, child.issued, back.issued], [100; 3]);
+        let forward = made(50, claims(&first.child()));
+        assert_eq!(
+            Credential::of(TokenId::of("x"), &forward).issued,
+            50,
+            "never younger than it says itself"
+        );
     }
 
     #[test]

@@ -6,6 +6,8 @@ pub mod handshake;
 pub mod identify;
 pub mod lineage;
 pub mod narrow;
+#[cfg(feature = "serve")]
+pub mod provider;
 pub mod revoke;
 pub mod revoked;
 pub mod scope;
@@ -19,6 +21,8 @@ pub use handshake::{AuthMessage, HandshakeError, Identity};
 pub use lineage::{Credential, TokenId};
 pub use narrow::{Narrow, Pattern};
 pub use revoke::{Revocation, RevokeError};
+#[cfg(feature = "serve")]
+pub use revoked::Ending;
 pub use revoked::Revoked;
 pub use scope::{Permission, Scope};
 pub use token::{TokenError, Tokens};

@@ -12,10 +12,14 @@ use subtle::ConstantTimeEq;
 
 use crate::auth::foreign::Foreign;
 use crate::auth::lineage::{Credential, TokenId};
+#[cfg(feature = "serve")]
+use crate::auth::provider::Answers;
 use crate::auth::revoked::Revoked;
-use crate::auth::scope::{Permission, Scope};
+use crate::auth::scope::Scope;
 use crate::auth::user::UserInfo;
 use crate::auth::uses::Uses;
+#[cfg(feature = "serve")]
+use crate::clock;
 use crate::config::{Config, Issuer, Secret};
 
 mod claims;
@@ -45,6 +49,8 @@ pub enum TokenError {
     Spent,
     /// Made for somebody else, or without a claim that must be there.
     Claim(String),
+    /// Nobody can say now whether it is good.
+    Unavailable(String),
 }
 
 impl fmt::Display for TokenError {
@@ -56,12 +62,20 @@ impl fmt::Display for TokenError {
             Self::Expired => f.write_str("The token has expired. Please fetch a new one"),
             Self::Revoked => f.write_str("Token has been revoked"),
             Self::Spent => f.write_str("The token has been used as often as it may be"),
-            Self::Claim(what) => f.write_str(what),
+            Self::Claim(what) | Self::Unavailable(what) => f.write_str(what),
         }
     }
 }
 
 impl std::error::Error for TokenError {}
+
+#[cfg(feature = "serve")]
+impl TokenError {
+    /// Whether the token may be one of somebody else.
+    const fn is_of_others(&self) -> bool {
+        matches!(self, Self::Header | Self::Algorithm(_) | Self::Signature | Self::Claim(_))
+    }
+}
 
 /// Makes and checks the tokens of one server.
 pub struct Tokens {
@@ -73,6 +87,8 @@ pub struct Tokens {
     root: Option<[u8; 32]>,
     reconnection_life_time: u64,
     foreign: OnceLock<Arc<dyn Foreign>>,
+    #[cfg(feature = "serve")]
+    answers: Answers,
     revoked: Revoked,
     uses: Uses,
 }
@@ -98,6 +114,8 @@ impl Tokens {
             root: config.root_token.as_ref().map(|token| fingerprint(token.expose())),
             reconnection_life_time: config.reconnection_token_life_time.duration().as_secs(),
             foreign: OnceLock::new(),
+            #[cfg(feature = "serve")]
+            answers: Answers::default(),
             revoked: Revoked::default(),
             uses: Uses::default(),
         }
@@ -108,19 +126,39 @@ impl Tokens {
         _ = self.foreign.set(issuer);
     }
 
-    /// Lets the other issuer, if there is one and `token` is of its kind, fetch what it needs to check it. To be
-    /// awaited where a token comes in, before it is verified.
+    /// Lets the other issuer, if there is one and `token` is of its kind, fetch what it needs to check it, and asks
+    /// the provider about tokens that are of nobody else. To be awaited where a token comes in, before it is verified.
     pub async fn prepare(&self, token: &str) {
-        let Some(foreign) = self.foreign.get() else { return };
-        if algorithm(token).is_ok_and(|name| name != OWN_ALGORITHM) {
+        if let Some(foreign) = self.foreign.get()
+            && algorithm(token).is_ok_and(|name| name != OWN_ALGORITHM)
+        {
             foreign.prepare(token).await;
+        }
+        #[cfg(feature = "serve")]
+        self.ask(token).await;
+    }
+
+    #[cfg(feature = "serve")]
+    async fn ask(&self, token: &str) {
+        if self.answers.is_asked() && !self.is_root(token) {
+            let now = clock::now();
+            if self.issued(token, now).is_err_and(|error| error.is_of_others()) {
+                self.answers.prepare(token, now).await;
+            }
         }
     }
 
     /// Whether [`Tokens::prepare`] has anything to do.
     #[must_use]
+    #[cfg(feature = "serve")]
     pub fn is_foreign_accepted(&self) -> bool {
-        self.foreign.get().is_some()
+        self.foreign.get().is_some() || self.answers.is_asked()
+    }
+
+    /// What a provider has said of tokens that are not the server's own.
+    #[cfg(feature = "serve")]
+    pub(crate) const fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// The tokens that were taken back.
@@ -177,6 +215,15 @@ impl Tokens {
 
     /// The same without a look at the list of those taken back.
     pub(super) fn looked_into(&self, token: &str, now: u64) -> Result<UserInfo, TokenError> {
+        match self.issued(token, now) {
+            #[cfg(feature = "serve")]
+            Err(error) if error.is_of_others() => self.answers.known(token, now).unwrap_or(Err(error)),
+            known => known,
+        }
+    }
+
+    /// The user of a token that is the server's own, or of an issuer that it knows.
+    fn issued(&self, token: &str, now: u64) -> Result<UserInfo, TokenError> {
         let claims = match (algorithm(token)?.as_str(), self.foreign.get()) {
             (OWN_ALGORITHM, _) => self.own_claims(token)?,
             (_, Some(foreign)) => foreign.claims(token)?,
@@ -207,33 +254,18 @@ impl Tokens {
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
         let id = text(claims.get("sub")).filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| TokenError::Claim("Missing required claim: sub".to_owned()))?;
-        let mut roles: Vec<String> = named("roles")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(|role| text(Some(role)))
-            .collect();
-        let mut scope = Scope::parse(claims.get("scope").and_then(Value::as_str).unwrap_or_default());
-        if scope.narrow.is_some() {
-            // it is good for what it says, and for nothing else
-            roles.retain(|role| role != "admin");
-        } else {
-            scope.allow(&format!("ws-user-{id}"), Permission::Admin);
-            if roles.iter().any(|role| role == "admin") {
-                scope.allow("*", Permission::Admin);
-            }
-        }
-        Ok(UserInfo {
-            is_anonymous: roles.iter().any(|role| role == "anonymous"),
-            current_workspace: scope.current_workspace.clone(),
+        let roles = named("roles").and_then(Value::as_array).into_iter().flatten();
+        let scope = Scope::parse(claims.get("scope").and_then(Value::as_str).unwrap_or_default());
+        let user = UserInfo {
             email: text(named("email")),
             parent: text(named("parent")),
             expires_at: claims.get("exp").and_then(Value::as_f64),
+            roles: roles.filter_map(|role| text(Some(role))).collect(),
             id,
-            roles,
             scope,
             ..UserInfo::default()
-        })
+        };
+        Ok(user.endowed())
     }
 
     /// A token for `user` with exactly the rights of its scope, for `seconds` from `now`. It ends with any of those

@@ -9,6 +9,9 @@ use crate::names;
 /// How long an anonymous user is said to live; its connection does not end with it.
 const ANONYMOUS_SECONDS: u64 = 600;
 
+/// How the names of strangers over HTTP begin.
+pub(crate) const HTTP_STRANGER: &str = "anonymouz-http-";
+
 /// A user, in the shape and key order of the protocol.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct UserInfo {
@@ -63,16 +66,19 @@ impl UserInfo {
         }
     }
 
-    /// A stranger who asks over HTTP: everybody the same, and read only.
+    /// A stranger who asks over HTTP: each request is somebody else, at home in a workspace of its own that does not
+    /// exist, as nobody can put anything there.
     #[must_use]
     pub fn anonymous_http() -> Self {
+        let id = format!("{HTTP_STRANGER}{:016x}", fastrand::u64(..));
+        let own = own_workspace(&id);
         let scope = Scope {
-            current_workspace: Some("ws-anonymous".to_owned()),
-            workspaces: vec![("ws-anonymous".to_owned(), Permission::Read)],
+            current_workspace: Some(own.clone()),
+            workspaces: vec![(own, Permission::Read)],
             ..Scope::default()
         };
         let roles = vec!["anonymous".to_owned()];
-        Self { id: "anonymouz-http".to_owned(), roles, is_anonymous: true, scope, ..Self::default() }
+        Self { id, roles, is_anonymous: true, scope, ..Self::default() }
     }
 
     /// The bearer of the root token, acting in `workspace`; `*` is the server itself.
@@ -86,17 +92,41 @@ impl UserInfo {
         Self { id: "root".to_owned(), roles: vec!["admin".to_owned()], scope, ..Self::default() }
     }
 
+    /// With what follows from id, roles and scope of a user that a token names: all rights in the own workspace, and
+    /// everywhere with the role `admin`. Who comes with a narrowed token has neither.
+    #[must_use]
+    pub(crate) fn endowed(mut self) -> Self {
+        if self.scope.narrow.is_some() {
+            // it is good for what it says, and for nothing else
+            self.roles.retain(|role| role != "admin");
+        } else {
+            self.scope.allow(&self.own_workspace(), Permission::Admin);
+            if self.has_role("admin") {
+                self.scope.allow("*", Permission::Admin);
+            }
+        }
+        self.is_anonymous = self.has_role("anonymous");
+        self.current_workspace = self.scope.current_workspace.clone();
+        self
+    }
+
     /// The workspace that belongs to this user alone, `ws-user-<id>`.
     #[must_use]
     pub fn own_workspace(&self) -> String {
         own_workspace(&self.id)
     }
 
-    /// Gives a user who comes in person, not with a token for one workspace, the workspaces that it owns.
-    pub fn own(&mut self, owned: impl FnOnce(&str) -> Vec<String>) {
-        if self.current_workspace.is_none() && self.scope.narrow.is_none() && !self.is_anonymous {
-            owned(&self.id).iter().for_each(|name| self.scope.allow(name, Permission::Admin));
-        }
+    /// Whether it comes in person, not with a token for one workspace: then it has what it owns.
+    #[must_use]
+    pub fn is_in_person(&self) -> bool {
+        self.current_workspace.is_none() && self.scope.narrow.is_none() && !self.is_anonymous
+    }
+
+    /// Whether the user, or the one who made its token, is among `owners`, or is root, who owns all.
+    #[must_use]
+    pub fn speaks_for(&self, owners: &[String]) -> bool {
+        let is_owner = |id: &str| id == "root" || owners.iter().any(|owner| owner == id);
+        is_owner(&self.id) || self.parent.as_deref().is_some_and(is_owner)
     }
 
     /// The strongest right of this user on `workspace`.
@@ -153,9 +183,10 @@ mod tests {
     #[test]
     fn strangers_over_http_only_read() {
         let user = UserInfo::anonymous_http();
-        assert!(user.may(Permission::Read, "ws-anonymous"));
-        assert!(!user.may(Permission::ReadWrite, "ws-anonymous"));
+        assert!(user.may(Permission::Read, &user.own_workspace()));
+        assert!(!user.may(Permission::ReadWrite, &user.own_workspace()));
         assert!(!user.may(Permission::Read, "public"));
+        assert_ne!(UserInfo::anonymous_http().id, user.id);
     }
 
     #[test]

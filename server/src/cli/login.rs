@@ -42,6 +42,12 @@ pub struct LoginFlags {
     /// Audience of the issuer's access tokens that are accepted here, too; none are without it.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub oidc_audience: Vec<String>,
+    /// Seconds that an auth service of your own is waited for before a login or a request is told to come back later.
+    #[arg(long, default_value_t = Seconds::new(5), value_name = "SECONDS")]
+    pub auth_service_timeout: Seconds,
+    /// Seconds for which what it has said of a token counts.
+    #[arg(long, default_value_t = Seconds::new(10), value_name = "SECONDS")]
+    pub auth_service_cache: Seconds,
 }
 
 impl LoginFlags {
@@ -55,6 +61,8 @@ impl LoginFlags {
             smtp_url: self.smtp_url.clone().map(Into::into),
             mail_from: self.mail_from.clone(),
             oidc: self.oidc(),
+            auth_service_timeout: self.auth_service_timeout,
+            auth_service_cache: self.auth_service_cache,
         }
     }
 

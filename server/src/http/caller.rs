@@ -26,10 +26,11 @@ use crate::state::State;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who asks; strangers are all the same read-only user.
+    /// Who asks; of strangers each request is somebody else.
     pub user: Arc<UserInfo>,
     /// The same as functions are told of it, once it was asked for.
     encoded: OnceLock<Bytes>,
+    is_stranger: bool,
 }
 
 impl Caller {
@@ -39,16 +40,16 @@ impl Caller {
     /// 401 for a token that is not accepted, 403 for one that is good for another purpose only.
     pub fn from_headers(state: &State, headers: &HeaderMap) -> Result<Self, Problem> {
         let user = identify::user(headers, &state.tokens, clock::now()).map_err(|error| refused(&error))?;
-        let Some(mut user) = user else { return Ok(Self::new(Arc::clone(&state.anonymous))) };
-        user.own(|user| state.hub.registry.owned_by(user));
+        let Some(mut user) = user else { return Ok(Self::new(UserInfo::anonymous_http(), true)) };
+        state.hub.registry.settle(&mut user);
         match user.scope.special() {
-            words if words.is_empty() => Ok(Self::new(Arc::new(user))),
+            words if words.is_empty() => Ok(Self::new(user, false)),
             words => Err(Problem::new(ErrorKind::PermissionDenied, specialised(&words))),
         }
     }
 
-    const fn new(user: Arc<UserInfo>) -> Self {
-        Self { user, encoded: OnceLock::new() }
+    fn new(user: UserInfo, is_stranger: bool) -> Self {
+        Self { user: Arc::new(user), encoded: OnceLock::new(), is_stranger }
     }
 
     /// The workspace in which the caller acts when asking for something in `asked`.
@@ -59,17 +60,18 @@ impl Caller {
 
     /// Whether nothing is known of the caller: the request came without a token.
     #[must_use]
-    pub fn is_stranger(&self, state: &State) -> bool {
-        Arc::ptr_eq(&self.user, &state.anonymous)
+    pub const fn is_stranger(&self) -> bool {
+        self.is_stranger
     }
 
-    /// The user as functions and services are told of it, encoded once; that of strangers once for all.
+    /// The user as functions and services are told of it, encoded once.
     #[must_use]
     pub fn encoded(&self, state: &State) -> Bytes {
-        if self.is_stranger(state) {
-            return state.anonymous_encoded.clone();
-        }
-        self.encoded.get_or_init(|| encode_user(&self.user)).clone()
+        let encode = || match self.is_stranger {
+            true => state.strangers.encode(&self.user.id),
+            false => encode_user(&self.user),
+        };
+        self.encoded.get_or_init(encode).clone()
     }
 
     /// Whether the caller may do in `workspace` what needs `right`. Narrowed tokens are good for calls alone, and those
@@ -92,8 +94,11 @@ impl Caller {
     }
 }
 
-fn refused(error: &TokenError) -> Problem {
-    Problem::unauthorized(error.to_string())
+pub(super) fn refused(error: &TokenError) -> Problem {
+    match error {
+        TokenError::Unavailable(why) => Problem::unavailable(why),
+        error => Problem::unauthorized(error.to_string()),
+    }
 }
 
 impl FromRequestParts<Arc<State>> for Caller {

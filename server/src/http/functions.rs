@@ -143,7 +143,7 @@ async fn call(
             conditional::prepare(&mut answer, &parts.method, &parts.headers);
             match answer.stream.take() {
                 Some(stub) => {
-                    let reader = reader_of(state, &service, &user, &place.workspace);
+                    let reader = reader_of(state, &service, &caller, &user, &place.workspace);
                     streamed::respond(state, answer, &stub, &reader, &parts.method, (allowed.time, turn))
                         .await
                 }
@@ -159,11 +159,18 @@ async fn call(
 }
 
 /// Whom a generator in the answer is read for.
-fn reader_of<'a>(state: &State, service: &Service, user: &'a [u8], workspace: &'a str) -> Reader<'a> {
+fn reader_of<'a>(
+    state: &State,
+    service: &Service,
+    caller: &'a Caller,
+    user: &'a [u8],
+    workspace: &'a str,
+) -> Reader<'a> {
     let address = service.address();
     let owner =
         address.split_once('/').and_then(|(workspace, client)| state.hub.registry.client(workspace, client));
-    Reader { user, workspace, owner: owner.map(|owner| owner.extensions).unwrap_or_default() }
+    let owner = owner.map(|owner| owner.extensions).unwrap_or_default();
+    Reader { user, workspace, owner, credential: &caller.user.credential }
 }
 
 /// Refuses a call when too many are under way; this one is counted already.

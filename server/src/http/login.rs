@@ -5,7 +5,7 @@
 //! | `GET /login` | none; leads to the page |
 //! | `GET /public/apps/hypha-login/`, `.../profile` | none; what is shown depends on who is logged in |
 //! | `POST .../{token,sign-in,sign-up,verify,resend}` | a form of ours, from the browser that got it |
-//! | `POST .../{approve,profile,password,sign-out}` | the same, and to be logged in |
+//! | `POST .../{approve,profile,password,sign-out,sign-out-everywhere}` | the same, and to be logged in |
 //!
 //! Pages need no script. A page never acts for what is only a link: whoever follows one sees a button first.
 
@@ -43,7 +43,8 @@ const SESSION: &str = "access_token";
 /// Whether a request for this path is one for the pages.
 pub(super) fn serves(state: &State, path: &str) -> bool {
     let rest = path.strip_prefix(PLACE);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) && is_in_charge(state)
+    let is_page = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    is_page && is_in_charge(state) && !state.auth.has("index")
 }
 
 /// `GET /login`.
@@ -140,7 +141,7 @@ impl<'a> Visit<'a> {
             return self.index(StatusCode::FORBIDDEN, Some(text));
         }
         match name {
-            "token" => self.sign_in_by_token(),
+            "token" => self.sign_in_by_token().await,
             "sign-in" => self.sign_in().await,
             "sign-up" => self.sign_up().await,
             "verify" => self.verify().await,
@@ -148,7 +149,8 @@ impl<'a> Visit<'a> {
             "profile" => self.change(false).await,
             "password" => self.change(true).await,
             "approve" => self.approve().await,
-            "sign-out" => self.sign_out(),
+            "sign-out" => self.sign_out(false).await,
+            "sign-out-everywhere" => self.sign_out(true).await,
             _ => not_found(self.uri(name)).await,
         }
     }
@@ -235,7 +237,9 @@ impl<'a> Visit<'a> {
         let (browser, back) = (self.guard.nonce(), self.callback());
         let arrived = self.login().providers.finish(state, code, browser, &back).await;
         let done = arrived.and_then(|arrived| {
-            let token = self.login().mint(&arrived.user, &Wish::default())?;
+            let user = self.login().arrived(arrived.user)?;
+            let token = self.login().mint(&user, &Wish::default())?;
+            self.login().note_login(&user, "by an issuer", self.address);
             Ok((token, arrived.key))
         });
         match done {
@@ -290,9 +294,19 @@ impl<'a> Visit<'a> {
             escape(&name_of(user)),
             escape(&user.id),
             code_form(),
-            self.form("sign-out", "", "Log out", "quiet"),
+            self.sign_out_forms(user),
         );
         page(status, &Frame { title: "You are logged in", error, note }, &main)
+    }
+
+    /// What was approved in this browser ends with its login; who wants to end all has a button of its own.
+    fn sign_out_forms(&self, user: &UserInfo) -> String {
+        let here = self.form("sign-out", "", "Log out", "quiet");
+        if !self.login().is_session(user) {
+            return here;
+        }
+        let hint = "<p class=\"hint\">Programs that you have approved here are logged out as well.</p>";
+        here + hint + &self.form("sign-out-everywhere", "", "Log out everywhere", "quiet")
     }
 
     fn sign_out_page(&self) -> Response {
@@ -321,8 +335,9 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn sign_in_by_token(&self) -> Response {
+    async fn sign_in_by_token(&self) -> Response {
         let (login, token) = (self.login(), self.fields.get("token"));
+        login.tokens.prepare(token).await;
         let user = match login.tokens.bearer(token, clock::now()) {
             Ok(user) if user.scope.special().is_empty() && user.scope.narrow.is_none() => user,
             Ok(_) => {
@@ -330,7 +345,9 @@ impl<'a> Visit<'a> {
             }
             Err(error) => return self.index(StatusCode::FORBIDDEN, Some(&error.to_string())),
         };
-        let minted = login.tokens.is_root(token).then(|| login.mint(&user, &Wish::default()));
+        let session = || login.arrived(user.clone()).and_then(|user| login.mint(&user, &Wish::default()));
+        let minted = login.tokens.is_root(token).then(session);
+        login.note_login(&user, "by token", self.address);
         match minted.transpose() {
             Ok(minted) => self.signed_in(minted.as_deref().unwrap_or(token)),
             Err(error) => self.failed(&error),
@@ -344,7 +361,10 @@ impl<'a> Visit<'a> {
 
     fn signed_in_for(&self, token: &str, key: &str) -> Response {
         let target = if key.is_empty() { "./".to_owned() } else { format!("./?key={}", encoded(key)) };
-        let mut response = redirect_seen(&target);
+        self.with_session(redirect_seen(&target), token)
+    }
+
+    fn with_session(&self, mut response: Response, token: &str) -> Response {
         let attributes = self.cookie_attributes(Some(crate::login::SESSION_SECONDS));
         if let Ok(cookie) = HeaderValue::from_str(&format!("{SESSION}={token}; {attributes}")) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -368,7 +388,17 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn sign_out(&self) -> Response {
+    /// The browser loses its token, which is good for nobody any longer: it may have been copied.
+    async fn sign_out(&self, everywhere: bool) -> Response {
+        if let Some(user) = &self.user {
+            let ended = match everywhere && self.login().is_session(user) {
+                true => self.login().end_all(&user.id, "logged out everywhere").await,
+                false => self.login().end_session(user).await.map(drop),
+            };
+            if let Err(error) = ended {
+                return self.failed(&error);
+            }
+        }
         let target = match self.key() {
             "" => "./?logout=true".to_owned(),
             key => format!("./?key={}", encoded(key)),

@@ -16,12 +16,12 @@ use tracing::Instrument;
 
 use polyfn_core::ErrorKind;
 
-use crate::auth::identify;
 use crate::observer::Answered;
 use crate::state::State;
 use crate::transport::{stream, websocket};
 
 mod apps;
+mod asking;
 pub mod body;
 pub mod call_error;
 pub mod caller;
@@ -35,6 +35,7 @@ pub mod pages;
 pub mod problem;
 pub mod services;
 mod site;
+pub(crate) mod strangers;
 pub mod throttle;
 mod trace;
 pub mod turns;
@@ -92,14 +93,8 @@ async fn watched(state: Arc<State>, router: Router, request: Request) -> Respons
     let is_watched = state.config.access_log || state.observer.is_some();
     let watched =
         is_watched.then(|| (Instant::now(), request.method().clone(), request.uri().path().to_owned()));
-    if state.tokens.is_foreign_accepted()
-        && let Ok(Some(token)) = identify::credentials(request.headers())
-    {
-        state.tokens.prepare(&token).await;
-    }
-    let refused = framing::check(request.version(), request.headers());
-    let response = match refused.and_then(|()| throttled(&state, &request)) {
-        Ok(()) => under_base(&state, router, request).await,
+    let response = match admitted(&state, request).await {
+        Ok(request) => under_base(&state, router, request).await,
         Err(problem) => problem.into_response(),
     };
     state.metrics.count_response(response.status());
@@ -121,27 +116,23 @@ fn tell(state: &State, answered: Answered) {
     }
 }
 
-fn throttled(state: &State, request: &Request) -> Result<(), Problem> {
-    let from = request.extensions().get::<Ends>().map(|ends| ends.remote.ip());
-    if let Some(why) =
-        state.blocks.find_address(from).filter(|_| !request.uri().path().starts_with("/health"))
-    {
+/// The request, with a user who is known.
+async fn admitted(state: &State, mut request: Request) -> Result<Request, Problem> {
+    framing::check(request.version(), request.headers())?;
+    let ends = request.extensions().get::<Ends>().copied();
+    let from = ends.map(|ends| ends.remote.ip());
+    let is_health = request.uri().path().starts_with("/health");
+    if let Some(why) = state.blocks.find_address(from).filter(|_| !is_health) {
         return Err(Problem::new(ErrorKind::PermissionDenied, why));
     }
-    match (&state.throttle, request.extensions().get::<Ends>()) {
-        (Some(throttle), Some(ends)) => {
-            let now = state.started.elapsed();
-            throttle.check(
-                ends.remote.ip(),
-                request.uri(),
-                request.headers(),
-                &state.tokens,
-                &state.metrics,
-                now,
-            )
-        }
-        _ => Ok(()),
+    if asking::is_needed(state) && !is_health {
+        request = asking::ask(state, request).await?;
     }
+    if let (Some(throttle), Some(from)) = (&state.throttle, from) {
+        let now = state.started.elapsed();
+        throttle.check(from, request.uri(), request.headers(), &state.tokens, &state.metrics, now)?;
+    }
+    Ok(request)
 }
 
 async fn under_base(state: &Arc<State>, mut router: Router, mut request: Request) -> Response {

@@ -63,6 +63,12 @@ impl Problem {
         Self::with_code(StatusCode::UNAUTHORIZED, ErrorKind::PermissionDenied.code(), detail.into())
     }
 
+    /// 503, for what cannot be answered now.
+    #[must_use]
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::with_code(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Overloaded.code(), detail.into())
+    }
+
     const fn with_code(status: StatusCode, code: &'static str, detail: String) -> Self {
         Self { status, code, detail, more: None }
     }

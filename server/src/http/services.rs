@@ -200,7 +200,8 @@ fn answer(state: &Arc<State>, caller: &Caller, outcome: Outcome, format: Format)
     let user = caller.encoded(state);
     let owner = state.hub.registry.client(&ends.owner.0, &ends.owner.1);
     let owner = owner.map(|owner| owner.extensions).unwrap_or_default();
-    let reader = hub::Reader { user: &user, workspace: &ends.caller, owner };
+    let reader =
+        hub::Reader { user: &user, workspace: &ends.caller, owner, credential: &caller.user.credential };
     if let Some(stub) = streamed::stub_of(&payload) {
         let answered = streamed::respond(state, &stub, &reader, format);
         return answered.unwrap_or_else(|error| refusal(&error));

@@ -45,7 +45,7 @@ impl Turns {
         }
         let limits = &state.config.limits;
         // strangers are all the same user, and are told apart by where they come from
-        let user = (!caller.is_stranger(state)).then(|| Whose::User(caller.user.id.clone()));
+        let user = (!caller.is_stranger()).then(|| Whose::User(caller.user.id.clone()));
         let counted = [
             ("max_http_calls_per_user", limits.max_http_calls_per_user, user),
             (

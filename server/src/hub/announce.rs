@@ -23,6 +23,7 @@ use polyfn_core::{Map, Value};
 use crate::hub::hub::Hub;
 use crate::hub::peer::Peer;
 use crate::hub::queue::Item;
+use crate::hub::registry::Registry;
 use crate::hub::service::Service;
 
 /// An event, written once for all who hear of it.
@@ -33,6 +34,19 @@ fn event(kind: &str, data: Value) -> Option<Bytes> {
 
 fn client(id: &str, workspace: &str) -> Value {
     Value::Map(Map::from_iter([("id", id), ("workspace", workspace)]))
+}
+
+/// Tells those in `places` who want to hear of it; `data` is made only when there is somebody.
+pub(crate) fn tell_subscribers(registry: &Registry, places: &[&str], kind: &str, data: &dyn Fn() -> Value) {
+    let of = |name: &&str| {
+        registry.workspace(name).map(|workspace| workspace.subscribers(kind)).unwrap_or_default()
+    };
+    let receivers: Vec<Arc<Peer>> = places.iter().flat_map(of).collect();
+    if receivers.is_empty() {
+        return;
+    }
+    let Some(event) = event(kind, data()) else { return };
+    receivers.iter().for_each(|receiver| Hub::tell(receiver, Item::Frame(event.clone())));
 }
 
 /// That a client has left, for receivers of both kinds.
@@ -49,9 +63,9 @@ impl Parting {
     }
 
     /// Tells `receiver`.
-    pub(super) fn tell(&self, hub: &Hub, receiver: &Peer) {
+    pub(super) fn tell(&self, receiver: &Peer) {
         let event = if receiver.extensions.is_empty() { &self.bare } else { &self.full };
-        hub.tell(receiver, Item::Frame(event.clone()));
+        Hub::tell(receiver, Item::Frame(event.clone()));
     }
 }
 
@@ -68,7 +82,7 @@ impl Hub {
         let parting = Parting::of(peer)?;
         if !peer.told_gone.swap(true, Ordering::Relaxed) {
             for receiver in self.subscribers(peer.workspace(), "client_disconnected") {
-                parting.tell(self, &receiver);
+                parting.tell(&receiver);
             }
         }
         self.registry.note_change(peer.workspace());
@@ -91,7 +105,7 @@ impl Hub {
             let Some(event) = event(kind, Value::Map(data)) else { continue };
             let of_old = self.subscribers(workspace, kind).into_iter();
             for receiver in of_old.filter(|receiver| !receiver.wants("service_updated")) {
-                self.tell(&receiver, Item::Frame(event.clone()));
+                Self::tell(&receiver, Item::Frame(event.clone()));
             }
         }
     }
@@ -106,7 +120,7 @@ impl Hub {
         let receivers = self.subscribers(workspace, kind);
         if let Some(event) = (!receivers.is_empty()).then(|| event(kind, data)).flatten() {
             for receiver in receivers {
-                self.tell(&receiver, Item::Frame(event.clone()));
+                Self::tell(&receiver, Item::Frame(event.clone()));
             }
         }
         self.registry.note_change(workspace);

@@ -156,7 +156,7 @@ impl Hub {
         // who gave up waits for nothing
         let Some(session) = relayed.session.filter(|_| relayed.kind != CANCEL) else { return };
         if let Ok(frame) = reject(relayed.written_to, relayed.written_from, session, error) {
-            self.tell(peer, Item::Frame(frame));
+            Self::tell(peer, Item::Frame(frame));
         }
     }
 

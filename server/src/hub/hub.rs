@@ -61,6 +61,8 @@ pub trait Management: Send + Sync {
     ) -> BoxFuture<'static, Result<Value>>;
     /// Takes an event of the server's own.
     fn notice(&self, event: &Bytes, hub: &Hub);
+    /// A workspace is there, since somebody joined it.
+    fn loaded(&self, workspace: &WorkspaceInfo, registry: &Arc<Registry>);
     /// A workspace was forgotten, since its last client has left.
     fn unloaded(&self, workspace: WorkspaceInfo, registry: &Arc<Registry>);
     /// Lets time pass.
@@ -200,6 +202,9 @@ impl Hub {
                 self.metrics.limited.note(limit);
             }
         })?;
+        if let (Some(info), Some(manager)) = (&attached.loaded, self.manager.get()) {
+            manager.loaded(info, &self.registry);
+        }
         if let Some(old) = attached.replaced {
             for item in old.queue.take_over() {
                 if matches!(item, Item::Frame(_)) {
@@ -321,7 +326,7 @@ impl Hub {
     }
 
     /// Puts what the server has to say into a client's queue. There is room for it unless the client stopped reading.
-    pub(super) fn tell(&self, peer: &Peer, item: Item) {
+    pub(super) fn tell(peer: &Peer, item: Item) {
         if let Err(super::queue::Refused::Full(_)) = peer.queue.push_urgent(item) {
             peer.queue.close(Ending::told(1008, "Client is too slow: too many messages wait for it"));
         }

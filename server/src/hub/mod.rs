@@ -24,8 +24,10 @@ mod revoked;
 mod select;
 mod service;
 mod told;
+mod vanished;
 mod wall;
 
+pub(crate) use announce::tell_subscribers;
 pub use callbacks::{Callbacks, Called, Names};
 pub use choose::Selection;
 pub use gateway::{CallRequest, Gateway};

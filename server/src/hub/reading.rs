@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use polyfn_core::Result;
 use polyfn_core::session::{Extensions, Payload, SpeakAs, StreamId};
+use polyfn_core::{Error, ErrorKind, Result};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::auth::{Credential, Ending, TokenError};
 use crate::hub::hub::Hub;
 
 /// Whom a generator is read for: who made the call that gave it.
@@ -18,6 +19,8 @@ pub struct Reader<'a> {
     pub workspace: &'a str,
     /// What the generator's owner can do.
     pub owner: Extensions,
+    /// By which token the user is known.
+    pub credential: &'a Credential,
 }
 
 impl<'a> Reader<'a> {
@@ -45,6 +48,8 @@ pub struct Reading {
     /// Items that were given out last: more are asked for when they are used up.
     given: u32,
     has_ended: bool,
+    /// The end of the token of whoever reads.
+    ending: Ending,
 }
 
 impl fmt::Debug for Reading {
@@ -55,22 +60,40 @@ impl fmt::Debug for Reading {
 
 impl Reading {
     pub(super) fn new(hub: Arc<Hub>, id: StreamId, batches: UnboundedReceiver<Batch>) -> Self {
-        Self { hub, id, batches, given: 0, has_ended: false }
+        Self { hub, id, batches, given: 0, has_ended: false, ending: Ending::default() }
+    }
+
+    /// Ends, too, when `ending` says so.
+    #[must_use]
+    pub fn until(mut self, ending: Ending) -> Self {
+        self.ending = ending;
+        self
     }
 
     /// The next items; `None` behind the end. Those of the call before count as used up.
-    pub async fn next(&mut self) -> Option<Batch> {
+    ///
+    /// # Errors
+    /// `permission_denied` as soon as the token of whoever reads has been taken back.
+    pub async fn next(&mut self) -> Result<Option<Batch>> {
         if self.has_ended {
-            return None;
+            return Ok(None);
         }
         let used = std::mem::take(&mut self.given);
         if used > 0 {
             self.hub.gateway.grant(&self.hub, self.id, used);
         }
-        let batch = self.batches.recv().await;
+        let batch = tokio::select! {
+            biased;
+            () = self.ending.revoked() => {
+                self.has_ended = true;
+                self.hub.gateway.stop_reading(&self.hub, self.id);
+                return Err(Error::new(ErrorKind::PermissionDenied, TokenError::Revoked.to_string()));
+            }
+            batch = self.batches.recv() => batch,
+        };
         self.has_ended = batch.as_ref().is_none_or(|batch| batch.end.is_some());
         self.given = batch.as_ref().map_or(0, |batch| batch.count);
-        batch
+        Ok(batch)
     }
 }
 

@@ -13,9 +13,10 @@ use polyfn_core::wire::ServiceUri;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::auth::{HandshakeError, UserInfo};
+use crate::auth::{HandshakeError, Permission, UserInfo};
 use crate::hub::peer::Peer;
 use crate::hub::service::Service;
+use crate::hub::vanished::Vanished;
 use crate::limits::Limits;
 
 /// What is told of a workspace.
@@ -42,6 +43,9 @@ pub struct WorkspaceInfo {
     pub docs: Option<String>,
     /// Settings of its owner.
     pub config: serde_json::Map<String, serde_json::Value>,
+    /// When somebody has made it, in seconds since 1970: tokens from before are not for it. 0 for those that came into
+    /// being because somebody with a right joined.
+    pub created: u64,
     /// Whether the store has it: then it stays in memory as well, so that it is found.
     #[serde(skip)]
     pub stored: bool,
@@ -77,6 +81,7 @@ pub struct Workspace {
     /// The name.
     pub name: String,
     info: RwLock<WorkspaceInfo>,
+    created: AtomicU64,
     members: RwLock<Members>,
     /// Types of services, as they were registered.
     types: Mutex<Map>,
@@ -102,6 +107,8 @@ struct Members {
 pub(super) struct Attached {
     /// The connection whose place it took.
     pub replaced: Option<Arc<Peer>>,
+    /// The workspace that came into being with it.
+    pub loaded: Option<WorkspaceInfo>,
 }
 
 /// What went with a connection that ended.
@@ -152,6 +159,8 @@ struct Table {
     workspaces: HashMap<String, Arc<Workspace>>,
     /// Names of workspaces by owner.
     owned: HashMap<String, BTreeSet<String>>,
+    /// Whose the names of those were that somebody has made and that have vanished.
+    vanished: Vanished,
     connections: HashMap<String, usize>,
 }
 
@@ -212,16 +221,45 @@ impl Registry {
             Some(workspace) => {
                 table.disown(&workspace.info.read());
                 table.own(&info);
+                workspace.created.store(info.created, Ordering::Relaxed);
                 *workspace.info.write() = info;
             }
             None => table.insert(Workspace::new(info)),
         }
     }
 
-    /// Names of the workspaces that a user owns.
-    #[must_use]
-    pub fn owned_by(&self, user: &str) -> Vec<String> {
-        self.table.read().owned.get(user).into_iter().flatten().cloned().collect()
+    /// Gives a user who comes in person the workspaces that it owns, and takes from one with a token what the token was
+    /// made for before there was such a workspace: the name was somebody else's then.
+    pub fn settle(&self, user: &mut UserInfo) {
+        let table = self.table.read();
+        let issued = user.credential.issued;
+        let is_older = |name: &String| match table.workspaces.get(name) {
+            Some(workspace) => {
+                workspace.created() > issued && !user.speaks_for(&workspace.info.read().owners)
+            }
+            None => table
+                .vanished
+                .get(name)
+                .is_some_and(|(created, owners)| created > issued && !user.speaks_for(owners)),
+        };
+        let lost: Vec<_> = user.scope.workspaces.iter().filter(|(name, _)| is_older(name)).cloned().collect();
+        if !lost.is_empty() {
+            user.scope.workspaces.retain(|right| !lost.contains(right));
+        }
+        if user.is_in_person() {
+            let owned = table.owned.get(&user.id).into_iter().flatten();
+            owned.for_each(|name| user.scope.allow(name, Permission::Admin));
+        }
+    }
+
+    /// Whether somebody who is connected has a right in a workspace of this name, though it is not there, and `user` is
+    /// not who gave it.
+    pub(crate) fn is_claimed(&self, name: &str, user: &UserInfo) -> bool {
+        let claims = |peer: &Arc<Peer>| {
+            let own = peer.user.speaks_for(std::slice::from_ref(&user.id));
+            !own && peer.user.scope.workspaces.iter().any(|(named, _)| named == name)
+        };
+        self.workspaces().iter().any(|workspace| workspace.members.read().clients.values().any(claims))
     }
 
     /// How many workspaces a user owns.
@@ -244,15 +282,16 @@ impl Registry {
         let name = peer.workspace();
         let workspace = table.workspaces.get(name).cloned().unwrap_or_else(|| {
             let own = peer.user.own_workspace() == name;
-            let info = if own { WorkspaceInfo::own(&peer.user) } else { WorkspaceInfo::joined(name, None) };
+            let info = if own { WorkspaceInfo::own(&peer.user) } else { table.joined(name) };
             Workspace::new(info)
         });
         let replaced = workspace.attach(peer, supersede, self.max_clients)?;
-        if !table.workspaces.contains_key(name) {
+        let loaded = (!table.workspaces.contains_key(name)).then(|| workspace.info());
+        if loaded.is_some() {
             table.insert(workspace);
         }
         *table.connections.entry(peer.user.id.clone()).or_default() += 1;
-        Ok(Attached { replaced })
+        Ok(Attached { replaced, loaded })
     }
 
     /// Takes a connection out, with all that its client registered unless a newer connection holds that now.
@@ -307,8 +346,21 @@ impl Table {
 
     fn remove(&mut self, name: &str) -> Option<Arc<Workspace>> {
         let workspace = self.workspaces.remove(name)?;
-        self.disown(&workspace.info.read());
+        let info = workspace.info();
+        self.disown(&info);
+        if info.created > 0 {
+            self.vanished.put(info);
+        }
         Some(workspace)
+    }
+
+    /// A workspace that somebody joins: whose it was, it still is.
+    fn joined(&self, name: &str) -> WorkspaceInfo {
+        let info = WorkspaceInfo::joined(name, None);
+        match self.vanished.get(name) {
+            Some((created, owners)) => WorkspaceInfo { created, owners: owners.to_vec(), ..info },
+            None => info,
+        }
     }
 
     fn own(&mut self, info: &WorkspaceInfo) {
@@ -333,6 +385,7 @@ impl Workspace {
         let name = info.id.clone();
         Arc::new(Self {
             name,
+            created: AtomicU64::new(info.created),
             info: RwLock::new(info),
             members: RwLock::default(),
             types: Mutex::default(),
@@ -344,6 +397,10 @@ impl Workspace {
     #[must_use]
     pub fn info(&self) -> WorkspaceInfo {
         self.info.read().clone()
+    }
+
+    fn created(&self) -> u64 {
+        self.created.load(Ordering::Relaxed)
     }
 
     /// Differs from an earlier one when something was told to have changed in between.

@@ -136,7 +136,7 @@ impl Hub {
             let Some(other) = other else { continue };
             other.acquainted.forget(peer.address());
             if other.wants("client_disconnected") {
-                parting.tell(self, &other);
+                parting.tell(&other);
             }
         }
     }

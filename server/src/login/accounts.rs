@@ -12,6 +12,7 @@ use polyfn_core::{Error, ErrorKind, Result};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
+use crate::audit::Audit;
 use crate::auth::{Permission, Scope, UserInfo};
 use crate::config::{ConfigError, LoginConfig};
 use crate::login::keys::Profile;
@@ -80,6 +81,18 @@ pub struct Counter<'a> {
     pub now: Duration,
     /// Where this one comes from, if that is known.
     pub address: Option<IpAddr>,
+    /// Where is noted what became of it.
+    pub(crate) audit: Option<&'a Audit>,
+}
+
+impl Counter<'_> {
+    fn note(&self, by: &str, what: &str, target: &str) {
+        let from = self.address.filter(|address| !address.is_unspecified());
+        let details = from.map_or_else(|| "by RPC".to_owned(), |address| format!("from {address}"));
+        if let Some(audit) = self.audit {
+            audit.note(by, what, target, &details);
+        }
+    }
 }
 
 fn refused(text: impl Into<String>) -> Error {
@@ -160,6 +173,7 @@ impl Accounts {
             if is_known || !self.store.add_account(&made).await? {
                 return Err(Error::new(ErrorKind::Conflict, "Email already registered"));
             }
+            counter.note(&made.id, "sign_up", &made.email);
             return Ok(SignedUp::Made(Box::new(made)));
         };
         let code = random_digits()?;
@@ -198,7 +212,7 @@ impl Accounts {
     ///
     /// # Errors
     /// Says what to do.
-    pub async fn verify(&self, email: &str, code: &str) -> Result<Account> {
+    pub async fn verify(&self, email: &str, code: &str, counter: Counter<'_>) -> Result<Account> {
         let email = normal(email)?;
         let made = {
             let mut pending = self.pending.lock();
@@ -225,6 +239,7 @@ impl Accounts {
         if !self.store.add_account(&made).await? {
             return Err(Error::new(ErrorKind::Conflict, "Email already registered"));
         }
+        counter.note(&made.id, "sign_up", &made.email);
         Ok(made)
     }
 
@@ -262,10 +277,13 @@ impl Accounts {
         }
         let attempt = Attempt::new(&email, counter.address);
         counter.lockout.check(&attempt, counter.now).map_err(too_many)?;
-        counter.lockout.fail(&attempt, counter.now);
+        let locks = counter.lockout.fail(&attempt, counter.now);
         let found = self.store.account_of(&email).await?;
         let hash = found.as_ref().map(|found| found.password.clone());
         if !self.passwords.verify(password, hash).await? {
+            if locks {
+                counter.note("", "login_locked", &email);
+            }
             return Err(wrong());
         }
         counter.lockout.succeed(&attempt);
@@ -310,7 +328,9 @@ impl Accounts {
                 self.passwords.hash(new).await?
             }
         };
-        Ok(self.store.change_account(&account.id, &name, &hash).await?)
+        self.store.change_account(&account.id, &name, &hash).await?;
+        counter.note(&account.id, if passwords.is_some() { "password" } else { "profile" }, &account.email);
+        Ok(())
     }
 }
 
@@ -408,7 +428,7 @@ mod tests {
     #[tokio::test]
     async fn one_signs_up_and_logs_in() {
         let (accounts, lockout) = (accounts().await, Lockout::new(100));
-        let counter = Counter { lockout: &lockout, now: Duration::ZERO, address: None };
+        let counter = Counter { lockout: &lockout, now: Duration::ZERO, address: None, audit: None };
         let up =
             |email: &'static str, password: &'static str| accounts.sign_up("Ada", email, password, counter);
         assert_eq!(text(up("", "12345678").await), "Name, email and password are required");
@@ -430,7 +450,7 @@ mod tests {
     #[tokio::test]
     async fn guesses_are_slowed_alike_with_and_without_an_account() {
         let (accounts, lockout) = (accounts().await, Lockout::new(100));
-        let counter = Counter { lockout: &lockout, now: Duration::ZERO, address: None };
+        let counter = Counter { lockout: &lockout, now: Duration::ZERO, address: None, audit: None };
         accounts.sign_up("Ada", "a@b.c", "12345678", counter).await.unwrap();
         for email in ["a@b.c", "no@b.c"] {
             let mut answers = Vec::new();
@@ -448,7 +468,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_account_is_an_admin_once() {
         let (accounts, lockout) = (accounts().await, Lockout::new(100));
-        let counter = Counter { lockout: &lockout, now: Duration::ZERO, address: None };
+        let counter = Counter { lockout: &lockout, now: Duration::ZERO, address: None, audit: None };
         let password = accounts.make_admin("admin@localhost").await.unwrap().unwrap();
         assert_eq!(accounts.make_admin("admin@localhost").await.unwrap(), None);
         let admin = accounts.sign_in("admin@localhost", &password, counter).await.unwrap();

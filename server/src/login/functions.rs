@@ -72,7 +72,7 @@ static ALWAYS: [Function; 6] = [
             "user_id",
             "picture",
         ],
-        run: |login, asked| Box::pin(std::future::ready(report(&login, &asked))),
+        run: |login, asked| Box::pin(async move { report(&login, &asked).await }),
     },
     Function {
         name: "generate",
@@ -250,9 +250,10 @@ fn told(granted: Granted) -> Value {
 }
 
 /// Whoever has a token hands it to the program that waits with a key.
-fn report(login: &Login, asked: &Asked) -> Result<Value> {
+async fn report(login: &Login, asked: &Asked) -> Result<Value> {
     let (key, token) = (asked.required("key")?, asked.required("token")?);
     let (wish, _) = login.keys.wish(&key).ok_or_else(no_key)?;
+    login.tokens.prepare(&token).await;
     let user = login.tokens.bearer(&token, clock::now()).map_err(|error| refused(&error.to_string()))?;
     if let words @ [_, ..] = &*user.scope.special() {
         return Err(refused(&specialised(words)));

@@ -68,7 +68,7 @@ impl Login {
     /// else they would be free.
     pub(crate) fn counter(&self, address: Option<IpAddr>) -> Counter<'_> {
         let address = Some(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-        Counter { lockout: &self.lockout, now: self.elapsed(), address }
+        Counter { lockout: &self.lockout, now: self.elapsed(), address, audit: Some(self.hub.audit()) }
     }
 }
 
@@ -90,7 +90,10 @@ async fn sign_up(login: &Arc<Login>, asked: &Asked) -> Result<Map> {
 }
 
 async fn verify(login: &Arc<Login>, asked: &Asked) -> Result<Map> {
-    let account = login.local()?.verify(&asked.required("email")?, &asked.required("code")?).await?;
+    let account = login
+        .local()?
+        .verify(&asked.required("email")?, &asked.required("code")?, login.counter(asked.address))
+        .await?;
     Ok(Map::from_iter([("user_id", Value::from(account.id)), ("email_verified", Value::Bool(true))]))
 }
 
@@ -104,9 +107,10 @@ async fn sign_in(login: &Arc<Login>, asked: &Asked) -> Result<Map> {
     let (email, password) = (asked.text("email")?.unwrap_or_default(), asked.text("password")?);
     let password = password.unwrap_or_default();
     let account = login.local()?.sign_in(&email, &password, login.counter(asked.address)).await?;
-    let user = account.user();
+    let user = login.arrived(account.user())?;
     let wish = asked.wish()?;
     let token = login.mint(&user, &wish)?;
+    login.note_login(&user, "by password", asked.address);
     if let Some(key) = asked.text("key")? {
         login.approve(&key, &user, account.profile())?;
     }
@@ -133,5 +137,11 @@ async fn update(login: &Arc<Login>, asked: &Asked) -> Result<Map> {
         (asked.text("name")?, asked.text("current_password")?, asked.text("new_password")?);
     let passwords = new.as_deref().map(|new| (current.as_deref().unwrap_or_default(), new));
     accounts.change(&own, name.as_deref(), passwords, login.counter(asked.address)).await?;
-    Ok(Map::from_iter([("message", "Profile updated successfully")]))
+    let mut answer = Map::from_iter([("message", "Profile updated successfully")]);
+    if passwords.is_some() {
+        // the caller's token ends with all others of the user
+        login.end_all(&own.id, "the password was changed").await?;
+        answer.insert("token", login.mint(&login.arrived(own.user())?, &Wish::default())?);
+    }
+    Ok(answer)
 }

@@ -100,10 +100,12 @@ impl Lockout {
         self.check(&Attempt { subjects: attempt.subjects.iter().filter(is_address).copied().collect() }, now)
     }
 
-    /// Notes that it failed. Called before the check of a password, so that attempts made at once count too.
-    pub fn fail(&self, attempt: &Attempt, now: Duration) {
+    /// Notes that it failed; says whether others have to wait from now on. Called before the check of a password, so that
+    /// attempts made at once count too.
+    pub fn fail(&self, attempt: &Attempt, now: Duration) -> bool {
         let mut records = self.records.lock();
-        for (subject, _) in &attempt.subjects {
+        let mut begins = false;
+        for (subject, rule) in &attempt.subjects {
             if records.len() >= self.max && !records.contains_key(subject) {
                 self.make_room(&mut records, now);
             }
@@ -113,7 +115,9 @@ impl Lockout {
             }
             record.failures = record.failures.saturating_add(1);
             record.last = now;
+            begins |= record.failures == rule.free;
         }
+        begins
     }
 
     /// Notes that it was the owner after all. What the address did at other accounts stays, less this one.
@@ -176,7 +180,7 @@ mod tests {
             let address = IpAddr::V6((0x2001_0db8_u128 << 96 | last).into());
             Attempt::new(&format!("{account}@b.c"), Some(address))
         };
-        (0..20).for_each(|number| lockout.fail(&from(number, number as u128), Duration::ZERO));
+        (0..20).for_each(|number| _ = lockout.fail(&from(number, number as u128), Duration::ZERO));
         assert_eq!(lockout.check(&from(99, 99), Duration::ZERO), Err(SECOND));
         assert_eq!(lockout.check(&from(99, 1 << 64), Duration::ZERO), Ok(()), "another network");
         lockout.succeed(&from(0, 0));

@@ -75,7 +75,10 @@ impl Login {
     pub(crate) fn approve(&self, key: &str, user: &UserInfo, profile: Profile) -> Result<()> {
         let (wish, _) = self.keys.wish(key).ok_or_else(no_key)?;
         let token = self.mint(user, &wish)?;
-        self.hand_over(key, token, wish, profile)
+        let where_to = wish.workspace.clone().unwrap_or_else(|| user.own_workspace());
+        self.hand_over(key, token, wish, profile)?;
+        self.note(&user.id, "approve_login", &where_to, "a program got a token");
+        Ok(())
     }
 
     pub(super) fn hand_over(&self, key: &str, token: String, wish: Wish, profile: Profile) -> Result<()> {

@@ -12,6 +12,7 @@ mod mail;
 mod mint;
 pub mod oidc;
 pub mod password;
+mod sessions;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use keys::{Granted, Key, KeyError, Keys, Profile, Wish};
 use lockout::Lockout;
 pub(crate) use mint::SESSION_SECONDS;
 use oidc::{Access, Providers};
+use sessions::Sessions;
 
 /// The name of the service in the workspace `public`.
 pub const SERVICE: &str = "hypha-login";
@@ -43,6 +45,7 @@ pub struct Login {
     /// People with a password, where there are to be any.
     pub accounts: Option<Accounts>,
     admin_email: String,
+    pub(crate) sessions: Sessions,
     /// Issuers at which one can log in.
     pub providers: Arc<Providers>,
     pub(crate) tokens: Arc<Tokens>,
@@ -84,6 +87,7 @@ impl Login {
             form_secret,
             keys: Keys::new(config.login.maximum_login_time.duration(), config.login.max_login_keys),
             lockout: Lockout::new(LOCKOUT_MAX),
+            sessions: Sessions::new(store.clone()),
             accounts: Accounts::new(&config.login, store.clone())?,
             admin_email: config.login.admin_email.clone(),
             tokens,
@@ -99,6 +103,7 @@ impl Login {
     /// # Errors
     /// When the database fails.
     pub(crate) async fn begin(&self) -> polyfn_core::Result<()> {
+        self.sessions.load().await?;
         let Some(accounts) = &self.accounts else { return Ok(()) };
         let email = &self.admin_email;
         if let Some(password) = accounts.make_admin(email).await? {

@@ -84,6 +84,22 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets all but the last `max` entries, and those before `before`, seconds since 1970; 0 and none for no limit.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn trim_audit(&self, max: u64, before: Option<u64>) -> Result<(), StoreError> {
+        if max > 0 {
+            let delete =
+                "DELETE FROM audit WHERE id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1)";
+            sqlx::query(delete).bind(seconds(max)).execute(self.pool()).await?;
+        }
+        if let Some(before) = before {
+            sqlx::query("DELETE FROM audit WHERE at < $1").bind(seconds(before)).execute(self.pool()).await?;
+        }
+        Ok(())
+    }
+
     /// The last entries before the one called `before`, the newest first.
     ///
     /// # Errors
@@ -131,6 +147,25 @@ mod tests {
         assert_eq!(store.blocked(20).await.unwrap(), [block("ann", None)]);
         store.unblock(Subject::User, "ann").await.unwrap();
         assert_eq!(store.blocked(20).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn the_oldest_entries_give_way() {
+        let store = Store::open(&Place::Memory).await.unwrap();
+        for number in 0..5_u64 {
+            let entry =
+                Entry { at: number, id: format!("{number:020}"), ..Entry::new("root", "block", "", "") };
+            store.note(&entry).await.unwrap();
+        }
+        let times =
+            async || store.noted(9, None).await.unwrap().iter().map(|entry| entry.at).collect::<Vec<_>>();
+        store.trim_audit(0, None).await.unwrap();
+        store.trim_audit(5, Some(0)).await.unwrap();
+        assert_eq!(times().await, [4, 3, 2, 1, 0]);
+        store.trim_audit(3, None).await.unwrap();
+        assert_eq!(times().await, [4, 3, 2]);
+        store.trim_audit(3, Some(4)).await.unwrap();
+        assert_eq!(times().await, [4]);
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (11, "uses", include_str!("../../migrations/0011_uses.sql")),
     (20, "accounts", include_str!("../../migrations/0020_accounts.sql")),
     (40, "administration", include_str!("../../migrations/0040_administration.sql")),
+    (50, "login generations", include_str!("../../migrations/0050_login_generations.sql")),
 ];
 
 pub(super) fn migrator() -> Migrator {

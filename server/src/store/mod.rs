@@ -8,6 +8,7 @@ pub mod accounts;
 mod administration;
 mod error;
 pub(crate) mod events;
+mod generations;
 mod look;
 mod migrations;
 mod open;

@@ -56,8 +56,8 @@ where
     for token in [&hello.reconnection_token, &hello.token].into_iter().flatten() {
         state.tokens.prepare(token).await;
     }
-    let owned = |user: &str| state.hub.registry.owned_by(user);
-    let identity = hello.authenticate_owner(&state.tokens, limits, clock::now(), owned)?;
+    let settle = |user: &mut UserInfo| state.hub.registry.settle(user);
+    let identity = hello.authenticate_known(&state.tokens, limits, clock::now(), settle)?;
     if let Some(why) = state.blocks.find(&identity.user, &identity.workspace, from) {
         return Err(HandshakeError::refused(why));
     }

@@ -17,15 +17,16 @@ use polyfn_core::{Error, ErrorKind, Function, Map, Result, Value};
 use tokio::task::AbortHandle;
 
 use crate::auth::{Permission, Tokens};
+use crate::auth_service::AuthService;
 use crate::config::ConfigError;
 use crate::hub::{Caller, Hub, Management, OPEN_CALLS_MAX, Peer, Registry, WorkspaceInfo};
 use crate::limits::Limits;
 use crate::store::{Seal, Store};
 use crate::workspace::arguments::{Arguments, denied};
-use crate::workspace::keeping;
 use crate::workspace::methods::METHODS;
 use crate::workspace::narrowed;
 use crate::workspace::table::{self, Handler, Method};
+use crate::workspace::{keeping, life};
 
 /// Bytes of long messages to the manager that may be under way, over all clients.
 const CHUNK_BYTES: usize = 256 << 20;
@@ -41,6 +42,7 @@ pub struct Manager {
     /// Methods that wait for other clients, until they are answered.
     running: Mutex<HashMap<RunId, AbortHandle>>,
     pub(super) tokens: Arc<Tokens>,
+    pub(super) auth: Arc<AuthService>,
     pub(super) store: Store,
     pub(super) seal: Seal,
     pub(super) limits: Limits,
@@ -113,7 +115,7 @@ impl Manager {
     /// # Errors
     /// Only when the table of methods cannot be encoded, which a test would show.
     pub(crate) fn new(
-        tokens: Arc<Tokens>,
+        (tokens, auth): (Arc<Tokens>, Arc<AuthService>),
         (store, seal): (Store, Seal),
         limits: &Limits,
         id: &str,
@@ -139,6 +141,7 @@ impl Manager {
             session: Mutex::new(session),
             running: Mutex::default(),
             tokens,
+            auth,
             store,
             seal,
             limits: limits.clone(),
@@ -311,7 +314,12 @@ impl Management for Manager {
         while session.poll_send().is_some() {}
     }
 
+    fn loaded(&self, workspace: &WorkspaceInfo, registry: &Arc<Registry>) {
+        life::loaded(registry, workspace, None);
+    }
+
     fn unloaded(&self, workspace: WorkspaceInfo, registry: &Arc<Registry>) {
+        life::unloaded(registry, &workspace);
         keeping::forget(&self.store, workspace, registry);
     }
 

@@ -5,7 +5,7 @@ use polyfn_core::Error;
 use crate::auth::Permission;
 use crate::workspace::table::{Handler, Method, Parameter, optional, required};
 use crate::workspace::{
-    bookmarks, clients, environment, events, log, services, summary, tokens, types, workspaces,
+    auth_service, bookmarks, clients, environment, events, log, services, summary, tokens, types, workspaces,
 };
 
 const SERVICE_ID: Parameter =
@@ -158,14 +158,14 @@ pub(super) static METHODS: &[Method] = &[
             "`workspace`, `permission` (read, read_write or admin), `expires_in` seconds, `client_id`, `services` and \
              `methods` (names, with `*` for anything), `max_uses`, `extra_scopes`, `email`",
         )],
-        handler: Handler::Now(tokens::generate),
+        handler: Handler::Later(tokens::generate),
     },
     Method {
         name: "parse_token",
         description: "Tells whom a token of this server names and what it is good for.",
         right: Permission::Read,
         parameters: &[required("token", "string", "the token")],
-        handler: Handler::Now(tokens::parse),
+        handler: Handler::Later(tokens::parse),
     },
     Method {
         name: "revoke_token",
@@ -173,6 +173,35 @@ pub(super) static METHODS: &[Method] = &[
         right: Permission::Admin,
         parameters: &[required("token", "string", "the token")],
         handler: Handler::Later(tokens::revoke),
+    },
+    Method {
+        name: "register_auth_service",
+        description: "Puts a service of this client in charge of tokens and logins; for the root user.",
+        right: Permission::None,
+        parameters: &[
+            optional(
+                "service_id",
+                "",
+                "the service: its functions parse_token, get_token and generate_token are asked, others such as start, \
+                 check, report and index are members of `public/hypha-login`",
+            ),
+            optional("parse_token", "", "belongs into the service"),
+            optional("generate_token", "", "belongs into the service"),
+            optional("get_token", "", "belongs into the service"),
+            optional("login_service", "", "belongs into the service"),
+            optional("index_handler", "", "belongs into the service, as `index`"),
+            optional("start_handler", "", "belongs into the service, as `start`"),
+            optional("check_handler", "", "belongs into the service, as `check`"),
+            optional("report_handler", "", "belongs into the service, as `report`"),
+        ],
+        handler: Handler::Later(auth_service::register),
+    },
+    Method {
+        name: "unregister_auth_service",
+        description: "Puts the server itself in charge of tokens and logins again; for the root user.",
+        right: Permission::None,
+        parameters: &[],
+        handler: Handler::Later(auth_service::unregister),
     },
     Method {
         name: "create_workspace",

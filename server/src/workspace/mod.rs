@@ -1,11 +1,13 @@
 //! The workspace manager: the service `default` that clients talk to.
 
 mod arguments;
+mod auth_service;
 mod bookmarks;
 mod clients;
 mod environment;
 mod events;
 pub(crate) mod keeping;
+mod life;
 mod log;
 mod manager;
 mod methods;

@@ -8,6 +8,7 @@ use polyfn_core::wire::ServiceUri;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::Permission;
+use crate::auth_service;
 use crate::hub::{AddError, CallRequest, Caller, Hub, Peer, Selection, Service};
 use crate::workspace::arguments::{count, denied, invalid};
 use crate::workspace::manager::Call;
@@ -31,6 +32,7 @@ pub(super) fn register(call: &mut Call) -> Result<Value> {
     narrowed::check_registration(&call.caller, &service.client, &service.name)?;
     let (hub, name, built_in) = (Arc::clone(&call.hub), service.name.clone(), service.is_built_in());
     let info = if built_in { Map::new() } else { service.told.read() };
+    let is_auth = service.kind == auth_service::KIND;
     let has_setup = name == "default" && has_member(&info, "setup");
     let added = hub.registry.add_service(&peer, service).map_err(|error| refusal(error, &name, call))?;
     let workspace = peer.workspace();
@@ -42,10 +44,22 @@ pub(super) fn register(call: &mut Call) -> Result<Value> {
         return Ok(Value::Nil);
     }
     hub.announce_service(workspace, info, added.replaced.as_deref());
+    if is_auth {
+        take_charge(call, &peer, &name);
+    }
     if has_setup {
         set_up(&hub, workspace, peer.address());
     }
     Ok(Value::Nil)
+}
+
+/// A service of this type is in charge of logins as soon as the root user registers it, also when its client comes back.
+fn take_charge(call: &Call, peer: &Peer, name: &str) {
+    let Ok(service) = own_service(call, peer, name) else { return };
+    match call.manager.auth.register(&call.hub, peer, &service) {
+        Ok(()) => call.manager.tokens.answers().forget(),
+        Err(error) => tracing::info!(service = service.id(), %error, "not taken as an auth service"),
+    }
 }
 
 fn has_member(info: &Map, name: &str) -> bool {
@@ -128,7 +142,7 @@ pub(super) fn unregister(call: &mut Call) -> Result<Value> {
 }
 
 /// The service of `peer` that `id` means.
-fn own_service(call: &Call, peer: &Peer, id: &str) -> Result<Arc<Service>> {
+pub(super) fn own_service(call: &Call, peer: &Peer, id: &str) -> Result<Arc<Service>> {
     let own = own_name(id, peer).map(|name| ServiceUri {
         workspace: peer.workspace().to_owned(),
         client: peer.client_id.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use polyfn_core::{Error, Map, Result, Value};
+use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::grant::{GrantError, TokenRequest, grant};
 use crate::auth::revoke::RevokeError;
@@ -13,20 +13,28 @@ use crate::workspace::manager::Call;
 use crate::{clock, names};
 
 /// `generate_token`: never more than the caller has.
-pub(super) fn generate(call: &mut Call) -> Result<Value> {
-    let request = read(&call.arguments.map(0, "config")?)?;
-    let current = &call.caller.workspace;
-    let workspace = request.workspace.as_deref().unwrap_or(current);
-    let owner = call.hub.registry.workspace(workspace).is_some_and(|w| w.is_owned_by(&call.caller.user.id));
-    let user =
-        grant(&call.caller.user, current, owner, &request, names::random()).map_err(|error| match error {
+pub(super) fn generate(mut call: Call) -> BoxFuture<'static, Result<Value>> {
+    Box::pin(async move {
+        let request = read(&call.arguments.map(0, "config")?)?;
+        let (current, caller) = (&call.caller.workspace, &call.caller.user);
+        let workspace = request.workspace.as_deref().unwrap_or(current);
+        let owner = call.hub.registry.workspace(workspace).is_some_and(|w| w.is_owned_by(&caller.id));
+        let user = grant(caller, current, owner, &request, names::random()).map_err(|error| match error {
             GrantError::Denied(text) => denied(format!("PermissionError: {text}")),
             GrantError::Invalid(text) => invalid(format!("ValueError: {text}")),
         })?;
-    let token = call.manager.tokens.issue(&user, request.expires_in, clock::now());
-    let details = format!("for {}, {} s: {}", user.id, request.expires_in, user.scope.claim());
-    call.hub.audit().note(&call.caller.user.id, "generate_token", workspace, &details);
-    token.map(Value::from).map_err(|error| Error::new(polyfn_core::ErrorKind::Internal, error.to_string()))
+        let auth = &call.manager.auth;
+        // a provider knows nothing of narrowed tokens, and would make one that is good for more
+        let token = if user.scope.narrow.is_none() && auth.makes_tokens() {
+            auth.token_for(&user, request.expires_in).await?
+        } else {
+            let token = call.manager.tokens.issue(&user, request.expires_in, clock::now());
+            token.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?
+        };
+        let details = format!("for {}, {} s: {}", user.id, request.expires_in, user.scope.claim());
+        call.hub.audit().note(&caller.id, "generate_token", workspace, &details);
+        Ok(Value::from(token))
+    })
 }
 
 fn read(config: &Map) -> Result<TokenRequest> {
@@ -101,6 +109,7 @@ pub(super) fn revoke(mut call: Call) -> BoxFuture<'static, Result<Value>> {
     Box::pin(async move {
         let token = call.arguments.text(0, "token")?;
         let tokens = Arc::clone(&call.manager.tokens);
+        tokens.prepare(&token).await;
         let found = tokens.revocation(&call.caller.user, &token, clock::now());
         let revocation = found.map_err(|error| match &error {
             RevokeError::Denied(_) => denied(error.to_string()),
@@ -119,9 +128,12 @@ pub(super) fn revoke(mut call: Call) -> BoxFuture<'static, Result<Value>> {
 }
 
 /// `parse_token`.
-pub(super) fn parse(call: &mut Call) -> Result<Value> {
-    let token = call.arguments.text(0, "token")?;
-    let user = call.manager.tokens.verify(&token, clock::now());
-    let user = user.map_err(|error| invalid(format!("ValueError: Invalid token: {error}")))?;
-    Ok(Value::from(serde_json::to_value(user).unwrap_or_default()))
+pub(super) fn parse(mut call: Call) -> BoxFuture<'static, Result<Value>> {
+    Box::pin(async move {
+        let token = call.arguments.text(0, "token")?;
+        call.manager.tokens.prepare(&token).await;
+        let user = call.manager.tokens.verify(&token, clock::now());
+        let user = user.map_err(|error| invalid(format!("ValueError: Invalid token: {error}")))?;
+        Ok(Value::from(serde_json::to_value(user).unwrap_or_default()))
+    })
 }

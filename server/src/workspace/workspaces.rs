@@ -4,10 +4,11 @@ use futures_util::future::BoxFuture;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::Permission;
+use crate::clock;
 use crate::hub::{Ending, WorkspaceInfo};
 use crate::workspace::arguments::{count, denied, invalid};
-use crate::workspace::keeping;
 use crate::workspace::manager::Call;
+use crate::workspace::{keeping, life};
 
 /// Bytes of a workspace's name.
 const NAME_MAX: usize = 128;
@@ -30,6 +31,7 @@ pub(super) fn create(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         let known = registry.workspace(id).map(|workspace| workspace.info());
         check_free(&call, id, overwrite)?;
         let mut info = read(&config, id, &user.id)?;
+        info.created = known.as_ref().map_or_else(clock::now, |known| known.created);
         info.stored = known.as_ref().is_some_and(|known| known.stored);
         keeping::put(store, registry, info.clone()).await?;
         drop(writing);
@@ -37,6 +39,8 @@ pub(super) fn create(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         call.hub.audit().note(&user.id, "create_workspace", id, &owners);
         if known.is_some() {
             call.hub.emit(id, "workspace_changed", described(&info));
+        } else {
+            life::loaded(registry, &info, Some(&call.caller.workspace));
         }
         Ok(described(&info))
     })
@@ -61,8 +65,8 @@ pub(super) fn delete(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         for peer in workspace.clients() {
             peer.queue.close(Ending::told(1008, format!("Workspace {name} was deleted")));
         }
-        if workspace.clients().is_empty() {
-            registry.remove_workspace(&name);
+        if workspace.clients().is_empty() && registry.remove_workspace(&name).is_some() {
+            life::unloaded(registry, &workspace.info());
         }
         drop(writing);
         tracing::info!(workspace = name, user = call.caller.user.id, "deleted a workspace");
@@ -151,6 +155,9 @@ fn check_free(call: &Call, id: &str, overwrite: bool) -> Result<()> {
     let taken = id == "ws-anonymous" || (id.starts_with("ws-user-") && id != user.own_workspace());
     if taken && !user.has_role("admin") {
         return Err(denied(format!("PermissionError: Permission denied for workspace {id}")));
+    }
+    if call.hub.registry.is_claimed(id, user) {
+        return Err(Error::new(ErrorKind::Conflict, format!("RuntimeError: Workspace already exists: {id}")));
     }
     let max = call.manager.limits.max_workspaces_per_user;
     if call.hub.registry.count_owned_by(&user.id) >= max {

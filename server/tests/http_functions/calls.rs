@@ -79,7 +79,8 @@ async fn the_event_says_what_was_asked() {
     assert_eq!(event["headers"]["x-one"], "grüße");
     assert_eq!(event["server"], json!(["127.0.0.1", scene.address().port()]));
     assert_eq!(event["client"][0], "127.0.0.1");
-    assert_eq!((&event["user"]["id"], event.get("function_path")), (&json!("anonymouz-http"), None));
+    assert!(event["user"]["id"].as_str().unwrap().starts_with("anonymouz-http-"));
+    assert_eq!(event.get("function_path"), None);
     let raw = scene.get("apps/tree/%65vent").await.json();
     assert_eq!(
         (&raw["path"], &raw["raw_path"], &raw["body"]),

@@ -61,6 +61,8 @@ pub(crate) const METHODS: &[Method] = &[
     method("generate_token", "----+--", "for the workspace", r#"[{"workspace": "lab-one"}]"#),
     method("parse_token", "++++++-", "any token of this server", r#"["TOKEN"]"#),
     method("revoke_token", "----+--", "of somebody else in the workspace", r#"["TOKEN"]"#),
+    method("register_auth_service", "-------", "a service of the root user's own", r#"["shop"]"#),
+    method("unregister_auth_service", "-------", "for the root user", r#"[]"#),
     method("create_workspace", "--++++-", "a new one, by registered users", r#"[{"id": "new-RANDOM"}]"#),
     method(
         "create_workspace",

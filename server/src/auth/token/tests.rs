@@ -1,4 +1,5 @@
 use super::*;
+use crate::auth::Permission;
 
 const NOW: u64 = 1_795_220_574;
 

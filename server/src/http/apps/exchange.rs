@@ -16,6 +16,7 @@ use super::Asked;
 use super::calling::{Call, Ended, NAMES, RECEIVE, Style, call};
 use super::outgoing::{Change, Failure, Outgoing, answered};
 use super::upload::{Part, Upload};
+use crate::auth::{Ending, TokenError};
 use crate::http::functions::{Allowed, Refusal, Turn};
 use crate::http::problem::Problem;
 use crate::hub::{Callbacks, Called};
@@ -50,6 +51,7 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style, body: Body) -> Resul
         sending: VecDeque::new(),
         patience,
         until: Instant::now() + patience,
+        ending: state.tokens.ending(&asked.caller.user.credential),
         _turn: turn,
     };
     tokio::spawn(exchange.run(call));
@@ -79,6 +81,8 @@ struct Exchange {
     /// When the app must have made some progress; once its answer is complete, or nobody waits for it, when it must
     /// have ended.
     until: Instant,
+    /// The end of the token of whoever asked.
+    ending: Ending,
     _turn: Turn,
 }
 
@@ -101,6 +105,11 @@ impl Exchange {
                 part = self.upload.go_on(wants_body), if wants_body || reads_ahead => match part {
                     Ok(part) => part.into_iter().for_each(|part| self.pass_on(part)),
                     Err(problem) => self.refuse(problem).await,
+                },
+                () = self.ending.revoked(), if is_open => {
+                    let error = Error::new(ErrorKind::PermissionDenied, TokenError::Revoked.to_string());
+                    std::mem::replace(&mut self.outgoing, Outgoing::Gone(0)).fail(Failure::Call(error)).await;
+                    self.left();
                 },
                 ended = &mut call => break ended,
                 () = sleep_until(self.until), if is_timed => {

@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message as Frame};
 
 use super::calling::{Call, Ended, RECEIVE};
 use crate::auth::handshake::close_reason;
+use crate::auth::{Ending, TokenError};
 use crate::hub::{Callbacks, Called};
 use crate::shutdown::Signal;
 use crate::state::State;
@@ -64,6 +65,8 @@ pub(super) struct Socket {
     silence: Duration,
     patience: Duration,
     signal: Signal,
+    /// The end of the token of whoever opened it.
+    ending: Ending,
     /// When the app must have ended, once the websocket has.
     until: Option<Instant>,
 }
@@ -74,6 +77,7 @@ impl Socket {
         callbacks: Callbacks,
         receiving: VecDeque<Called>,
         upgraded: Upgraded,
+        ending: Ending,
     ) -> Self {
         let limits = &state.config.limits;
         let config = WebSocketConfig::default()
@@ -99,6 +103,7 @@ impl Socket {
             silence: limits.ws_idle_timeout.duration(),
             patience: limits.http_call_timeout.duration(),
             signal: state.shutdown.for_session(),
+            ending,
             until: None,
         }
     }
@@ -114,6 +119,9 @@ impl Socket {
                 frame = self.reader.next(), if reads => self.read(frame),
                 () = self.signal.finish(), if is_open && self.closing.is_none() => {
                     self.close(1001, "the server stops");
+                }
+                () = self.ending.revoked(), if is_open && self.closing.is_none() => {
+                    self.close(1008, &format!("Authentication error: {}", TokenError::Revoked));
                 }
                 ended = &mut call => break Some(ended),
                 () = sleep_until(alarm) => if self.has_no_time_left(reads) { break None },

@@ -17,6 +17,7 @@ use super::handshake::Handshake;
 use super::outgoing::{Change, Failure, Outgoing, answered};
 use super::socket::Socket;
 use super::{Asked, head};
+use crate::auth::Ending;
 use crate::http::functions::{Allowed, Refusal, Turn};
 use crate::http::problem::Problem;
 use crate::hub::{Callbacks, Called};
@@ -46,6 +47,7 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style) -> Result<Response, 
         receiving: VecDeque::new(),
         is_told: false,
         until: Instant::now() + Allowed::of(&state.config.limits, asked.service).time,
+        ending: state.tokens.ending(&asked.caller.user.credential),
         held: (turn, open),
     };
     tokio::spawn(opening.run(call));
@@ -87,6 +89,8 @@ struct Opening {
     /// Whether the app was told that somebody asks for a websocket.
     is_told: bool,
     until: Instant,
+    /// The end of the token of whoever asked.
+    ending: Ending,
     held: (Turn, Open),
 }
 
@@ -207,11 +211,11 @@ impl Opening {
     }
 
     async fn open(self, accepted: Called, call: Call) {
-        let Self { state, callbacks, upgrade, receiving, held, .. } = self;
+        let Self { state, callbacks, upgrade, receiving, held, ending, .. } = self;
         match upgrade.await {
             Ok(upgraded) => {
                 accepted.answer(Writer::nil);
-                Socket::new(state, callbacks, receiving, upgraded).await.run(call).await;
+                Socket::new(state, callbacks, receiving, upgraded, ending).await.run(call).await;
             }
             Err(error) => accepted.fail(&Error::new(ErrorKind::PeerGone, error.to_string())),
         }

@@ -59,7 +59,7 @@ impl Refusal {
         incident: String,
     ) -> Self {
         let trusted = state.config.expose_detailed_errors
-            || (!caller.is_stranger(state) && caller.may(Permission::Read, &service.workspace));
+            || (!caller.is_stranger() && caller.may(Permission::Read, &service.workspace));
         let detail = if trusted { shown(error) } else { hidden(error).to_owned() };
         let mut problem = Problem::new(error.kind(), detail);
         if is_raised(error) {

@@ -35,11 +35,12 @@ pub(super) async fn respond(
         state.hub.gateway.discard(&state.hub, stub, reader);
         return Ok(respond_whole(answer, method));
     }
-    let mut reading = state.hub.gateway.read(&state.hub, stub, reader)?;
+    let reading = state.hub.gateway.read(&state.hub, stub, reader)?;
+    let mut reading = reading.until(state.tokens.ending(reader.credential));
     let first = tokio::time::timeout(patience, reading.next()).await.map_err(|_| {
         let text = format!("the function gave nothing within {} s", patience.as_secs_f64());
         Error::new(ErrorKind::Timeout, text)
-    })?;
+    })??;
     let (first, failed) = first.map_or(Ok(Default::default()), |batch| piece(&mut pieces, batch))?;
     if let Some(error) = failed.as_ref().filter(|_| first.is_empty()) {
         return raised(error).ok_or_else(|| error.clone());
@@ -123,7 +124,10 @@ impl Rest {
             if let Some(error) = self.failed.take() {
                 return Some(Err(error));
             }
-            let batch = self.reading.next().await?;
+            let batch = match self.reading.next().await {
+                Ok(batch) => batch?,
+                Err(error) => return Some(Err(error)),
+            };
             match piece(&mut self.pieces, batch) {
                 Ok((piece, failed)) => {
                     self.failed = failed;

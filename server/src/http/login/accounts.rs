@@ -102,14 +102,17 @@ impl Visit<'_> {
         let Some(accounts) = self.accounts() else { return self.index(StatusCode::NOT_FOUND, None) };
         let counter = self.login().counter(self.address);
         let found = accounts.sign_in(self.fields.get("email"), self.fields.raw("password"), counter).await;
-        match found.and_then(|account| self.session(&account)) {
+        match found.and_then(|account| self.session(&account, "by password")) {
             Ok(token) => self.signed_in(&token),
             Err(error) => self.failed(&error),
         }
     }
 
-    fn session(&self, account: &Account) -> Result<String> {
-        self.login().mint(&account.user(), &Wish::default())
+    fn session(&self, account: &Account, how: &str) -> Result<String> {
+        let user = self.login().arrived(account.user())?;
+        let token = self.login().mint(&user, &Wish::default())?;
+        self.login().note_login(&user, how, self.address);
+        Ok(token)
     }
 
     pub(super) async fn sign_up(&self) -> Response {
@@ -118,7 +121,7 @@ impl Visit<'_> {
         let counter = self.login().counter(self.address);
         let done = accounts.sign_up(name, email, self.fields.raw("password"), counter).await;
         let done = done.and_then(|done| match done {
-            SignedUp::Made(account) => self.session(&account).map(Some),
+            SignedUp::Made(account) => self.session(&account, "by signing up").map(Some),
             SignedUp::CodeSent => Ok(None),
         });
         match done {
@@ -133,8 +136,9 @@ impl Visit<'_> {
 
     pub(super) async fn verify(&self) -> Response {
         let Some(accounts) = self.accounts() else { return self.index(StatusCode::NOT_FOUND, None) };
-        let made = accounts.verify(self.fields.get("email"), self.fields.get("code")).await;
-        match made.and_then(|account| self.session(&account)) {
+        let counter = self.login().counter(self.address);
+        let made = accounts.verify(self.fields.get("email"), self.fields.get("code"), counter).await;
+        match made.and_then(|account| self.session(&account, "by signing up")) {
             Ok(token) => self.signed_in(&token),
             Err(error) => {
                 let (status, text) = said(&error);
@@ -154,6 +158,12 @@ impl Visit<'_> {
         }
     }
 
+    /// Ends all logins of the user, this one too, and gives another one for this browser.
+    async fn begin_anew(&self, account: &Account) -> Result<String> {
+        self.login().end_all(&account.id, "the password was changed").await?;
+        self.login().mint(&self.login().arrived(account.user())?, &Wish::default())
+    }
+
     pub(super) async fn change(&self, with_password: bool) -> Response {
         let Some((accounts, account)) = self.accounts().zip(self.account().await) else {
             return self.index(StatusCode::UNAUTHORIZED, Some("Please log in first."));
@@ -161,8 +171,17 @@ impl Visit<'_> {
         let passwords = (self.fields.raw("current_password"), self.fields.raw("new_password"));
         let name = (!with_password).then(|| self.fields.get("name"));
         let counter = self.login().counter(self.address);
-        match accounts.change(&account, name, with_password.then_some(passwords), counter).await {
-            Ok(()) => self.profile(StatusCode::OK, None, Some("Saved.")).await,
+        let changed = accounts.change(&account, name, with_password.then_some(passwords), counter).await;
+        let changed = match changed {
+            Ok(()) if with_password => self.begin_anew(&account).await.map(Some),
+            changed => changed.map(|()| None),
+        };
+        match changed {
+            Ok(None) => self.profile(StatusCode::OK, None, Some("Saved.")).await,
+            Ok(Some(token)) => {
+                let note = "Saved. All other browsers and programs of yours are logged out.";
+                self.with_session(self.profile(StatusCode::OK, None, Some(note)).await, &token)
+            }
             Err(error) => {
                 let (status, text) = said(&error);
                 self.profile(status, Some(text), None).await

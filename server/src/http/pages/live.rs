@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::overview;
+use crate::auth::Ending;
 use crate::http::caller::Caller;
 use crate::http::problem::Problem;
 use crate::shutdown::Signal;
@@ -45,7 +46,7 @@ pub(super) async fn of_workspace(
     open(state, &caller, headers, Some(name))
 }
 
-fn open(state: Arc<State>, _caller: &Caller, headers: HeaderMap, name: Option<String>) -> Response {
+fn open(state: Arc<State>, caller: &Caller, headers: HeaderMap, name: Option<String>) -> Response {
     let max = state.config.limits.max_page_viewers;
     let viewing = Viewing::begin(&state);
     if state.metrics.page_viewers.get() > max as u64 {
@@ -56,6 +57,7 @@ fn open(state: Arc<State>, _caller: &Caller, headers: HeaderMap, name: Option<St
     let watcher = Watcher {
         changes: state.hub.registry.changes(),
         signal: state.shutdown.for_requests(),
+        ending: state.tokens.ending(&caller.user.credential),
         next: Instant::now(),
         last: None,
         _viewing: viewing,
@@ -89,6 +91,8 @@ struct Watcher {
     name: Option<String>,
     changes: watch::Receiver<u64>,
     signal: Signal,
+    /// The end of the token of whoever looks.
+    ending: Ending,
     /// When the next event may be sent.
     next: Instant,
     last: Option<String>,
@@ -98,11 +102,13 @@ struct Watcher {
 impl Watcher {
     fn events(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
         unfold(self, |mut watcher| async move {
-            let mut signal = watcher.signal.clone();
+            let (mut signal, mut ending) = (watcher.signal.clone(), std::mem::take(&mut watcher.ending));
             let event = tokio::select! {
                 event = watcher.event() => event?,
                 () = signal.finish() => return None,
+                () = ending.revoked() => return None,
             };
+            watcher.ending = ending;
             Some((Ok(event), watcher))
         })
     }

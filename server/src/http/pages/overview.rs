@@ -63,7 +63,7 @@ fn about(state: &State, caller: &Caller) -> (Told, Told) {
     let user = json!({
         "id": caller.user.id,
         "email": caller.user.email,
-        "signed_in": !caller.is_stranger(state),
+        "signed_in": !caller.is_stranger(),
         "workspace": caller.workspace(""),
     });
     (server, user)

@@ -19,7 +19,7 @@ pub(super) fn function(state: &State, workspace: &str, id: &str, name: &str) -> 
     let is_own =
         || id.strip_prefix(&*state.server_id).and_then(|rest| rest.strip_prefix(':')) == Some(SERVICE);
     let is_named = workspace == WORKSPACE && (id == SERVICE || is_own());
-    if is_named && is_in_charge(state) { state.login.function(name) } else { None }
+    if is_named && is_in_charge(state) && !state.auth.has(name) { state.login.function(name) } else { None }
 }
 
 /// Whether the only login service is the one of the server itself.

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use polyfn_core::codec::{StreamStub, Token};
 use polyfn_core::session::Payload;
 use polyfn_core::{Error, Map, Result, Value};
@@ -55,6 +55,7 @@ pub(super) fn respond(
     format: Format,
 ) -> Result<Response> {
     let reading = state.hub.gateway.read(&state.hub, stub, reader)?;
+    let reading = reading.until(state.tokens.ending(reader.credential));
     let items = Items { reading, format, has_ended: false, _counted: Counted::new(state) };
     let mut response = Response::new(Body::from_stream(items.pieces()));
     let headers = response.headers_mut();
@@ -72,24 +73,32 @@ struct Items {
 }
 
 impl Items {
-    fn pieces(self) -> impl stream::Stream<Item = Result<Bytes, std::convert::Infallible>> {
-        stream::unfold(self, |mut items| async move { items.next().await.map(|piece| (Ok(piece), items)) })
+    /// One after the other. What is told to whoever may hear no more is that the connection breaks.
+    fn pieces(self) -> impl stream::Stream<Item = Result<Bytes>> {
+        let pieces = stream::unfold(Some(self), |items| async move {
+            let mut items = items?;
+            let piece = items.next().await?;
+            let items = piece.is_ok().then_some(items);
+            Some((piece, items))
+        });
+        pieces.fuse()
     }
 
     /// The next items in one piece; `None` at the end.
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn next(&mut self) -> Option<Result<Bytes>> {
         if self.has_ended {
             return None;
         }
         let mut out = Vec::new();
         match self.reading.next().await {
-            Some(batch) => self.write(&batch, &mut out),
-            None => self.has_ended = true,
+            Ok(Some(batch)) => self.write(&batch, &mut out),
+            Ok(None) => self.has_ended = true,
+            Err(error) => return Some(Err(error)),
         }
         if self.has_ended && self.format == Format::Json {
             out.extend_from_slice(DONE);
         }
-        Some(out.into())
+        Some(Ok(out.into()))
     }
 
     fn write(&mut self, batch: &Batch, out: &mut Vec<u8>) {

@@ -4,7 +4,7 @@ import { type CaseConversion, convertCase } from "./case.js";
 import type { Codec } from "./codecs.js";
 import { errorOf, InvalidError, type RpcError, toldError } from "./errors.js";
 import { type EventListener, Events } from "./events.js";
-import type { Manager } from "./manager.js";
+import type { Manager, TokenConfig } from "./manager.js";
 import { Modules } from "./modules.js";
 import { addOtherNames, type SnakeNames, toSnake } from "./names.js";
 import type { EmbeddedServer, OpenOptions } from "./native.cjs";
@@ -254,6 +254,44 @@ export class Connection implements Listener, AsyncDisposable {
   }
 
   /**
+   * Makes a token for others.
+   *
+   * A server that knows nothing of narrowed tokens (`services`, `methods`, `max_uses`) makes one without any of these
+   * bounds. That one is taken back, and the call fails with `InvalidError`.
+   */
+  async generateToken(config: TokenConfig = {}): Promise<string> {
+    const token = (await this.#manager("generate_token", [config])) as string;
+    if ((config.services ?? config.methods ?? config.max_uses ?? null) === null) return token;
+    // the reference refuses to look into a token for another workspace
+    const told = (await this.#manager("parse_token", [token]).catch(() => null)) as {
+      scope?: { extra_scopes?: string[] };
+    } | null;
+    if (told?.scope?.extra_scopes?.some((word) => word.startsWith("polyfn:"))) return token;
+    await this.#manager("revoke_token", [token]).catch(() => null);
+    throw new InvalidError("this server makes no narrowed tokens: leave out services, methods and max_uses");
+  }
+
+  /**
+   * Puts functions in charge of who comes with which token, and of how people log in; for the root user.
+   *
+   * They are registered as a service of the type `auth-service`, under the id that is given or `auth-service`; a string
+   * names one that is there. The client must be in the workspace `public` or `ws-user-root`. What the functions are
+   * asked is in `docs/identity.md`. They count as long as this client is there, also after it has reconnected.
+   *
+   * @example
+   * await api.registerAuthService({ parse_token: (token) => users.get(token) ?? null, get_token: (scope) => null });
+   */
+  async registerAuthService(service: string | Record<string, unknown>): Promise<void> {
+    const given = typeof service === "string" ? { id: service } : service;
+    const id = String(given.id ?? "auth-service");
+    if (Object.values(given).some((value) => typeof value === "function")) {
+      const config = { ...(given.config as object), visibility: "protected" };
+      await this.registerService({ ...given, id, type: "auth-service", config }, { overwrite: true });
+    }
+    await this.#manager("register_auth_service", [id]);
+  }
+
+  /**
    * Finds a service by its id: `service`, `client:service` or `workspace/client:service`.
    *
    * With `encryptionPublicKey`, the owner's public key, what its functions are told and answer is encrypted from end
@@ -471,11 +509,13 @@ export class Connection implements Listener, AsyncDisposable {
 
 /** What the connection does itself, though the manager has methods of these names too. */
 type OwnNames =
+  | "generateToken"
   | "getApp"
   | "getPublicKey"
   | "getService"
   | "getServiceSchema"
   | "listApps"
+  | "registerAuthService"
   | "registerCodec"
   | "registerProbes"
   | "registerService"

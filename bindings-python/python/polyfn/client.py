@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -266,6 +267,53 @@ class Client:
         """Offer functions that tell how this program is, under the service id `probes`."""
         about = {"id": "probes", "type": "probes", "config": {"visibility": "public"}}
         return await self.register_service({**about, **probes}, overwrite=True)
+
+    async def generate_token(self, config: Mapping[str, Any] | None = None, **more: Any) -> str:
+        """Make a token for others; `config` is as in `docs/tokens.md`.
+
+        A server that knows nothing of narrowed tokens (`services`, `methods`, `max_uses`) makes one without
+        any of these bounds. That one is taken back, and `InvalidError` is raised.
+        """
+        given = {**(config or {}), **more}
+        token: str = await self._call("generate_token", (given,), {})
+        if any(given.get(key) is not None for key in ("services", "methods", "max_uses")):
+            await self._check_narrowed(token)
+        return token
+
+    async def _check_narrowed(self, token: str) -> None:
+        words: list[str] = []
+        # the reference refuses to look into a token for another workspace
+        with contextlib.suppress(errors.RpcError):
+            told = await self._call("parse_token", (token,), {})
+            words = cast("dict[str, list[str]]", told["scope"]).get("extra_scopes") or []
+        if any(word.startswith("polyfn:") for word in words):
+            return
+        with contextlib.suppress(errors.RpcError):
+            await self._call("revoke_token", (token,), {})
+        text = "this server makes no narrowed tokens: leave out services, methods and max_uses"
+        raise errors.InvalidError(text)
+
+    async def register_auth_service(
+        self,
+        service: str | Mapping[str, Any] = "auth-service",
+        login_service: Mapping[str, Any] | None = None,
+        **functions: Callable[..., Any],
+    ) -> None:
+        """Put functions in charge of who comes with which token, and of how people log in; for the root user.
+
+        The functions, such as `parse_token=...` and `get_token=...`, are registered as a service of the type
+        `auth-service`, whose id or further settings `service` gives; without functions it is the id of one
+        that is there. The client must be in the workspace `public` or `ws-user-root`. What the functions are
+        asked is in `docs/identity.md`. They count as long as this client is there, also after it has
+        reconnected.
+        """
+        about: dict[str, Any] = {"id": service} if isinstance(service, str) else dict(service)
+        given: dict[str, Any] = {**about, **(login_service or {}), **functions}
+        if any(callable(value) for value in given.values()):
+            kind = {"type": "auth-service", "id": about.get("id", "auth-service")}
+            config: dict[str, Any] = {**(about.get("config") or {}), "visibility": "protected"}
+            await self.register_service({**given, **kind, "config": config}, overwrite=True)
+        await self._call("register_auth_service", (about.get("id", "auth-service"),), {})
 
     async def export(self, api: Any) -> ObjectProxy:
         """Offer functions under the service id `default`, where `get_app` finds them."""

@@ -78,4 +78,6 @@ def test_the_context_stands_in_the_event(web, server_kind):
     on_our_server(server_kind)
     seen = get(f"{web}/context", token=tokens.member("matrix")).json()
     assert (seen["ws"], seen["user"]) == (tokens.own_workspace("matrix"), "matrix")
-    assert get(f"{web}/context").json()["user"] == "anonymouz-http"
+    strangers = {get(f"{web}/context").json()["user"] for _ in range(2)}
+    assert len(strangers) == 2, "each is somebody else"
+    assert all(name.startswith("anonymouz-http-") for name in strangers)

@@ -3,26 +3,56 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import json
 import secrets
+import ssl
 import threading
 import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 
 CLIENT_ID = "polyfn-tests"
 CLIENT_SECRET = "a-secret-of-the-client"
 AUDIENCE = "https://functions.example.org/"
 
 
+class Certificate:
+    """A certificate for this machine, in `file` with its key; `authority` names whom to believe it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority, self.file = folder / "authority.pem", folder / "server.pem"
+        mine, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of the tests")])
+        begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+
+        def made(subject: x509.Name, key, *extensions) -> bytes:
+            builder = x509.CertificateBuilder(name, subject, key.public_key(), x509.random_serial_number())
+            builder = builder.not_valid_before(begin).not_valid_after(begin + datetime.timedelta(days=1))
+            for extension in extensions:
+                builder = builder.add_extension(extension, critical=False)
+            return builder.sign(mine, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+        self.authority.write_bytes(made(name, mine, x509.BasicConstraints(ca=True, path_length=None)))
+        names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+        key = own.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        self.file.write_bytes(made(x509.Name([]), own, names) + key)
+
+
 class Issuer:
     """Listens on a free port. Whoever asks is logged in as `claims` says; `lies` changes what it signs."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Certificate | None = None) -> None:
         self.claims = {"sub": "ada-1", "email": "ada@example.org", "email_verified": True, "name": "Ada"}
         self.lies: dict = {}
         self.codes: dict[str, dict] = {}
@@ -64,8 +94,16 @@ class Issuer:
                 self.answer(told, status)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        port = self.server.server_address[1]
+        self.url = self.name = f"http://127.0.0.1:{port}"
+        if certificate:
+            # as Auth0: its name ends with a slash
+            self.url, self.name = f"https://localhost:{port}", f"https://localhost:{port}/"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.file)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def stop(self) -> None:
         self.server.shutdown()
@@ -78,7 +116,7 @@ class Issuer:
 
     def discovery(self) -> dict:
         return {
-            "issuer": self.url,
+            "issuer": self.name,
             "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
             "jwks_uri": f"{self.url}/keys",
@@ -104,7 +142,9 @@ class Issuer:
     def token(self, form: dict, headers) -> tuple[int, dict]:
         asked = self.codes.pop(form.get("code", ""), None)
         known = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
-        if headers.get("authorization") != f"Basic {known}":
+        # a public client, as that of Auth0 is, has no secret: PKCE stands for it
+        is_public = self.name.endswith("/") and form.get("client_id") == CLIENT_ID
+        if not is_public and headers.get("authorization") != f"Basic {known}":
             return 401, {"error": "invalid_client"}
         verifier = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(verifier).rstrip(b"=").decode()
@@ -115,7 +155,7 @@ class Issuer:
 
     def sign(self, claims: dict, lifetime: float = 600, **more) -> str:
         now = int(time.time())
-        payload = {"iss": self.url, "iat": now, "exp": int(now + lifetime), **claims}
+        payload = {"iss": self.name, "iat": now, "exp": int(now + lifetime), **claims}
         return jwt.encode(payload, self.key, "RS256", headers={"kid": self.kid, **more})
 
     def access_token(self, **claims) -> str:

@@ -17,8 +17,8 @@ asyncio.run(main())
 from ._native import RemoteFunction, RemoteStream, current_deadline, current_trace
 from ._native import version as __version__
 from .accounts import login, logout
-from .client import (
-    Client,
+from .client import Client
+from .connecting import (
     Connecting,
     connect_to_server,
     connect_to_server_http,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import environment
-from .client import connect_to_server
+from .connecting import connect_to_server
 
 #: The login service of a server, in the workspace that everybody can see.
 SERVICE = "public/hypha-login"

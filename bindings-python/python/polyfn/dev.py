@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import _native
-from .client import Client, connect_to_server
+from .client import Client
+from .connecting import connect_to_server
 from .loading import Module
 from .server import Server
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from .client import connect_to_server
+from .connecting import connect_to_server
 from .functions import service_map
 
 

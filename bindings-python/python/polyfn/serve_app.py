@@ -20,7 +20,8 @@ from typing import Any, cast
 
 from .accounts import login
 from .apps import is_asgi, is_wsgi
-from .client import Client, connect_to_server
+from .client import Client
+from .connecting import connect_to_server
 
 __all__ = ["load", "main", "register_asgi_service", "serve_app"]
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from . import _native, errors, options
 from .blocking import in_thread
-from .client import Client, Connecting
+from .client import Client
+from .connecting import Connecting
 
 #: Seconds after which the thread that tells of requests looks whether the program is about to end.
 _LOOK = 0.2

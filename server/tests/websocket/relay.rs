@@ -72,7 +72,7 @@ async fn the_manager_believes_nobody_about_who_calls() {
         assert!(!format!("{seen:?}").contains("secret"), "{answer:?}");
     }
     let refused = liar.manager("get_service_info", vec!["lab-one/secret".into()]).await.unwrap_err();
-    assert_eq!(refused, "PermissionError: Permission denied for non-public service in workspace lab-one");
+    assert_eq!(refused, "KeyError: 'Service not found: lab-one/*:secret@*'");
 }
 
 #[tokio::test]

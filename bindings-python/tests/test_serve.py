@@ -65,7 +65,8 @@ async def test_a_check_lets_requests_through_or_refuses_them(embedded):
     assert refused.headers.get_list("x-why") == ["tea", "pot"]
     await register_asgi_service(client, "two", app, with_permission)
     refused = await web.get("two/")
-    assert (refused.status_code, refused.json()["detail"]) == (403, "not for anonymouz-http")
+    assert refused.status_code == 403
+    assert refused.json()["detail"].startswith("not for anonymouz-http-")
     upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
     key = {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
     assert (await web.get("two/", headers={**upgrade, **key})).status_code == 403

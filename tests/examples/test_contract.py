@@ -357,7 +357,7 @@ def preflight(shop):
 
 @row("Who may call", "`public`", "`unlisted`", "`protected` (default)", "`private`")
 def who_may_call(shop):
-    for name, stranger in (("public", 200), ("unlisted", 200), ("protected", 403), ("private", 404)):
+    for name, stranger in (("public", 200), ("unlisted", 200), ("protected", 404), ("private", 404)):
         seen = [
             shop.ask("/", service=f"for-{name}", token=token).status
             for token in (None, tokens.member("somebody"), shop.token)

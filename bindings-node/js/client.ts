@@ -276,10 +276,8 @@ export class Connection implements Listener, AsyncDisposable {
    *
    * They are registered as a service of the type `auth-service`, under the id that is given or `auth-service`; a string
    * names one that is there. The client must be in the workspace `public` or `ws-user-root`. What the functions are
-   * asked is in `docs/identity.md`. They count as long as this client is there, also after it has reconnected.
-   *
-   * @example
-   * await api.registerAuthService({ parse_token: (token) => users.get(token) ?? null, get_token: (scope) => null });
+   * asked is in `docs/identity.md`, with an example. They count as long as this client is there, also after it has
+   * reconnected.
    */
   async registerAuthService(service: string | Record<string, unknown>): Promise<void> {
     const given = typeof service === "string" ? { id: service } : service;

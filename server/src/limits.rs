@@ -122,11 +122,11 @@ limits! {
     /// Bytes a second from all clients of one address, 0 for no limit; who sends more is read more slowly.
     address_byte_rate_limit: u64 = 0,
     /// Calls to functions of clients that one client may have under way, 0 for no limit; more wait for their turn.
-    max_calls_per_client: usize = 4096,
+    max_calls_per_client: usize = 65_536,
     /// The same of all clients of one user, 0 for no limit.
-    max_calls_per_user: usize = 16_384,
+    max_calls_per_user: usize = 262_144,
     /// The same of all clients of one workspace, 0 for no limit.
-    max_calls_per_workspace: usize = 65_536,
+    max_calls_per_workspace: usize = 1_048_576,
     /// Seconds a call waits for its turn before it is refused as `overloaded`.
     call_wait_timeout: Seconds = Seconds::new(30),
     /// Websockets of one user.

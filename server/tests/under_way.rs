@@ -124,6 +124,30 @@ async fn calls_wait_for_their_turn_and_answers_pass_by() {
 }
 
 #[tokio::test]
+async fn who_calls_itself_does_not_wait_for_itself() {
+    let limits = Limits { max_calls_per_client: 2, max_queued_bytes: 1 << 20, ..Limits::default() };
+    let scene = Scene::new(limits).await;
+    let here = scene.caller.get_service("caller:back").await.unwrap().function("here").unwrap();
+    // more than the line holds: what it cannot hold is refused, and its own answers are read on
+    let calls: Vec<_> = (0..10_000).map(|_| tokio::spawn(call(here.clone()))).collect();
+    let (mut done, mut refused) = (0, 0);
+    for call in calls {
+        match timeout(PATIENCE, call).await.unwrap().unwrap() {
+            Ok(_) => done += 1,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Overloaded, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(done > 1000 && done + refused == 10_000, "{done} done, {refused} refused");
+}
+
+async fn call(function: RemoteFunction) -> Result<Value> {
+    function.call([]).await
+}
+
+#[tokio::test]
 async fn clients_of_a_user_and_of_a_workspace_share_their_places() {
     let base = Limits { call_wait_timeout: Duration::from_millis(50).into(), ..Limits::default() };
     for (name, limits) in [

@@ -41,9 +41,9 @@ impl Hub {
         match self.way(peer, &relayed) {
             Way::On(taken) => {
                 self.pass(peer, &relayed, taken).await;
-                self.follow(peer, &relayed, frame).await;
+                self.follow(peer, &relayed, frame);
             }
-            Way::Line => self.line_up(peer, frame.clone()).await,
+            Way::Line => self.line_up(peer, &relayed, frame.clone()),
         }
     }
 

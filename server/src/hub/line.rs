@@ -1,7 +1,7 @@
 //! Calls that wait for their turn: their client has as many under way as it may.
 //!
-//! The client is read on, as what it says next may be the very answer that others wait for. Its calls stand in a line
-//! and are passed on in their order; only when the line is full too is the client not read for a while.
+//! The client is read on, as what it says next may be the very answer that its own calls wait for. Its calls stand in a
+//! line and are passed on in their order; when too many bytes stand in it, the next ones are refused.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -19,8 +19,8 @@ use crate::hub::peer::Peer;
 use crate::hub::places::{Seats, Taken};
 use crate::limits::Limits;
 
-/// Calls that may stand in one line.
-const LENGTH_MAX: usize = 1024;
+/// What a message in the line takes beside its own bytes.
+const OVERHEAD: usize = 256;
 
 /// Somebody who waits, and the part of the room that it takes.
 type Waiting = (Bytes, OwnedSemaphorePermit);
@@ -35,7 +35,7 @@ pub(super) struct Line {
     room: Arc<Semaphore>,
     largest: usize,
     waiting: AtomicUsize,
-    entrance: OnceLock<mpsc::Sender<Waiting>>,
+    entrance: OnceLock<mpsc::UnboundedSender<Waiting>>,
 }
 
 /// Where a message goes.
@@ -88,33 +88,34 @@ impl Hub {
         }
     }
 
-    /// Puts a message of `peer` at the end of its line; waits while that is full.
-    pub(super) async fn line_up(self: &Arc<Self>, peer: &Arc<Peer>, frame: Bytes) {
+    /// Puts a message of `peer` at the end of its line, or refuses it when that is full.
+    pub(super) fn line_up(self: &Arc<Self>, peer: &Arc<Peer>, relayed: &Relayed<'_>, frame: Bytes) {
         let line = &peer.line;
+        let size = (frame.len() + OVERHEAD).min(line.largest) as u32;
+        let Ok(room) = Arc::clone(&line.room).try_acquire_many_owned(size) else {
+            self.metrics.limited.note("max_queued_bytes");
+            let text = "too many calls wait for their turn, wait for some of them (max-calls-per-client, -user, -workspace)";
+            return self.refuse(peer, relayed, &Error::new(ErrorKind::Overloaded, text));
+        };
         line.waiting.fetch_add(1, Ordering::AcqRel);
         let entrance = line.entrance.get_or_init(|| {
-            let (entrance, waiting) = mpsc::channel(LENGTH_MAX);
+            let (entrance, waiting) = mpsc::unbounded_channel();
             tokio::spawn(serve(Arc::downgrade(self), Arc::downgrade(peer), waiting));
             entrance
         });
-        let size = frame.len().min(line.largest) as u32;
-        peer.set_waiting(true);
-        if let Ok(room) = Arc::clone(&line.room).acquire_many_owned(size).await {
-            _ = entrance.send((frame, room)).await;
-        }
-        peer.set_waiting(false);
+        _ = entrance.send((frame, room));
     }
 
     /// Who gave up a call may have it in the line still: the message follows it there as well.
-    pub(super) async fn follow(self: &Arc<Self>, peer: &Arc<Peer>, relayed: &Relayed<'_>, frame: &Bytes) {
+    pub(super) fn follow(self: &Arc<Self>, peer: &Arc<Peer>, relayed: &Relayed<'_>, frame: &Bytes) {
         if relayed.kind == CANCEL && !peer.line.is_empty() {
-            self.line_up(peer, frame.clone()).await;
+            self.line_up(peer, relayed, frame.clone());
         }
     }
 }
 
 /// Passes on what waits, one after the other, for as long as the client is there.
-async fn serve(hub: Weak<Hub>, peer: Weak<Peer>, mut line: mpsc::Receiver<Waiting>) {
+async fn serve(hub: Weak<Hub>, peer: Weak<Peer>, mut line: mpsc::UnboundedReceiver<Waiting>) {
     while let Some((frame, _room)) = line.recv().await {
         let (Some(hub), Some(peer)) = (hub.upgrade(), peer.upgrade()) else { return };
         if peer.queue.is_closed() {

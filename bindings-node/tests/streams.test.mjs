@@ -339,9 +339,9 @@ test("a producer that goes away ends its streams", async () => {
   const { id } = await other.registerService({ id: "x", config: { visibility: "public" }, countingLater });
   const stream = await (await api.getService(id)).countingLater("gone", 1e9);
   assert.equal((await stream.next()).value, 0);
-  const rest = all(stream);
+  const ended = assert.rejects(all(stream), PeerGoneError);
   await other.disconnect();
-  await assert.rejects(rest, PeerGoneError);
+  await ended;
   await told.find("gone closed");
 });
 

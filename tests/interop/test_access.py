@@ -66,6 +66,7 @@ def places(pool, polyfn_server):
             urls["app", visibility] = f"{app.url}/method"
         urls["app token"] = app.program.token
         yield urls
+    owner.disconnect()
 
 
 @pytest.mark.parametrize("visibility", VISIBLE)

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::connection::{Connection, Sink};
+use super::connection::{Connection, Sink, WeakConnection};
 use super::options::ClientOptions;
 use super::remote::{CallOptions, RemoteService};
 use super::service::{Call, Handler, Service, handler};
@@ -39,8 +39,8 @@ pub struct Client {
 /// Where the driver's events go: waiting futures, and tasks for functions.
 struct Dispatch {
     runtime: tokio::runtime::Handle,
-    /// Let go when it is closed: each holds the other.
-    connection: Mutex<Option<Connection>>,
+    /// Not held, as it holds this.
+    connection: OnceLock<WeakConnection>,
     waiting: Mutex<HashMap<CallId, oneshot::Sender<Result<Value>>>>,
     handlers: Mutex<HashMap<Handle, Handler>>,
     generators: Mutex<HashMap<Handle, Generator>>,
@@ -87,6 +87,10 @@ impl Sink for Dispatch {
 }
 
 impl Dispatch {
+    fn connection(&self) -> Option<Connection> {
+        self.connection.get()?.upgrade()
+    }
+
     fn end(&self, call: CallId, result: Result<Value>) {
         let waiting = self.waiting.lock().remove(&call);
         if let Some(waiting) = waiting {
@@ -96,7 +100,7 @@ impl Dispatch {
     }
 
     fn invoke(&self, invocation: Invocation) {
-        let Some(connection) = self.connection.lock().clone() else { return };
+        let Some(connection) = self.connection() else { return };
         let handler = self.handlers.lock().get(&invocation.handler).cloned();
         let Some(id) = invocation.run else {
             self.runtime.spawn(async move { run(handler, &invocation).await });
@@ -116,7 +120,7 @@ impl Dispatch {
 
     fn cancel(&self, run: RunId) {
         let task = self.running.lock().remove(&run);
-        if let (Some(task), Some(connection)) = (task, self.connection.lock().clone()) {
+        if let (Some(task), Some(connection)) = (task, self.connection()) {
             task.abort();
             connection.reject(run, &Error::new(ErrorKind::Cancelled, "the caller gave up"));
         }
@@ -134,7 +138,7 @@ impl Dispatch {
 
     /// A peer wants items of a generator.
     fn pull(&self, handle: Handle) {
-        let Some(connection) = self.connection.lock().clone() else { return };
+        let Some(connection) = self.connection() else { return };
         let mut generators = self.generators.lock();
         let producer = match generators.remove(&handle) {
             None => return,
@@ -207,7 +211,7 @@ impl Client {
     pub async fn connect(options: ClientOptions) -> Result<Self> {
         let dispatch = Arc::new(Dispatch {
             runtime: tokio::runtime::Handle::current(),
-            connection: Mutex::default(),
+            connection: OnceLock::new(),
             waiting: Mutex::default(),
             handlers: Mutex::default(),
             generators: Mutex::default(),
@@ -218,13 +222,10 @@ impl Client {
         });
         let mut states = dispatch.state.subscribe();
         let connection = Connection::open(options, dispatch.clone(), &tokio::runtime::Handle::current())?;
-        *dispatch.connection.lock() = Some(connection.clone());
+        let _ = dispatch.connection.set(connection.downgrade());
         let state = states.wait_for(Option::is_some).await.map(|state| state.clone());
         match state {
-            Ok(Some(State::Closed { error })) => {
-                dispatch.connection.lock().take();
-                Err(error)
-            }
+            Ok(Some(State::Closed { error })) => Err(error),
             _ => Ok(Self { connection, dispatch }),
         }
     }
@@ -415,7 +416,6 @@ impl Client {
         self.connection.close();
         let closed = |state: &Option<State>| matches!(state, Some(State::Closed { .. }));
         let _ = states.wait_for(closed).await;
-        self.dispatch.connection.lock().take();
     }
 
     fn wait(&self) -> (CallId, oneshot::Receiver<Result<Value>>) {

@@ -1,7 +1,7 @@
 //! [`Connection`]: what a binding holds. Every method may be called on any thread, and none of them waits.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -102,6 +102,17 @@ pub struct Connection {
     shared: Arc<Shared>,
 }
 
+/// A connection that is not held: what the connection itself holds has it like this.
+#[derive(Clone, Debug)]
+pub(super) struct WeakConnection(Weak<Shared>);
+
+impl WeakConnection {
+    /// The connection, unless it is over and nobody has it any longer.
+    pub(super) fn upgrade(&self) -> Option<Connection> {
+        self.0.upgrade().map(|shared| Connection { shared })
+    }
+}
+
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("address", &self.address()).finish_non_exhaustive()
@@ -109,6 +120,10 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
+    pub(super) fn downgrade(&self) -> WeakConnection {
+        WeakConnection(Arc::downgrade(&self.shared))
+    }
+
     /// Begins to connect, on `runtime`. The sink is told [`crate::session::State::Ready`] when the workspace is
     /// joined, or [`crate::session::State::Closed`] when that failed.
     ///

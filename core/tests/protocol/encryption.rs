@@ -25,8 +25,8 @@ fn assert_unreadable(frame: &Bytes) {
     assert!(!frame.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
 }
 
-/// The frame with another first segment.
-fn rerouted(frame: &Bytes, change: impl FnOnce(&mut Map)) -> Bytes {
+/// The frame with another first segment, as a server could make it.
+pub(crate) fn rerouted(frame: &Bytes, change: impl FnOnce(&mut Map)) -> Bytes {
     let mut map = header(frame);
     change(&mut map);
     let mut bytes = Value::Map(map).to_msgpack().unwrap();

@@ -8,6 +8,7 @@ use polyfn_core::wire::{Header, KeyPair};
 use polyfn_core::{ErrorKind, Map, Value};
 
 use crate::duo::{ANN, BOB, NOW, answer, call, deliver, end, invoked, offer, sent, take};
+use crate::encryption::rerouted;
 use crate::generators::{Told, items, list};
 use crate::joining::events;
 use crate::manager::{self, body, header};
@@ -57,15 +58,6 @@ fn give(session: &mut Session, items: &[Value], end: StreamEnd) -> Bytes {
     items.iter().for_each(|item| draft.item(|out| item.walk(out)).unwrap());
     session.finish_items(draft, end, NOW);
     sealed(session, "x-push")
-}
-
-/// The frame with another first segment, as a server could make it.
-fn rerouted(frame: &Bytes, change: impl FnOnce(&mut Map)) -> Bytes {
-    let mut map = header(frame);
-    change(&mut map);
-    let mut bytes = Value::Map(map).to_msgpack().unwrap();
-    bytes.extend_from_slice(&frame[Header::parse(frame).unwrap().end..]);
-    bytes.into()
 }
 
 fn wants(session: &mut Session) -> Option<u32> {

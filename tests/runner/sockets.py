@@ -160,14 +160,14 @@ class RawClient:
     def call_manager(self, method: str, *args, **segments):
         return self.call(self.manager, f"services.default.{method}", *args, **segments)
 
-    def answer(self, request: dict, value) -> None:
-        """Resolves a request that this client received."""
+    def answer(self, request: dict, value, end: str = "resolve") -> None:
+        """Ends a request that this client received: resolves it, or rejects it."""
         self.send(
             {
                 "type": "method",
                 "from": self.address,
                 "to": request["from"],
-                "method": f"{request['session']}.resolve",
+                "method": f"{request['session']}.{end}",
                 "parent": request["session"],
             },
             {"args": [value]},

@@ -19,7 +19,7 @@ use crate::hub::service::Service;
 
 /// Services that are asked for one look-up; of more, so many are taken by chance.
 const ASKED_MAX: usize = 64;
-/// How long an owner may take to tell which application its service belongs to.
+/// How long owners may take to tell which applications their services belong to.
 const TO_ADOPT: Duration = Duration::from_secs(2);
 
 /// How a caller wants one of several services to be chosen.
@@ -130,33 +130,32 @@ impl Hub {
     }
 
     /// Old clients do not tell the server which application a service belongs to, though their owners say so in its
-    /// description. Those that may be meant are asked, each only once. Nobody is asked for a caller who may not have the
-    /// service: how long that takes would tell that there is one.
+    /// description: what they send is the application of the connection. Those that may be meant are asked, each until
+    /// it has answered once. Nobody is asked for a caller who may not have the service: how long that takes would tell
+    /// that there is one.
     async fn adopt(self: &Arc<Self>, uri: &ServiceUri, caller: &Caller) {
         let any = ServiceUri { service: "*".to_owned(), app: "*".to_owned(), ..uri.clone() };
         let unsaid = self.registry.find(&any).into_iter().filter(|service| {
-            service.app == "*"
-                && !service.adopted.initialized()
-                && is_instance(service, &uri.service)
-                && service.admits(caller)
+            !service.adopted.initialized() && is_instance(service, &uri.service) && service.admits(caller)
         });
         let asked: FuturesUnordered<_> = unsaid
             .take(ASKED_MAX)
             .map(|service| async move {
-                service.adopted.get_or_init(|| self.app_told_by_owner(&service)).await;
+                // an owner that is busy now is asked again for the next one who looks
+                _ = service.adopted.get_or_try_init(|| self.app_told_by_owner(&service)).await;
             })
             .collect();
-        asked.collect::<()>().await;
+        _ = tokio::time::timeout(TO_ADOPT, asked.collect::<()>()).await;
     }
 
-    async fn app_told_by_owner(self: &Arc<Self>, service: &Service) -> Option<String> {
-        let owner = self.registry.client(&service.workspace, &service.client)?;
+    async fn app_told_by_owner(self: &Arc<Self>, service: &Service) -> Result<Option<String>> {
+        let Some(owner) = self.registry.client(&service.workspace, &service.client) else { return Ok(None) };
         if !owner.extensions.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let described = self.described_by_owner(service, TO_ADOPT).await.ok()?;
-        let app = described.as_map()?.text("app_id")?;
-        (!app.is_empty() && app != "*" && app.len() <= 255).then(|| app.to_owned())
+        let described = self.described_by_owner(service, TO_ADOPT).await?;
+        let app = described.as_map().and_then(|described| described.text("app_id")).unwrap_or_default();
+        Ok((!matches!(app, "" | "*") && app.len() <= 255).then(|| app.to_owned()))
     }
 
     /// Asks the owner for its service. The owner sees the server, from its own workspace: whether the caller may have

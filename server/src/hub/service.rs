@@ -43,7 +43,7 @@ pub struct Service {
     pub routes: OnceLock<Router<String>>,
     /// Its place in the order of registration, given by the registry.
     pub number: u64,
-    /// The application that its owner names when it is asked, where the registration named none.
+    /// The application that its owner names when it is asked, where that is another one than the registration named.
     pub adopted: OnceCell<Option<String>>,
 }
 
@@ -107,7 +107,9 @@ impl Service {
     #[must_use]
     pub fn matches(&self, uri: &ServiceUri) -> bool {
         let fits = |asked: &str, own: &str| asked == "*" || asked == own;
-        fits(&uri.service, &self.name) && fits(&uri.client, &self.client) && fits(&uri.app, self.app())
+        // a name that was good once stays so when the owner has named another application
+        let is_of_app = || fits(&uri.app, self.app()) || fits(&uri.app, &self.app);
+        fits(&uri.service, &self.name) && fits(&uri.client, &self.client) && is_of_app()
     }
 
     /// Whether `caller` may get and call it.

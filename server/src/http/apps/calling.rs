@@ -46,11 +46,10 @@ impl Style {
             let text = format!("the service {} has no function `serve`", service.name);
             return Err(Problem::new(ErrorKind::NotFound, text).into());
         };
-        let inside = |map: &'_ Map, key: &str| map.get(key).and_then(Value::as_map).cloned();
-        let properties = inside(serve, "function")
-            .and_then(|function| inside(&function, "parameters"))
-            .and_then(|parameters| inside(&parameters, "properties"));
-        let has_all = |known: Map| ["scope", "receive", "send"].iter().all(|name| known.contains(name));
+        let properties = ["function", "parameters", "properties"]
+            .iter()
+            .try_fold(serve, |map, key| map.get(key).and_then(Value::as_map));
+        let has_all = |known: &Map| ["scope", "receive", "send"].iter().all(|name| known.contains(name));
         if properties.is_some_and(has_all) {
             return Ok(Self::Three);
         }

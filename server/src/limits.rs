@@ -165,6 +165,8 @@ limits! {
     max_request_body: usize = 100_000_000,
     /// Bytes of the body of a request to a web app (`type: "asgi"`), which is passed on as it comes.
     max_app_body: u64 = 10 << 30,
+    /// Seconds a web app may go on with a request after whoever asked has left; then it is cancelled.
+    app_disconnect_grace: Seconds = Seconds::new(30),
     /// Websockets of web apps at the same time; more are refused with 503.
     max_app_websockets: usize = 4096,
     /// Bytes of an HTTP request's line and headers together.

@@ -91,6 +91,30 @@ async def wait(scope, receive, send):
         SEEN["wait"].append((await receive())["type"])
 
 
+async def drip(scope, receive, send):
+    """Sends now and then, and never asks whether anybody is there."""
+    SEEN["drip"] = {"sent": 0, "error": None}
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    try:
+        while True:
+            await send({"type": "http.response.body", "body": b"drop\n", "more_body": True})
+            SEEN["drip"]["sent"] += 1
+            await asyncio.sleep(0.02)
+    except Exception as error:
+        SEEN["drip"]["error"] = [type(error).__name__, isinstance(error, OSError)]
+        raise
+
+
+async def lingers(scope, receive, send):
+    """Reads nothing and sends nothing until it is cancelled."""
+    SEEN["lingers"] = "begun"
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        SEEN["lingers"] = "cancelled"
+        raise
+
+
 HEARS = asyncio.Event()
 
 
@@ -207,6 +231,8 @@ NAMED = [
     large,
     ticks,
     flood,
+    drip,
+    lingers,
     wait,
     deaf,
     hear,

@@ -50,6 +50,7 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style, body: Body) -> Resul
         watching: Vec::new(),
         sending: VecDeque::new(),
         patience,
+        grace: limits.app_disconnect_grace.duration().min(patience),
         until: Instant::now() + patience,
         ending: state.tokens.ending(&asked.caller.user.credential),
         _turn: turn,
@@ -78,6 +79,8 @@ struct Exchange {
     /// Calls of `send` whose message has no room yet.
     sending: VecDeque<(Called, VecDeque<Message>)>,
     patience: Duration,
+    /// How long the app may go on when nobody waits for its answer any longer.
+    grace: Duration,
     /// When the app must have made some progress; once its answer is complete, or nobody waits for it, when it must
     /// have ended.
     until: Instant,
@@ -108,13 +111,12 @@ impl Exchange {
                 },
                 () = self.ending.revoked(), if is_open => {
                     let error = Error::new(ErrorKind::PermissionDenied, TokenError::Revoked.to_string());
-                    std::mem::replace(&mut self.outgoing, Outgoing::Gone(0)).fail(Failure::Call(error)).await;
+                    std::mem::replace(&mut self.outgoing, Outgoing::Left).fail(Failure::Call(error)).await;
                     self.left();
                 },
                 ended = &mut call => break ended,
                 () = sleep_until(self.until), if is_timed => {
-                    let text = format!("the app made no progress within {} s", self.patience.as_secs_f64());
-                    break Err(Error::new(ErrorKind::Timeout, text));
+                    break Err(Error::new(ErrorKind::Timeout, self.why_late()));
                 }
             }
         };
@@ -174,7 +176,7 @@ impl Exchange {
 
     /// What is sent is no body that could be passed on, or its sender has left in the middle of it.
     async fn refuse(&mut self, problem: Problem) {
-        std::mem::replace(&mut self.outgoing, Outgoing::Gone(0)).fail(Failure::Request(problem)).await;
+        std::mem::replace(&mut self.outgoing, Outgoing::Left).fail(Failure::Request(problem)).await;
         self.left();
     }
 
@@ -189,8 +191,16 @@ impl Exchange {
     }
 
     fn left_or_complete(&mut self) {
-        self.until = Instant::now() + self.patience;
+        let has_left = matches!(self.outgoing, Outgoing::Left);
+        self.until = Instant::now() + if has_left { self.grace } else { self.patience };
         self.tell_the_end();
+    }
+
+    fn why_late(&self) -> String {
+        match self.outgoing {
+            Outgoing::Left => format!("the app went on for {} s without a caller", self.grace.as_secs_f64()),
+            _ => format!("the app made no progress within {} s", self.patience.as_secs_f64()),
+        }
     }
 
     /// There is nothing more to receive once the answer is complete, or nobody is there for it.

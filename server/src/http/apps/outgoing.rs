@@ -18,7 +18,7 @@ use crate::state::State;
 
 /// Parts of a body that may wait until they are sent, before the app is made to wait.
 const MAX_PARTS: usize = 4;
-/// What an app may send to somebody who has left before it is told so by an error.
+/// What an app may send where no body is due, such as to HEAD, before it is told so by an error.
 const MAX_IN_VAIN: usize = 1 << 20;
 
 type Part = Result<Bytes, Error>;
@@ -63,8 +63,10 @@ pub(super) enum Outgoing {
     Body(mpsc::Sender<Part>),
     /// All was sent.
     Complete,
-    /// Whoever asked has left; what is sent counts.
-    Gone(usize),
+    /// The head was all that is sent; what the app makes behind it counts.
+    HeadOnly(usize),
+    /// Whoever asked has left.
+    Left,
 }
 
 impl Outgoing {
@@ -88,7 +90,7 @@ impl Outgoing {
                 match self {
                     Self::Head { asker, .. } => asker.closed().await,
                     Self::Body(parts) => parts.closed().await,
-                    Self::Complete | Self::Gone(_) => std::future::pending().await,
+                    Self::Complete | Self::HeadOnly(_) | Self::Left => std::future::pending().await,
                 }
                 Change::Left
             }
@@ -101,7 +103,7 @@ impl Outgoing {
     }
 
     pub(super) fn leave(&mut self) {
-        *self = Self::Gone(0);
+        *self = Self::Left;
     }
 
     /// Gives an answer of the server's own in the place of the app's; says whether somebody still waited for it.
@@ -125,18 +127,12 @@ impl Outgoing {
             (this @ Self::Head { made: Some(_), .. }, Message::Body { body, more }) => {
                 this.begin(body, more, state)
             }
-            (this @ Self::Body(_), Message::Body { body, more }) => {
-                this.go_on(body, more);
-                Ok(())
-            }
-            (Self::Gone(sent), Message::Body { body, .. }) => {
+            (this @ Self::Body(_), Message::Body { body, more }) => this.go_on(body, more),
+            (Self::HeadOnly(sent), Message::Body { body, .. }) => {
                 *sent += body.len().max(1 << 10);
-                if *sent <= MAX_IN_VAIN {
-                    return Ok(());
-                }
-                Err(Error::new(ErrorKind::PeerGone, "whoever asked has left"))
+                if *sent <= MAX_IN_VAIN { Ok(()) } else { Err(unheard()) }
             }
-            (Self::Gone(_), Message::Start { .. }) => Ok(()),
+            (Self::Left, Message::Start { .. } | Message::Body { .. }) => Err(unheard()),
             (_, Message::Other(kind)) if kind == "http.response.debug" => Ok(()),
             (Self::Head { made: None, .. }, Message::Body { .. }) => {
                 Err(Error::invalid("`http.response.start` must be sent before the body"))
@@ -172,7 +168,7 @@ impl Outgoing {
             }
             if is_empty {
                 // the app may go on, but nobody listens
-                *self = Self::Gone(0);
+                *self = Self::HeadOnly(0);
             } else {
                 *self = Self::Body(parts);
                 *response.body_mut() = streamed(queue, state);
@@ -185,18 +181,22 @@ impl Outgoing {
         }
         if asker.send(Ok(response)).is_err() {
             self.leave();
+            return Err(unheard());
         }
         Ok(())
     }
 
-    fn go_on(&mut self, body: Bytes, more: bool) {
-        let Self::Body(parts) = self else { return };
+    fn go_on(&mut self, body: Bytes, more: bool) -> Result<(), Error> {
+        let Self::Body(parts) = self else { return Ok(()) };
         let sent = if body.is_empty() { Ok(()) } else { parts.try_send(Ok(body)).map_err(drop) };
         if sent.is_err() && parts.is_closed() {
             self.leave();
-        } else if !more {
+            return Err(unheard());
+        }
+        if !more {
             *self = Self::Complete;
         }
+        Ok(())
     }
 
     /// The app has failed: whoever asked is told, or cut off when the head is sent already.
@@ -211,9 +211,14 @@ impl Outgoing {
                 tracing::warn!(%error, "the answer of an app was cut off");
                 _ = parts.send(Err(error)).await;
             }
-            Self::Complete | Self::Gone(_) => {}
+            Self::Complete | Self::HeadOnly(_) | Self::Left => {}
         }
     }
+}
+
+/// What `send` fails with when nobody is there for what is sent: an `OSError` in Python, as ASGI has it.
+fn unheard() -> Error {
+    Error::new(ErrorKind::PeerGone, "whoever asked has left, nobody hears what is sent")
 }
 
 /// A body that is one of the calls under way as long as it is being sent.

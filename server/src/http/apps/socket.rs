@@ -64,6 +64,8 @@ pub(super) struct Socket {
     asked: Instant,
     silence: Duration,
     patience: Duration,
+    /// How long the app may go on when the client has left.
+    grace: Duration,
     signal: Signal,
     /// The end of the token of whoever opened it.
     ending: Ending,
@@ -102,6 +104,7 @@ impl Socket {
             asked: now,
             silence: limits.ws_idle_timeout.duration(),
             patience: limits.http_call_timeout.duration(),
+            grace: limits.app_disconnect_grace.duration().min(limits.http_call_timeout.duration()),
             signal: state.shutdown.for_session(),
             ending,
             until: None,
@@ -235,7 +238,9 @@ impl Socket {
     fn ends(&mut self, code: u16, reason: String) {
         if self.end.is_none() {
             self.end = Some((code, reason));
-            self.until = Some(Instant::now() + self.patience);
+            // an app that has closed it by itself may have more to do
+            let has_left = self.closing.is_none();
+            self.until = Some(Instant::now() + if has_left { self.grace } else { self.patience });
             // the writer ends with what it has: the goodbye, if there is one
             self.outbox = mpsc::channel(1).0;
             self.hand_out();

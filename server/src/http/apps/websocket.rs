@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Response as HttpResponse, StatusCode, header};
@@ -46,6 +47,7 @@ pub(super) async fn answer(asked: &Asked<'_>, style: Style) -> Result<Response, 
         upgrade,
         receiving: VecDeque::new(),
         is_told: false,
+        grace: state.config.limits.app_disconnect_grace.duration(),
         until: Instant::now() + Allowed::of(&state.config.limits, asked.service).time,
         ending: state.tokens.ending(&asked.caller.user.credential),
         held: (turn, open),
@@ -88,6 +90,8 @@ struct Opening {
     receiving: VecDeque<Called>,
     /// Whether the app was told that somebody asks for a websocket.
     is_told: bool,
+    /// How long the app may go on when whoever asked has left.
+    grace: Duration,
     until: Instant,
     /// The end of the token of whoever asked.
     ending: Ending,
@@ -115,6 +119,7 @@ impl Opening {
                 }
                 Change::Left = self.outgoing.change(false), if is_open => {
                     self.outgoing.leave();
+                    self.until = self.until.min(Instant::now() + self.grace);
                     self.tell_the_end();
                 }
                 ended = &mut call => break Outcome::Ended(ended),

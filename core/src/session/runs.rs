@@ -182,6 +182,8 @@ impl Runs {
 
 /// How often to say that the work goes on when the caller named no interval.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
+/// Bytes that most replies fit into: their buffers need not grow.
+const USUAL_REPLY: usize = 384;
 
 impl Run {
     /// The same for the session itself to answer: nobody else could break it off.
@@ -393,6 +395,7 @@ fn route<'a>(run: &'a Run, reply: &'a ReplyTo) -> Route<'a> {
 /// Who wrote what `ours` are to a call is told them in the reply as well; nobody else is.
 fn reply_writer(run: &Run, reply: &ReplyTo, ours: Extensions) -> Result<Writer> {
     let mut writer = Writer::new();
+    writer.reserve(USUAL_REPLY);
     let extras = (!run.extensions.is_empty()).then_some(Extras { extensions: ours, ..Extras::default() });
     Route { extras, ..route(run, reply) }.write(&mut writer)?;
     begin_body(&mut writer, 1, false, Promise::Never)?;

@@ -24,6 +24,9 @@ use crate::codec::{Export, Exports, Handle, Promise, Writer};
 use crate::wire::{ChunkStore, Extras, Route, absolute, begin_body};
 use crate::{Error, ErrorKind, Result};
 
+/// Bytes that most calls fit into, without what identifies a user: their buffers need not grow.
+const USUAL_CALL: usize = 512;
+
 /// Letters of an id.
 pub(super) const ID_LEN: usize = 20;
 
@@ -297,6 +300,7 @@ impl Session {
             None => (self.address.as_str(), None),
         };
         let mut writer = Writer::new();
+        writer.reserve(USUAL_CALL + identity.map_or(0, |(_, user)| user.len()));
         let route = Route {
             from,
             to: &target,

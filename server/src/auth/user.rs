@@ -149,7 +149,7 @@ impl UserInfo {
 }
 
 fn own_workspace(id: &str) -> String {
-    format!("ws-user-{id}")
+    ["ws-user-", id].concat()
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ impl Gateway {
     /// Its address in `workspace`, which calls come from.
     #[must_use]
     pub fn address(&self, workspace: &str) -> String {
-        format!("{workspace}/{}", self.id)
+        [workspace, "/", &self.id].concat()
     }
 
     /// How much its session holds.

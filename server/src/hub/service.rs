@@ -63,7 +63,7 @@ impl Service {
     /// Where its functions are called, `workspace/client`.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("{}/{}", self.workspace, self.client)
+        [&*self.workspace, "/", &*self.client].concat()
     }
 
     /// What is told of it, in the shape of `list_services`.

@@ -48,6 +48,9 @@ impl Accepted {
     /// # Errors
     /// 406 when it leaves nothing at all.
     pub(super) fn read(request: &HeaderMap) -> Result<Self, Problem> {
+        if !request.contains_key(header::ACCEPT_ENCODING) {
+            return Ok(Self::default());
+        }
         let listed: Vec<_> = weight::listed(request, &header::ACCEPT_ENCODING).collect();
         let refuses_plain = weight_of("identity", &listed) == Some(0);
         if refuses_plain && listed.iter().all(|(_, weight)| *weight == 0) {
@@ -76,7 +79,7 @@ fn best(codings: [&'static str; 3], listed: &[(&str, u16)]) -> Option<&'static s
 
 /// Compresses an answer if that is right. A stream's pieces still leave as they come.
 pub(super) async fn compress(method: &Method, accepted: Accepted, mut response: Response) -> Response {
-    if !may_be(&response) || !(accepted.refuses_plain || is_worth_it(&response)) {
+    if !(accepted.refuses_plain || is_worth_it(&response)) || !may_be(&response) {
         return response;
     }
     let coding = if length(&response).is_some() { accepted.whole } else { accepted.stream };

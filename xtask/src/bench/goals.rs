@@ -170,9 +170,15 @@ fn cost(results: &Results) -> Vec<Goal> {
 
 fn start(results: &Results) -> Vec<Goal> {
     let found = |name| results.median(Group::Start, System::Polyfn, Language::None, name);
+    let inside = |language: Language| {
+        let took = results.median(Group::Start, System::Embedded, language, "start_ms");
+        goal(format!("server inside of {} started", language.word()), Bound::AtMost, 20.0, " ms", took)
+    };
     vec![
         goal("server ready", Bound::AtMost, 50.0, " ms", found("ready_ms")),
         goal("server memory at rest", Bound::AtMost, 20.0, " MB", found("rest_mb")),
+        inside(Language::Python),
+        inside(Language::Node),
     ]
 }
 

@@ -65,7 +65,7 @@ fn table(results: &Results, group: Group) -> String {
         Group::Bodies => each(results, group, "served by", &bodies::FIGURES),
         Group::Cost => each(results, group, "served by", &cost::FIGURES),
         Group::Data => each(results, group, "caller-callee", &data::FIGURES),
-        Group::Start => each(results, group, "", &start::FIGURES),
+        Group::Start => each(results, group, "inside of", &start::FIGURES),
         Group::Idle => each(results, group, "", &idle::FIGURES),
         Group::Registry => each(results, group, "", &registry::FIGURES),
         Group::Login => each(results, group, "", &login::FIGURES),

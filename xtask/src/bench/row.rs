@@ -247,6 +247,9 @@ pub(super) fn all() -> Vec<Row> {
         add(Group::Data, language, &[S::Polyfn, S::PolyfnHyphaRpc, S::Hypha]);
     }
     add(Group::Start, L::None, &[S::Polyfn, S::Hypha]);
+    for language in [L::Python, L::Node] {
+        add(Group::Start, language, &[S::Embedded]);
+    }
     add(Group::Idle, L::None, &[S::Polyfn, S::PolyfnHyphaRpc, S::Hypha]);
     add(Group::Registry, L::None, &[S::Polyfn, S::Hypha]);
     add(Group::Login, L::None, &[S::Polyfn]);

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -21,8 +21,10 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use crate::auth::handshake::close_reason;
 use crate::hub::Item;
 
-/// Bytes read at once. An idle connection holds this much, so it is small; a long frame is read in more pieces.
+/// Bytes read at once. An idle connection holds this much, so it is small.
 const READ_BUFFER: usize = 2 << 10;
+/// Bytes read at once as long as more come than are asked for: a long frame in small pieces costs a call each.
+const AHEAD: usize = 64 << 10;
 /// Payloads up to this size are copied behind each other, longer ones are written from where they are.
 const COPIED: usize = 16 << 10;
 /// How long the other side has to answer a close frame.
@@ -55,7 +57,7 @@ pub(super) async fn split(
         .max_message_size(Some(max_frame));
     let (reader, writer) = stream.into_split();
     let left = Some(first.saturating_sub(read.len()));
-    let source = ReadOnly { socket: reader, left };
+    let source = ReadOnly { socket: reader, left, ahead: BytesMut::new(), is_long: false };
     let socket = WebSocketStream::from_partially_read(source, read, Role::Server, Some(config));
     (Reader(socket.await), Writer(writer))
 }
@@ -152,6 +154,47 @@ struct ReadOnly {
     socket: OwnedReadHalf,
     /// Bytes that may still come from somebody unknown.
     left: Option<usize>,
+    /// Read and not asked for yet; nothing is kept here while nothing comes.
+    ahead: BytesMut,
+    /// The last read gave all that there was room for: there is more.
+    is_long: bool,
+}
+
+impl ReadOnly {
+    /// Reads into what was asked for, and not beyond it.
+    fn read_directly(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let (before, room) = (buf.filled().len(), buf.remaining());
+        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        let count = buf.filled().len() - before;
+        self.is_long = count == room;
+        if let Some(left) = &mut self.left {
+            match left.checked_sub(count) {
+                Some(rest) => *left = rest,
+                None => return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into())),
+            }
+        }
+        read
+    }
+
+    /// Reads more than was asked for; the rest is there for the next time.
+    fn read_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut ahead = BytesMut::with_capacity(AHEAD);
+        let read = std::pin::pin!(self.socket.read_buf(&mut ahead)).poll(cx);
+        self.is_long = ahead.len() == AHEAD;
+        self.ahead = ahead;
+        self.give(buf);
+        read.map_ok(|_| ())
+    }
+
+    /// Gives what was read already.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
+        let count = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead[..count]);
+        self.ahead.advance(count);
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
+    }
 }
 
 impl AsyncRead for ReadOnly {
@@ -160,16 +203,15 @@ impl AsyncRead for ReadOnly {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
-        let count = buf.filled().len() - before;
-        if let Some(left) = &mut self.left {
-            match left.checked_sub(count) {
-                Some(rest) => *left = rest,
-                None => return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into())),
-            }
+        if !self.ahead.is_empty() {
+            self.give(buf);
+            return Poll::Ready(Ok(()));
         }
-        read
+        if self.is_long && self.left.is_none() {
+            self.read_ahead(cx, buf)
+        } else {
+            self.read_directly(cx, buf)
+        }
     }
 }
 

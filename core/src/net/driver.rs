@@ -18,6 +18,8 @@ use crate::{Error, ErrorKind, Result};
 const READ_BATCH: usize = 256;
 /// Bytes handed to the socket before it is flushed.
 const WRITE_BATCH: usize = 1 << 20;
+/// Bytes of a frame that is handed over as the last one.
+const LONG: usize = 64 << 10;
 /// A connection that ends sooner than this counts as a failed attempt.
 const SETTLED: Duration = Duration::from_secs(5);
 
@@ -361,7 +363,8 @@ async fn write(
             while bytes < WRITE_BATCH
                 && let Some(next) = session.poll_send()
             {
-                bytes += next.frame.len();
+                // Behind a long one we look again: what is short and has come meanwhile is to pass the next.
+                bytes += if next.frame.len() > LONG { WRITE_BATCH } else { next.frame.len() };
                 frames.push(Message::Binary(next.frame));
             }
             shared.is_writing.store(!frames.is_empty(), Ordering::Relaxed);

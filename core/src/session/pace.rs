@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use super::event::Time;
 
-/// What parts may wait in sockets and queues, beside the way itself: everything else waits as long.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// What parts may wait in sockets and queues, beside the way itself: everything else waits as long. On a way within one
+/// machine more of it makes nothing faster: who reads, passes on and writes share its processors.
+const PATIENCE: Duration = Duration::from_micros(250);
+/// The same as a part of the time that the way itself takes, where that is more.
+const PART_OF_WAY: u32 = 4;
 /// So many are under way however long they take. Where the line stands still between two, more follow at once.
 const LEAST: usize = 1;
 
@@ -35,7 +38,7 @@ impl Pace {
         let took = now.saturating_sub(sent);
         let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
         self.fastest = Some(fastest);
-        if took <= fastest + fastest.max(PATIENCE) {
+        if took <= fastest + PATIENCE.max(fastest / PART_OF_WAY) {
             self.more = (self.more + 1).min(max.saturating_sub(LEAST));
         } else {
             self.more -= self.more.div_ceil(4);

@@ -30,6 +30,9 @@ const USUAL_CALL: usize = 512;
 /// Letters of an id.
 pub(super) const ID_LEN: usize = 20;
 
+/// Frames that may pass a part of a long message, one after the other: the part is to arrive at last, too.
+const MAX_PASSING: usize = 64;
+
 /// A frame that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
@@ -108,6 +111,10 @@ pub struct Session {
     pub(super) subscriptions: Subscriptions,
     events: VecDeque<Event>,
     sending: VecDeque<Outgoing>,
+    /// Parts of long messages: other frames pass them.
+    parts: VecDeque<Outgoing>,
+    /// How many have passed the first of them.
+    passed: usize,
     waiting: VecDeque<Outgoing>,
     outgoing_bytes: usize,
     random: fastrand::Rng,
@@ -139,6 +146,8 @@ impl Session {
             subscriptions: Subscriptions::default(),
             events: VecDeque::new(),
             sending: VecDeque::new(),
+            parts: VecDeque::new(),
+            passed: 0,
             waiting: VecDeque::new(),
             outgoing_bytes: 0,
         }
@@ -192,12 +201,23 @@ impl Session {
 
     /// The next frame to send.
     pub fn poll_send(&mut self) -> Option<Outgoing> {
-        let next = self.sending.pop_front()?;
+        let next = self.next_frame()?;
         self.outgoing_bytes -= next.frame.len();
         if self.sources.is_stalled && self.outgoing_bytes <= self.options.send_buffer / 2 {
             self.resume_sources();
         }
         Some(next)
+    }
+
+    fn next_frame(&mut self) -> Option<Outgoing> {
+        if self.passed < MAX_PASSING
+            && let Some(frame) = self.sending.pop_front()
+        {
+            self.passed += usize::from(!self.parts.is_empty());
+            return Some(frame);
+        }
+        self.passed = 0;
+        self.parts.pop_front().or_else(|| self.sending.pop_front())
     }
 
     /// Puts a frame back that could not be sent, before all others.
@@ -214,7 +234,7 @@ impl Session {
 
     /// Whether frames wait to be sent.
     pub fn has_frames(&self) -> bool {
-        !self.sending.is_empty()
+        !self.sending.is_empty() || !self.parts.is_empty()
     }
 
     /// The next thing to tell the language.
@@ -391,6 +411,8 @@ impl Session {
         };
         if matches!(owner, Owner::Join(_)) {
             self.send_first(&draft.target, message.into_bytes());
+        } else if matches!(owner, Owner::Transfer(_)) {
+            self.send_part(&draft.target, message.into_bytes());
         } else {
             self.send_long(&draft.target, message, Waiter::Call(session.clone()), beside, now);
         }
@@ -436,6 +458,7 @@ impl Session {
         others.for_each(|handle| self.let_go(handle));
         self.references.clear();
         self.sending.clear();
+        self.parts.clear();
         self.waiting.clear();
         self.outgoing_bytes = 0;
         self.emit(Event::State(State::Closed { error: error.clone() }));
@@ -493,6 +516,15 @@ impl Session {
         }
     }
 
+    /// Queues a part of a long message, behind all other frames.
+    pub(super) fn send_part(&mut self, to: &str, frame: Bytes) {
+        if !self.phase.is_ready() {
+            return self.send(to, frame);
+        }
+        self.outgoing_bytes += frame.len();
+        self.parts.push_back(Outgoing { to: to.to_owned(), frame });
+    }
+
     /// Queues a frame that the session needs before it is ready.
     pub(super) fn send_first(&mut self, to: &str, frame: Bytes) {
         self.outgoing_bytes += frame.len();
@@ -506,6 +538,7 @@ impl Session {
 
     /// What could not be sent on a broken connection waits for the next one.
     pub(super) fn keep_unsent(&mut self) {
+        self.sending.append(&mut self.parts);
         while let Some(outgoing) = self.sending.pop_back() {
             self.waiting.push_front(outgoing);
         }

@@ -13,6 +13,7 @@ mod interfaces;
 mod joining;
 mod manager;
 mod network;
+mod passing;
 mod properties;
 mod pushing;
 mod reading;

@@ -155,6 +155,7 @@ impl Core {
     /// The native side of this environment; `wake` is called when there is something to take.
     #[napi(constructor)]
     pub fn new(env: Env, wake: Function<'_, (), UnknownReturnValue>) -> napi::Result<Self> {
+        polyfn_core::memory::advise_with(crate::pages::ask);
         let wake: Wake = wake
             .build_threadsafe_function::<()>()
             .callee_handled::<false>()
@@ -454,6 +455,9 @@ impl Core {
     }
 }
 
+/// From so many bytes on it takes less time to hand memory over than to copy it.
+const HANDED_OVER: usize = 1 << 20;
+
 /// What lies beside a tape, as JavaScript's values.
 pub(crate) fn given<'env>(env: &'env Env, beside: Vec<Extra>) -> napi::Result<Array<'env>> {
     let too_many = |_| napi::Error::new(Status::GenericFailure, "too many values in one batch");
@@ -462,6 +466,13 @@ pub(crate) fn given<'env>(env: &'env Env, beside: Vec<Extra>) -> napi::Result<Ar
         match extra {
             Extra::Text(text) if text.is_ascii() => array.set(at, env.create_string_latin1(text)?)?,
             Extra::Text(text) => array.set(at, env.create_string(text)?)?,
+            // Nobody else has what is handed over: it is copied where that is not so.
+            Extra::Bytes(bytes) if bytes.len() >= HANDED_OVER => {
+                array.set(at, BufferSlice::from_data(env, bytes)?)?;
+            }
+            Extra::Memory(bytes) if bytes.len() >= HANDED_OVER => {
+                array.set(at, ArrayBuffer::from_data(env, bytes)?)?;
+            }
             Extra::Bytes(bytes) => array.set(at, BufferSlice::copy_from(env, bytes)?)?,
             Extra::Memory(bytes) => array.set(at, ArrayBuffer::copy_from(env, bytes)?)?,
         }

@@ -10,6 +10,7 @@ mod convert;
 mod error;
 #[expect(clippy::needless_pass_by_value, reason = "N-API hands arguments over by value")]
 mod http;
+mod pages;
 mod pump;
 mod runtime;
 mod server;

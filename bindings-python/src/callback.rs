@@ -13,6 +13,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyT
 
 use crate::convert::{Inbound, Outbound};
 use crate::error::{from_exception, is_ordinary};
+use crate::fill::Fills;
 use crate::http;
 use crate::interpreter::{Interpreter, call0, method1};
 use crate::link::Link;
@@ -116,12 +117,37 @@ pub(crate) fn invoke(
         return Ok(());
     };
     match arguments(py, interpreter, &job, invocation) {
-        Ok((args, keywords)) => run(py, job, handler, args, keywords),
+        Ok((args, keywords, fills)) if fills.is_empty() => run(py, job, handler, args, keywords),
+        Ok((args, keywords, fills)) => {
+            run_when_filled(job, handler, args, keywords, fills);
+            Ok(())
+        }
         Err(error) => {
             job.reject(&error);
             Ok(())
         }
     }
+}
+
+/// Calls a function when its arguments are there as a whole, unless nobody waits for it any longer by then.
+fn run_when_filled<'py>(
+    job: Job,
+    handler: Bound<'py, PyAny>,
+    args: Bound<'py, PyTuple>,
+    keywords: Option<Bound<'py, PyDict>>,
+    fills: Fills,
+) {
+    let (key, inbox) = (job.key(), job.pump.inbox.clone());
+    let (handler, args, keywords) = (handler.unbind(), args.unbind(), keywords.map(Bound::unbind));
+    job.pump.begin_arrival(key);
+    fills.run_apart(&inbox, move |py| {
+        if !job.pump.end_arrival(key) {
+            job.reject(&Error::new(ErrorKind::Cancelled, "the call was cancelled before it began"));
+            return Ok(());
+        }
+        let keywords = keywords.map(|keywords| keywords.into_bound(py));
+        run(py, job, handler.into_bound(py), args.into_bound(py), keywords)
+    });
 }
 
 /// Calls a function in the job's context; what it gives, now or later, is the job's end.
@@ -154,7 +180,7 @@ pub(crate) fn run<'py>(
     }
 }
 
-type Arguments<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
+type Arguments<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>, Fills);
 
 /// Decodes the arguments; the context, where it is wanted, is one by name.
 fn arguments<'py>(
@@ -164,7 +190,7 @@ fn arguments<'py>(
     invocation: &Invocation,
 ) -> polyfn_core::Result<Arguments<'py>> {
     job.pump.with_keys(|keys| {
-        let mut inbound = Inbound::new(py, interpreter, keys, &job.link);
+        let mut inbound = Inbound::new(py, interpreter, keys, &job.link).filled_later();
         let mut reader = invocation.payload.reader();
         let count = reader.list()?;
         let by_position = count.saturating_sub(usize::from(invocation.payload.with_kwargs));
@@ -193,7 +219,7 @@ fn arguments<'py>(
         }
         let args =
             PyTuple::new(py, args).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
-        Ok((args, keywords))
+        Ok((args, keywords, inbound.into_fills()))
     })
 }
 

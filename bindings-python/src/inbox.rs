@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use polyfn_core::net::Sink;
 use polyfn_core::session::{CallId, Event};
 
+use crate::fill::Filled;
 use crate::runtime;
 use crate::wake::Wake;
 
@@ -15,6 +16,8 @@ use crate::wake::Wake;
 const MOST_ITEMS: usize = 8_192;
 /// Bytes in them.
 const MOST_BYTES: usize = 64 << 20;
+/// Bytes that are being copied into Python's memory; meanwhile they are held twice.
+const MOST_FILLING: usize = 256 << 20;
 /// Bits of a call's id below the number of its pump.
 const SEQUENCE_BITS: u32 = 40;
 
@@ -40,8 +43,11 @@ impl Item {
 /// What waits for one loop.
 pub(crate) struct Inbox {
     queue: Mutex<VecDeque<Item>>,
+    /// What goes on with bytes that are filled now.
+    filled: Mutex<Vec<Filled>>,
     items: AtomicUsize,
     bytes: AtomicUsize,
+    filling: AtomicUsize,
     /// A connection has stopped to read because of us.
     has_stalled: AtomicBool,
     is_dead: AtomicBool,
@@ -52,8 +58,10 @@ impl Inbox {
     pub(crate) fn new(wake: Wake) -> Self {
         Self {
             queue: Mutex::default(),
+            filled: Mutex::default(),
             items: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            filling: AtomicUsize::new(0),
             has_stalled: AtomicBool::new(false),
             is_dead: AtomicBool::new(false),
             wake,
@@ -100,8 +108,30 @@ impl Inbox {
         !self.is_over() && self.has_stalled.swap(false, Ordering::SeqCst)
     }
 
+    /// So many bytes more are being filled on another thread.
+    pub(crate) fn begin_fill(&self, bytes: usize) {
+        self.filling.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    /// They are: the loop goes on with them. Any thread; never attaches.
+    pub(crate) fn end_fill(&self, filled: Filled) {
+        self.filling.fetch_sub(filled.bytes, Ordering::SeqCst);
+        let mut ready = self.filled.lock();
+        // Looked at under the lock: what comes behind the end would never be taken.
+        if !self.is_dead.load(Ordering::Acquire) && !runtime::has_exited() {
+            ready.push(filled);
+            self.wake.raise();
+        }
+    }
+
+    pub(crate) fn take_filled(&self) -> Vec<Filled> {
+        std::mem::take(&mut *self.filled.lock())
+    }
+
     fn is_over(&self) -> bool {
-        self.items.load(Ordering::SeqCst) > MOST_ITEMS || self.bytes.load(Ordering::SeqCst) > MOST_BYTES
+        self.items.load(Ordering::SeqCst) > MOST_ITEMS
+            || self.bytes.load(Ordering::SeqCst) > MOST_BYTES
+            || self.filling.load(Ordering::SeqCst) > MOST_FILLING
     }
 
     fn is_full(&self) -> bool {
@@ -117,7 +147,7 @@ impl Inbox {
     pub(crate) fn end(&self) {
         self.is_dead.store(true, Ordering::Release);
         let waiting = std::mem::take(&mut *self.queue.lock());
-        drop(waiting);
+        drop((waiting, self.take_filled()));
         self.wake.end();
     }
 }

@@ -8,12 +8,14 @@ mod current_task;
 mod dev;
 mod error;
 mod event_loop;
+mod fill;
 mod function;
 mod held;
 mod http;
 mod inbox;
 mod interpreter;
 mod link;
+mod pages;
 mod pump;
 mod resume;
 mod runtime;
@@ -54,6 +56,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        polyfn_core::memory::advise_with(crate::pages::ask);
         module.add("version", env!("CARGO_PKG_VERSION"))?;
         crate::runtime::register(module)
     }

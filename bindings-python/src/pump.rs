@@ -1,6 +1,6 @@
 //! Batches into an event loop's own thread. One pump for each loop.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -87,6 +87,8 @@ pub(crate) struct Pump {
     keys: Mutex<Option<Keys>>,
     /// Tasks of functions that run; asyncio itself holds them weakly.
     tasks: Mutex<HashMap<TaskKey, Py<PyAny>>>,
+    /// Functions that will run when their arguments are there as a whole.
+    arriving: Mutex<HashSet<TaskKey>>,
     /// Generators of peers that are read here; those that nobody holds close themselves.
     streams: Mutex<Table<Weak<Reading>>>,
     pub(crate) held: Mutex<VecDeque<Held>>,
@@ -109,6 +111,7 @@ impl Pump {
             guests: Mutex::default(),
             keys: Mutex::default(),
             tasks: Mutex::default(),
+            arriving: Mutex::default(),
             streams: Mutex::default(),
             held: Mutex::default(),
             canceller,
@@ -194,6 +197,16 @@ impl Pump {
         self.tasks.lock().insert(key, task);
     }
 
+    /// A function waits for its arguments.
+    pub(crate) fn begin_arrival(&self, key: TaskKey) {
+        self.arriving.lock().insert(key);
+    }
+
+    /// They are there; whether anybody still wants what it is for.
+    pub(crate) fn end_arrival(&self, key: TaskKey) -> bool {
+        self.arriving.lock().remove(&key)
+    }
+
     pub(crate) fn drop_task(&self, key: TaskKey) {
         let task = self.tasks.lock().remove(&key);
         drop(task);
@@ -201,6 +214,7 @@ impl Pump {
 
     /// Nobody wants any longer what a task is for. It hears of it as of any cancellation, and ends in its own way.
     pub(crate) fn cancel_task(&self, py: Python<'_>, key: TaskKey) {
+        self.arriving.lock().remove(&key);
         let task = self.tasks.lock().get(&key).map(|task| task.clone_ref(py));
         // On a loop that is closed meanwhile no task goes on.
         let _ = task.map(|task| method0(task.bind(py), intern!(py, "cancel")));
@@ -233,20 +247,14 @@ impl Pump {
         self.inbox.wake.clear();
         self.inbox.take(&mut self.backlog.lock());
         let (mut items, mut bytes) = (0, 0);
-        let mut end = Ok(());
+        let mut end = self.go_on(py);
         let until = Instant::now() + LONGEST_TURN;
-        while items < TURN && (items == 0 || Instant::now() < until) {
+        while end.is_ok() && items < TURN && (items == 0 || Instant::now() < until) {
             let next = self.backlog.lock().pop_front();
             let Some(item) = next else { break };
             items += 1;
             bytes += item.bytes();
-            if let Err(error) = self.deliver(py, item) {
-                if !error.is_instance_of::<PyException>(py) {
-                    end = Err(error);
-                    break;
-                }
-                error.write_unraisable(py, None);
-            }
+            end = told(py, self.deliver(py, item));
         }
         if !self.backlog.lock().is_empty() {
             self.inbox.wake.raise();
@@ -255,6 +263,13 @@ impl Pump {
             self.resume_all();
         }
         end
+    }
+
+    /// Goes on with values whose bytes were filled meanwhile.
+    fn go_on(&self, py: Python<'_>) -> PyResult<()> {
+        // All of them, whatever they raise: nobody else has them any longer.
+        let ends = self.inbox.take_filled().into_iter().map(|filled| told(py, filled.go_on(py)));
+        ends.reduce(Result::and).unwrap_or(Ok(()))
     }
 
     fn resume_all(&self) {
@@ -362,13 +377,41 @@ impl Pump {
         context.call_method1(intern!(py, "run"), (on_event, kind, data)).map(drop)
     }
 
-    fn resolve(&self, py: Python<'_>, call: CallId, value: &Payload) -> PyResult<()> {
+    fn resolve(self: &Arc<Self>, py: Python<'_>, call: CallId, value: &Payload) -> PyResult<()> {
         let pending = self.pending.lock().remove(&call);
-        let Some(Pending { future, link }) = pending else { return Ok(()) };
-        let future = future.bind(py);
-        method1(future, intern!(py, "remove_done_callback"), self.canceller.bind(py))?;
+        let Some(pending) = pending else { return Ok(()) };
         let interpreter = Interpreter::get(py)?;
-        let made = self.with_keys(|keys| value.first(&mut Inbound::new(py, interpreter, keys, &link)));
+        let (made, fills) = self.with_keys(|keys| {
+            let mut inbound = Inbound::new(py, interpreter, keys, &pending.link).filled_later();
+            (value.first(&mut inbound), inbound.into_fills())
+        });
+        match made {
+            Ok(object) if !fills.is_empty() => {
+                let (pump, object) = (self.clone(), object.unbind());
+                // Whoever waits may still give up.
+                self.pending.lock().insert(call, pending);
+                fills.run_apart(&self.inbox, move |py| match pump.take_pending(call) {
+                    Some(pending) => pump.end_call(py, &pending, Ok(object.into_bound(py))),
+                    None => Ok(()),
+                });
+                Ok(())
+            }
+            made => self.end_call(py, &pending, made),
+        }
+    }
+
+    fn take_pending(&self, call: CallId) -> Option<Pending> {
+        self.pending.lock().remove(&call)
+    }
+
+    fn end_call(
+        &self,
+        py: Python<'_>,
+        pending: &Pending,
+        made: polyfn_core::Result<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let future = pending.future.bind(py);
+        method1(future, intern!(py, "remove_done_callback"), self.canceller.bind(py))?;
         match made {
             Ok(object) => settle(py, future, &Ok(object)),
             Err(error) => {
@@ -448,6 +491,17 @@ impl Pump {
         let backlog = std::mem::take(&mut *self.backlog.lock());
         self.streams.lock().clear();
         drop((pending, tasks, held, backlog, links));
+    }
+}
+
+/// What must not be caught comes back; of anything else the interpreter is told.
+fn told(py: Python<'_>, end: PyResult<()>) -> PyResult<()> {
+    match end {
+        Err(error) if error.is_instance_of::<PyException>(py) => {
+            error.write_unraisable(py, None);
+            Ok(())
+        }
+        end => end,
     }
 }
 

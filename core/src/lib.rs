@@ -13,6 +13,7 @@ pub mod codec;
 mod error;
 mod extensions;
 pub mod functions;
+pub mod memory;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod schema;

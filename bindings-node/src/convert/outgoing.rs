@@ -71,7 +71,7 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
             step::TEXT => out.text(self.text()?),
             step::LONG_TEXT => out.text(utf8(self.next_beside()?)?),
             step::BYTES => out.bytes(self.block()?),
-            step::LONG_BYTES => out.bytes(self.next_beside()?),
+            step::LONG_BYTES => out.copied(self.next_beside()?),
             step::LIST => {
                 let count = self.count()?;
                 out.open_list(count as usize)?;

@@ -11,6 +11,7 @@ use pyo3::{PyTypeInfo, intern};
 
 use super::memory;
 use crate::error::unsendable;
+use crate::fill::Fills;
 
 /// Smaller arrays are copied: that is quicker, and they do not keep the whole frame in memory.
 const LEAST_IN_PLACE: usize = 4096;
@@ -135,6 +136,7 @@ pub(super) fn build<'py>(
     data: &Bytes,
     shape: Option<Vec<u64>>,
     dtype: &str,
+    fills: &mut Fills,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let numpy = match loaded(py)? {
         Some(numpy) => numpy,
@@ -156,7 +158,7 @@ pub(super) fn build<'py>(
         // `frombuffer` refuses an empty buffer.
         py.import("numpy")?.call_method1("zeros", (0, dtype))?
     } else if data.len() < LEAST_IN_PLACE || !(data.as_ptr() as usize).is_multiple_of(alignment.max(1)) {
-        numpy.frombuffer.bind(py).call1((PyBytes::new(py, data), dtype))?
+        numpy.frombuffer.bind(py).call1((fills.bytes(py, data.clone())?, dtype))?
     } else {
         let bytes = numpy.asarray.bind(py).call1((Frame { data: data.clone() },))?;
         bytes.call_method1(intern!(py, "view"), (dtype,))?

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use polyfn_core::codec::{Build, Reader, StreamStub, Stub, Tagged};
 use polyfn_core::{Error, ErrorKind, Result, Value};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyMemoryView, PySet, PyString};
+use pyo3::types::{PyDict, PyFloat, PyMemoryView, PySet, PyString};
 use pyo3::{IntoPyObjectExt, ffi, intern};
 
 use super::forms::Forms;
 use super::keys::Keys;
 use super::{arrays, moments};
 use crate::error::exception;
+use crate::fill::Fills;
 use crate::function::RemoteFunction;
 use crate::interpreter::{Interpreter, call0};
 use crate::link::Link;
@@ -25,6 +26,8 @@ pub(crate) struct Inbound<'a, 'py> {
     keys: &'a mut Keys,
     /// Functions of peers are called through it.
     link: &'a Arc<Link>,
+    /// Bytes in what was made that have no content yet.
+    fills: Fills,
 }
 
 /// A list that is being filled: its places are set one after the other.
@@ -62,7 +65,16 @@ impl<'a, 'py> Inbound<'a, 'py> {
         keys: &'a mut Keys,
         link: &'a Arc<Link>,
     ) -> Self {
-        Self { py, interpreter, keys, link }
+        Self { py, interpreter, keys, link, fills: Fills::default() }
+    }
+
+    /// Leaves large bytes without content, until what [`Self::into_fills`] gives is run.
+    pub(crate) fn filled_later(self) -> Self {
+        Self { fills: Fills::later(), ..self }
+    }
+
+    pub(crate) fn into_fills(self) -> Fills {
+        self.fills
     }
 
     fn set_item(&self, map: &Entries<'py>, key: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> Result<()> {
@@ -111,7 +123,7 @@ impl<'py> Build for Inbound<'_, 'py> {
     }
 
     fn bytes(&mut self, value: Bytes) -> Result<Self::Object> {
-        Ok(PyBytes::new(self.py, &value).into_any())
+        self.fills.bytes(self.py, value).map(Bound::into_any).map_err(|error| internal(&error))
     }
 
     fn extension(&mut self, code: i8, data: Bytes) -> Result<Self::Object> {
@@ -154,6 +166,8 @@ impl<'py> Build for Inbound<'_, 'py> {
     }
 
     fn insert_other(&mut self, map: &mut Self::Map, key: Self::Object, value: Self::Object) -> Result<()> {
+        // A key is looked into at once.
+        self.fills.run();
         if let Ok(text) = key.cast::<PyString>() {
             map.shadows |= text.to_str().is_ok_and(is_method_of_dict);
         }
@@ -166,6 +180,7 @@ impl<'py> Build for Inbound<'_, 'py> {
             map.map.setattr(intern!(self.py, "__class__"), class).map_err(|error| internal(&error))?;
         }
         if map.has_form {
+            self.fills.run();
             let rebuilt = Forms::get(self.py)
                 .and_then(|forms| forms.rebuild.bind(self.py).call1((map.map, self.link.codecs(self.py))));
             return rebuilt.map_err(|error| invalid(&error));
@@ -186,6 +201,9 @@ impl<'py> Build for Inbound<'_, 'py> {
 
     fn tagged(&mut self, value: Tagged<Self::Object>) -> Result<Self::Object> {
         let py = self.py;
+        if matches!(value, Tagged::Set(_) | Tagged::Pairs(_)) {
+            self.fills.run();
+        }
         match value {
             Tagged::Set(items) => PySet::new(py, &items).map(Bound::into_any).or_else(|_| {
                 // Members that have no hash, such as maps of JavaScript, cannot be in a set of Python.
@@ -198,7 +216,7 @@ impl<'py> Build for Inbound<'_, 'py> {
                 made.map_err(|error| invalid(&error))
             }
             Tagged::Memory(data) => {
-                let bytes = PyBytes::new(py, &data);
+                let bytes = self.fills.bytes(py, data).map_err(|error| internal(&error))?;
                 Ok(PyMemoryView::from(bytes.as_any()).map_err(|error| internal(&error))?.into_any())
             }
             Tagged::Array { data, shape, dtype } => self.array(&data, shape, dtype),
@@ -216,7 +234,8 @@ impl<'py> Inbound<'_, 'py> {
     ) -> Result<Bound<'py, PyAny>> {
         let py = self.py;
         if let Some(dtype) = &dtype {
-            let made = arrays::build(py, data, shape.clone(), dtype).map_err(|error| invalid(&error))?;
+            let made = arrays::build(py, data, shape.clone(), dtype, &mut self.fills)
+                .map_err(|error| invalid(&error))?;
             if let Some(array) = made {
                 return Ok(array);
             }
@@ -225,7 +244,7 @@ impl<'py> Inbound<'_, 'py> {
         let parts = (|| {
             let parts = call0(self.interpreter.proxy.bind(py))?.cast_into::<PyDict>()?;
             parts.set_item("_rtype", if shape.is_some() { "ndarray" } else { "typedarray" })?;
-            parts.set_item("_rvalue", PyBytes::new(py, data))?;
+            parts.set_item("_rvalue", self.fills.bytes(py, data.clone())?)?;
             if let Some(shape) = shape {
                 parts.set_item("_rshape", shape)?;
             }

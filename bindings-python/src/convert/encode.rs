@@ -164,7 +164,7 @@ impl<'a, 'py> Outbound<'a, 'py> {
         }
         if let Ok(bytes) = object.cast::<PyByteArray>() {
             // SAFETY: no Python code runs while the writer copies it, so it is neither resized nor freed.
-            return out.bytes(unsafe { bytes.as_bytes() });
+            return out.copied(unsafe { bytes.as_bytes() });
         }
         if object.is_instance_of::<PyMemoryView>() {
             return self.memory(out, object);

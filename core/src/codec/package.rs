@@ -5,12 +5,15 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use super::Writer;
-use crate::Result;
 use crate::wire::without_extras;
+use crate::{Result, memory};
 
 /// From so many bytes on it pays not to copy them. More than a chunk (protocol section 11), so that what they
 /// stand in is split.
 pub const SHARED_MIN: usize = 1 << 20;
+
+/// What stands before and behind a part in its frame: room for it too, so that the part is not copied once more.
+const AROUND: usize = 256;
 
 /// Bytes that belong into a message, and the place where they do.
 pub(super) type Shared = (usize, Bytes);
@@ -44,6 +47,14 @@ impl Writer {
         self.bytes_head(value.len())?;
         self.apart.push((self.out.len(), value));
         Ok(())
+    }
+
+    /// Bytes that may change once they are written: they are copied, large ones only once.
+    ///
+    /// # Errors
+    /// As [`Writer::shared`].
+    pub fn copied(&mut self, value: &[u8]) -> Result<()> {
+        if self.is_shared(value.len()) { self.shared(memory::copied(value)) } else { self.bytes(value) }
     }
 
     /// Takes what was kept apart behind `start` into what is written.
@@ -121,7 +132,7 @@ impl Segments {
 
     /// Writes one part of the message as bytes.
     pub(crate) fn write(&self, part: Range<usize>, out: &mut Writer) -> Result<()> {
-        out.reserve(part.len() + 16);
+        out.reserve(part.len() + AROUND);
         out.bytes_head(part.len())?;
         let mut start = 0;
         for segment in self.iter() {

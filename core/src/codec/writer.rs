@@ -481,7 +481,7 @@ impl Writer {
     pub fn memory(&mut self, data: &[u8]) -> Result<()> {
         self.open_tag("memoryview", 2)?;
         self.text("_rvalue")?;
-        self.bytes(data)?;
+        self.copied(data)?;
         self.close();
         Ok(())
     }
@@ -491,7 +491,7 @@ impl Writer {
         let (tag, fields) = if shape.is_some() { ("ndarray", 4) } else { ("typedarray", 3) };
         self.open_tag(tag, fields)?;
         self.text("_rvalue")?;
-        self.bytes(data)?;
+        self.copied(data)?;
         if let Some(shape) = shape {
             self.text("_rshape")?;
             self.open_list(shape.len())?;

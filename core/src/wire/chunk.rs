@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, memory};
 
 /// Bytes of the key of a message.
 const KEY_MAX: usize = 1024;
@@ -81,7 +81,7 @@ impl Entry {
             None => _ = self.ahead.insert(index, data),
         }
         while let Some(next) = self.ahead.remove(&self.ends.len()) {
-            self.joined.extend_from_slice(&next);
+            memory::append(&mut self.joined, &next);
             self.ends.push(self.joined.len());
         }
         Ok(())

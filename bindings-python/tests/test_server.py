@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import threading
 import urllib.error
@@ -18,10 +19,11 @@ from polyfn.blocking import in_thread
 HELLO = {"id": "hello", "type": "functions", "config": {"visibility": "public"}, "index": lambda event: "hi"}
 
 
-async def fetch(url: str) -> tuple[int, bytes]:
+async def fetch(url: str, token: str | None = None) -> tuple[int, bytes]:
     def get() -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
@@ -285,3 +287,33 @@ def test_a_forked_child(program):
         """
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
+
+
+async def test_a_provider_of_the_same_program_says_who_comes():
+    made: dict[str, dict] = {}
+
+    def generate_token(user, expires_in):
+        made[token := f"made-{len(made)}"] = {"id": user["id"], "scope": user["scope"]}
+        return token
+
+    def parse_token(token):
+        return {"id": "ann"} if token == "key-of-ann" else made.get(token)
+
+    async with polyfn.Server() as server, server.connect(workspace="public") as provider:
+        await provider.register_auth_service(parse_token=parse_token, generate_token=generate_token)
+
+        async def whoami(token: str) -> str | int:
+            status, body = await fetch(f"{server.url}/assets/config.json", token)
+            return json.loads(body)["user"]["id"] if status == 200 else status
+
+        assert await whoami("key-of-ann") == "ann"
+        assert await whoami("key-of-nobody") == 401
+        ann = await server.connect(token="key-of-ann")
+        assert ann.workspace == "ws-user-ann"
+        token = await ann.generate_token({"permission": "read"})
+        assert await whoami(token) == made[token]["id"]
+        # what a provider has made ends with what it was made with
+        await provider.revoke_token("key-of-ann")
+        assert await whoami(token) == 401
+        await provider.unregister_auth_service()
+        await ann.disconnect()

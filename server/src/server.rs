@@ -122,6 +122,7 @@ impl Server {
         let store = Store::open(&config.database).await?;
         let state = Arc::new(State { observer, ..State::new(config, address, store)? });
         state.tokens.revoked().load(state.store.revoked(clock::now()).await?);
+        state.tokens.made().load(state.store.made().await?);
         state.tokens.uses().load(state.store.uses(clock::now()).await?);
         uses::keep(&state, state.shutdown.for_session());
         workspace::keeping::load(&state.store, &state.hub.registry).await?;

@@ -106,7 +106,6 @@ async def test_a_token_does_not_open_a_later_workspace_of_its_name(polyfn_server
         async with polyfn.connect_to_server({"server_url": url, "token": kept}) as guest:
             child = await guest.generate_token({"permission": "read"})
             assert get(f"{url}/{name}/info", token=child).status == 200
-    await asyncio.sleep(1.1)  # tokens know no fractions of seconds: what is made in the same one is not older
     async with polyfn.connect_to_server(person(polyfn_server, second)) as heir:
         await made(heir, name)
         own = await heir.generate_token({"workspace": name, "permission": "read"})
@@ -171,3 +170,24 @@ async def test_strangers_over_http_are_not_each_other(polyfn_server, fresh_name)
         assert not known & {one["ws"] for one in seen}
         write = post_json(f"{url}/public/services/ws/set_env", {"key": "a", "value": "b"})
         assert write.status == 403, "a stranger keeps nothing"
+
+
+async def test_a_name_that_is_not_free_says_no_more_than_that(polyfn_server, fresh_name):
+    there, held = fresh_name("lab-there"), fresh_name("lab-right")
+    owner, guest = fresh_name("owner"), fresh_name("guest")
+    taken = [there, held, f"ws-user-{owner}", f"ws-user-{fresh_name('nobody')}", "ws-anonymous"]
+    async with (
+        polyfn.connect_to_server(person(polyfn_server, owner)) as first,
+        polyfn.connect_to_server(person(polyfn_server, guest, words=(f"ws:{held}#r",))),
+        polyfn.connect_to_server(person(polyfn_server, fresh_name("other"))) as other,
+    ):
+        await first.create_workspace({"id": there, "persistent": True})
+        for overwrite, kind in ((False, polyfn.ConflictError), (True, polyfn.PermissionDeniedError)):
+            told = set()
+            for name in taken:
+                with pytest.raises(kind) as refusal:
+                    await other.create_workspace({"id": name}, overwrite)
+                told.add(str(refusal.value).replace(name, "NAME"))
+                assert owner not in str(refusal.value).replace(name, "")
+            assert len(told) == 1, told
+        await first.delete_workspace(there)

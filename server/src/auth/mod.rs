@@ -5,6 +5,8 @@ pub mod grant;
 pub mod handshake;
 pub mod identify;
 pub mod lineage;
+#[cfg(feature = "serve")]
+pub(crate) mod made;
 pub mod narrow;
 #[cfg(feature = "serve")]
 pub mod provider;

@@ -55,6 +55,11 @@ impl Answers {
         _ = self.provider.set((provider, seconds));
     }
 
+    /// The name of a token that is nobody's but the provider's.
+    pub(super) fn id_of(token: &str) -> TokenId {
+        TokenId::named("token of a provider", token)
+    }
+
     /// Whether there is anybody to ask.
     #[must_use]
     pub fn is_asked(&self) -> bool {
@@ -81,8 +86,8 @@ impl Answers {
                 }
                 Err(_) => now + REFUSED_SECONDS,
             };
-            let id = TokenId::named("token of a provider", token);
-            let credential = Credential { lineage: vec![id], issued: now, ..Credential::default() };
+            let lineage = vec![Self::id_of(token)];
+            let credential = Credential { lineage, issued: now, ..Credential::default() };
             Answer { user: user.map(|user| UserInfo { credential, ..user }), until }
         })
         .await;

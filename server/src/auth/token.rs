@@ -13,6 +13,8 @@ use subtle::ConstantTimeEq;
 use crate::auth::foreign::Foreign;
 use crate::auth::lineage::{Credential, TokenId};
 #[cfg(feature = "serve")]
+use crate::auth::made::MadeTokens;
+#[cfg(feature = "serve")]
 use crate::auth::provider::Answers;
 use crate::auth::revoked::Revoked;
 use crate::auth::scope::Scope;
@@ -90,6 +92,8 @@ pub struct Tokens {
     #[cfg(feature = "serve")]
     answers: Answers,
     revoked: Revoked,
+    #[cfg(feature = "serve")]
+    made: MadeTokens,
     uses: Uses,
 }
 
@@ -117,6 +121,8 @@ impl Tokens {
             #[cfg(feature = "serve")]
             answers: Answers::default(),
             revoked: Revoked::default(),
+            #[cfg(feature = "serve")]
+            made: MadeTokens::default(),
             uses: Uses::default(),
         }
     }
@@ -167,6 +173,21 @@ impl Tokens {
         &self.revoked
     }
 
+    /// What the tokens come of that a provider has made.
+    #[cfg(feature = "serve")]
+    pub(crate) const fn made(&self) -> &MadeTokens {
+        &self.made
+    }
+
+    /// The name of a token that a provider has made: it may be one like those of the server.
+    #[cfg(feature = "serve")]
+    pub(crate) fn id_of_made(&self, token: &str, now: u64) -> TokenId {
+        match self.issued(token, now) {
+            Err(error) if error.is_of_others() => Answers::id_of(token),
+            _ => TokenId::of(token),
+        }
+    }
+
     /// How often those were used that may be used so many times only.
     #[must_use]
     pub const fn uses(&self) -> &Uses {
@@ -215,11 +236,14 @@ impl Tokens {
 
     /// The same without a look at the list of those taken back.
     pub(super) fn looked_into(&self, token: &str, now: u64) -> Result<UserInfo, TokenError> {
-        match self.issued(token, now) {
-            #[cfg(feature = "serve")]
+        let user = self.issued(token, now);
+        #[cfg(feature = "serve")]
+        let user = match user {
             Err(error) if error.is_of_others() => self.answers.known(token, now).unwrap_or(Err(error)),
             known => known,
         }
+        .and_then(|user| self.made.bind(user, now));
+        user
     }
 
     /// The user of a token that is the server's own, or of an issuer that it knows.

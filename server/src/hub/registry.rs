@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::auth::{HandshakeError, Permission, UserInfo};
+use crate::clock;
 use crate::hub::peer::Peer;
+use crate::hub::recent::Recent;
 use crate::hub::service::Service;
 use crate::hub::vanished::Vanished;
 use crate::limits::Limits;
@@ -146,6 +148,7 @@ pub enum AddError {
 #[derive(Debug)]
 pub struct Registry {
     table: RwLock<Table>,
+    recent: Recent,
     /// Grows with each change that is told of.
     changes: watch::Sender<u64>,
     max_clients: usize,
@@ -168,6 +171,7 @@ impl Registry {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             table: RwLock::default(),
+            recent: Recent::default(),
             changes: watch::Sender::new(0),
             max_clients: limits.max_clients_per_workspace,
             max_connections: limits.max_connections_per_user,
@@ -252,6 +256,25 @@ impl Registry {
         }
     }
 
+    /// Puts in a name that was somebody's before the server started. All of them are to come before the first client.
+    pub(crate) fn remember_name(&self, name: String, created: u64, owners: Vec<String>) {
+        self.recent.note(&name, clock::now());
+        self.table.write().vanished.put(name, created, owners);
+    }
+
+    /// A token for a workspace of this name is being made.
+    pub(crate) fn note_token_for(&self, name: &str) {
+        self.recent.note(name, clock::now());
+    }
+
+    /// Whether a token of others that was made within this second could be taken for one of a workspace of this name,
+    /// if `user` made it now.
+    pub(crate) fn is_recent(&self, name: &str, user: &UserInfo) -> bool {
+        let table = self.table.read();
+        let is_own = || table.vanished.get(name).is_some_and(|(_, owners)| user.speaks_for(owners));
+        !table.workspaces.contains_key(name) && self.recent.has(name, clock::now()) && !is_own()
+    }
+
     /// Whether somebody who is connected has a right in a workspace of this name, though it is not there, and `user` is
     /// not who gave it.
     pub(crate) fn is_claimed(&self, name: &str, user: &UserInfo) -> bool {
@@ -315,6 +338,7 @@ impl Registry {
         let mut table = self.table.write();
         let idle = table.workspaces.get(name).is_some_and(|workspace| workspace.is_idle());
         let gone = if idle { table.remove(name) } else { None }?;
+        self.recent.note(name, clock::now());
         self.changes.send_modify(|number| *number += 1);
         Some(gone.info())
     }
@@ -322,6 +346,7 @@ impl Registry {
     /// Forgets a workspace, whoever is in it; gives it.
     pub(crate) fn remove_workspace(&self, name: &str) -> Option<Arc<Workspace>> {
         let gone = self.table.write().remove(name)?;
+        self.recent.note(name, clock::now());
         self.changes.send_modify(|number| *number += 1);
         Some(gone)
     }
@@ -349,7 +374,7 @@ impl Table {
         let info = workspace.info();
         self.disown(&info);
         if info.created > 0 {
-            self.vanished.put(info);
+            self.vanished.put(info.id, info.created, info.owners);
         }
         Some(workspace)
     }

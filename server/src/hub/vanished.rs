@@ -1,11 +1,9 @@
-//! Names of workspaces that have vanished: whose they were.
+//! Names of workspaces that have vanished: whose they were. The store keeps them over a restart.
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::hub::registry::WorkspaceInfo;
-
 /// Names that are remembered; the oldest give way.
-const NAMES_MAX: usize = 100_000;
+pub(crate) const NAMES_MAX: usize = 100_000;
 
 /// When somebody made the workspace, and its owners, by name.
 #[derive(Debug, Default)]
@@ -20,9 +18,9 @@ impl Vanished {
         self.names.get(name).map(|(created, owners)| (*created, owners.as_slice()))
     }
 
-    pub(super) fn put(&mut self, info: WorkspaceInfo) {
-        if self.names.insert(info.id.clone(), (info.created, info.owners)).is_none() {
-            self.order.push_back(info.id);
+    pub(super) fn put(&mut self, name: String, created: u64, owners: Vec<String>) {
+        if self.names.insert(name.clone(), (created, owners)).is_none() {
+            self.order.push_back(name);
         }
         if self.names.len() > NAMES_MAX
             && let Some(oldest) = self.order.pop_front()
@@ -39,15 +37,14 @@ mod tests {
     #[test]
     fn the_oldest_names_give_way() {
         let mut vanished = Vanished::default();
-        let info = |number: usize, created| WorkspaceInfo {
-            created,
-            ..WorkspaceInfo::joined(&format!("lab-{number}"), Some("ann"))
+        let put = |vanished: &mut Vanished, number: usize, created| {
+            vanished.put(format!("lab-{number}"), created, vec!["ann".to_owned()]);
         };
-        (0..NAMES_MAX).for_each(|number| vanished.put(info(number, 5)));
-        vanished.put(info(7, 9));
+        (0..NAMES_MAX).for_each(|number| put(&mut vanished, number, 5));
+        put(&mut vanished, 7, 9);
         assert_eq!(vanished.get("lab-7"), Some((9, &["ann".to_owned()][..])));
         assert!(vanished.get("lab-0").is_some());
-        vanished.put(info(NAMES_MAX, 9));
+        put(&mut vanished, NAMES_MAX, 9);
         assert!(vanished.get("lab-0").is_none() && vanished.names.len() == NAMES_MAX);
     }
 }

@@ -11,6 +11,9 @@ const STEPS: &[(i64, &str, &str)] = &[
     (20, "accounts", include_str!("../../migrations/0020_accounts.sql")),
     (40, "administration", include_str!("../../migrations/0040_administration.sql")),
     (50, "login generations", include_str!("../../migrations/0050_login_generations.sql")),
+    (60, "names of workspaces", include_str!("../../migrations/0060_names.sql")),
+    (61, "made tokens", include_str!("../../migrations/0061_made_tokens.sql")),
+    (62, "disabled accounts", include_str!("../../migrations/0062_disabled_accounts.sql")),
 ];
 
 pub(super) fn migrator() -> Migrator {

@@ -10,7 +10,9 @@ mod error;
 pub(crate) mod events;
 mod generations;
 mod look;
+mod made;
 mod migrations;
+pub(crate) mod names;
 mod open;
 mod revoked;
 mod seal;
@@ -19,6 +21,7 @@ mod variables;
 mod workspaces;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use sqlx::AnyPool;
 use tokio::sync::{Mutex, MutexGuard};
@@ -54,6 +57,8 @@ pub struct Store {
 struct Shared {
     kind: &'static str,
     log: EventLog,
+    /// How many names of workspaces were put in.
+    names_put: AtomicUsize,
     /// Held while something is changed both here and in memory, so that both see changes in the same order.
     writing: Mutex<()>,
     /// Ours alone while the server runs: what is cached in memory must not be changed behind its back.

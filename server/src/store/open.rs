@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -45,7 +46,16 @@ impl Store {
         let pool = pool.connect_with(options).await?;
         migrator().run(&pool).await.map_err(StoreError::Migration)?;
         let log = EventLog::start(pool.clone());
-        Ok(Self { pool, shared: Arc::new(Shared { kind, log, writing: Mutex::new(()), _lock: lock }) })
+        Ok(Self {
+            pool,
+            shared: Arc::new(Shared {
+                kind,
+                log,
+                names_put: AtomicUsize::default(),
+                writing: Mutex::new(()),
+                _lock: lock,
+            }),
+        })
     }
 }
 

@@ -6,8 +6,10 @@ use futures_util::future::BoxFuture;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::grant::{GrantError, TokenRequest, grant};
+use crate::auth::made::{MADE_MAX, Made};
 use crate::auth::revoke::RevokeError;
 use crate::auth::scope::Permission;
+use crate::auth::user::UserInfo;
 use crate::workspace::arguments::{denied, invalid};
 use crate::workspace::manager::Call;
 use crate::{clock, names};
@@ -23,10 +25,14 @@ pub(super) fn generate(mut call: Call) -> BoxFuture<'static, Result<Value>> {
             GrantError::Denied(text) => denied(format!("PermissionError: {text}")),
             GrantError::Invalid(text) => invalid(format!("ValueError: {text}")),
         })?;
+        call.hub.registry.note_token_for(workspace);
         let auth = &call.manager.auth;
         // a provider knows nothing of narrowed tokens, and would make one that is good for more
         let token = if user.scope.narrow.is_none() && auth.makes_tokens() {
-            auth.token_for(&user, request.expires_in).await?
+            check_room(&call).await?;
+            let token = auth.token_for(&user, request.expires_in).await?;
+            keep(&call, &user, &token, request.expires_in).await?;
+            token
         } else {
             let token = call.manager.tokens.issue(&user, request.expires_in, clock::now());
             token.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?
@@ -35,6 +41,34 @@ pub(super) fn generate(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         call.hub.audit().note(&caller.id, "generate_token", workspace, &details);
         Ok(Value::from(token))
     })
+}
+
+/// Whether one more token that a provider makes can be remembered.
+///
+/// # Errors
+/// `overloaded` when it cannot: the token would not end with the caller's.
+async fn check_room(call: &Call) -> Result<()> {
+    let (made, now) = (call.manager.tokens.made(), clock::now());
+    if made.len() >= MADE_MAX {
+        call.manager.store.forget_made(now).await?;
+        made.forget_expired(now);
+    }
+    if made.len() < MADE_MAX {
+        return Ok(());
+    }
+    let text = format!(
+        "{MADE_MAX} tokens of the auth service are good: ask for shorter ones, or try again when some have expired"
+    );
+    Err(Error::new(ErrorKind::Overloaded, text))
+}
+
+/// Remembers what a token comes of that a provider has made for `user`: the provider does not know.
+async fn keep(call: &Call, user: &UserInfo, token: &str, seconds: u64) -> Result<()> {
+    let (tokens, now) = (&call.manager.tokens, clock::now());
+    let made = Made::new(tokens.id_of_made(token, now), &user.credential, seconds, now);
+    call.manager.store.put_made(&made).await?;
+    tokens.made().load([made]);
+    Ok(())
 }
 
 fn read(config: &Map) -> Result<TokenRequest> {

@@ -2,10 +2,12 @@
 
 use futures_util::future::BoxFuture;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
+use tokio::sync::MutexGuard;
 
-use crate::auth::Permission;
+use crate::auth::{Permission, UserInfo};
 use crate::clock;
-use crate::hub::{Ending, WorkspaceInfo};
+use crate::hub::{Ending, Registry, WorkspaceInfo};
+use crate::store::Store;
 use crate::workspace::arguments::{count, denied, invalid};
 use crate::workspace::manager::Call;
 use crate::workspace::{keeping, life};
@@ -27,12 +29,15 @@ pub(super) fn create(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         let id = config.text("id").ok_or_else(|| invalid("ValueError: a workspace needs an 'id'"))?;
         check_name(id, user.has_role("admin"))?;
         let (store, registry) = (&call.manager.store, &call.hub.registry);
-        let writing = store.writing().await;
+        let writing = writing_alone(store, registry, id, user).await;
         let known = registry.workspace(id).map(|workspace| workspace.info());
         check_free(&call, id, overwrite)?;
         let mut info = read(&config, id, &user.id)?;
         info.created = known.as_ref().map_or_else(clock::now, |known| known.created);
         info.stored = known.as_ref().is_some_and(|known| known.stored);
+        if info.created > 0 {
+            keeping::put_name(store, &info, call.manager.tokens.reconnection_life_time()).await?;
+        }
         keeping::put(store, registry, info.clone()).await?;
         drop(writing);
         let owners = format!("owners: {}", info.owners.join(", "));
@@ -44,6 +49,24 @@ pub(super) fn create(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         }
         Ok(described(&info))
     })
+}
+
+/// [`Store::writing`], in a second in which nobody else has used the name: tokens that were made in it could not be
+/// told from those of the new workspace.
+async fn writing_alone<'a>(
+    store: &'a Store,
+    registry: &Registry,
+    name: &str,
+    user: &UserInfo,
+) -> MutexGuard<'a, ()> {
+    loop {
+        let writing = store.writing().await;
+        if !registry.is_recent(name, user) {
+            return writing;
+        }
+        drop(writing);
+        tokio::time::sleep(clock::to_next_second()).await;
+    }
 }
 
 /// `delete_workspace`: ends its clients, and all that was kept of it.
@@ -133,34 +156,32 @@ fn check_name(name: &str, admin: bool) -> Result<()> {
     Ok(())
 }
 
+/// Whether the caller may make or replace a workspace of this name. A name that is not free answers the same whatever
+/// the reason: that there is such a workspace, that one of a user is reserved, or that somebody has a right for it.
 fn check_free(call: &Call, id: &str, overwrite: bool) -> Result<()> {
-    let user = &call.caller.user;
-    let owned = |workspace: &crate::hub::Workspace| workspace.is_owned_by(&user.id);
-    if let Some(known) = call.hub.registry.workspace(id) {
-        if !overwrite {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                format!("RuntimeError: Workspace already exists: {id}"),
-            ));
-        }
-        if !owned(&known) && !user.has_role("admin") {
-            return Err(denied(format!(
-                "PermissionError: Permission denied: user {} cannot overwrite workspace {id}",
-                user.id
-            )));
-        }
-        return Ok(());
-    }
+    let (user, registry) = (&call.caller.user, &call.hub.registry);
+    let known = registry.workspace(id);
+    let is_own = known.as_ref().is_some_and(|known| known.is_owned_by(&user.id));
     // a workspace named after a user is that user's, whether it exists now or not; so is that of all strangers
-    let taken = id == "ws-anonymous" || (id.starts_with("ws-user-") && id != user.own_workspace());
-    if taken && !user.has_role("admin") {
-        return Err(denied(format!("PermissionError: Permission denied for workspace {id}")));
+    let is_reserved = id == "ws-anonymous" || (id.starts_with("ws-user-") && id != user.own_workspace());
+    let is_admin = user.has_role("admin");
+    let is_free = match &known {
+        Some(_) => overwrite && (is_own || is_admin),
+        None => (is_admin || !is_reserved) && !registry.is_claimed(id, user),
+    };
+    if !is_free && overwrite {
+        let text =
+            format!("PermissionError: Permission denied: user {} cannot overwrite workspace {id}", user.id);
+        return Err(denied(text));
     }
-    if call.hub.registry.is_claimed(id, user) {
+    if !is_free {
         return Err(Error::new(ErrorKind::Conflict, format!("RuntimeError: Workspace already exists: {id}")));
     }
+    if known.is_some() {
+        return Ok(());
+    }
     let max = call.manager.limits.max_workspaces_per_user;
-    if call.hub.registry.count_owned_by(&user.id) >= max {
+    if registry.count_owned_by(&user.id) >= max {
         let text = format!("ValueError: Too many workspaces: a user may own {max}");
         return Err(call.limited("max_workspaces_per_user", text));
     }

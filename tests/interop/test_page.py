@@ -128,6 +128,13 @@ def page():
     shown.stop()
 
 
+# what one touches and is less than a thumb wide or high
+TINY = """[...document.querySelectorAll('a, button, input, summary')].filter(element => {
+    const place = element.getBoundingClientRect();
+    return place.width > 0 && place.right > 0 && (place.width < 44 || place.height < 43.9);
+}).map(element => element.outerHTML)"""
+
+
 @pytest.mark.parametrize("width", [1200, 360])
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_in_a_browser(polyfn_server, owner, member, page, width, dark):
@@ -139,6 +146,7 @@ def test_the_page_in_a_browser(polyfn_server, owner, member, page, width, dark):
     assert page.value("document.documentElement.scrollWidth") <= width
     links = page.value("[...document.querySelectorAll('#services a')].map(a => a.pathname)")
     assert f"/{OWN}/services/owner:shop/docs" in links
+    assert width > 500 or page.value(TINY) == []
     back = page.value("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)")
     assert (sum(back[:3]) < 300) == dark
     assert page.complaints == []
@@ -172,4 +180,5 @@ def test_the_page_of_the_server(polyfn_server, owner, member, page):
     assert OWN in page.text()
     assert "connect_to_server" in page.text()
     assert page.value("document.documentElement.scrollWidth") <= 360
+    assert page.value(TINY) == []
     assert page.complaints == []

@@ -98,12 +98,9 @@ async fn call(
     let _turn = Turns::take(state, &caller, &place.workspace, from)?;
     let found = find(state, &caller, place, parts.uri.query()).await.map_err(Refusal::from);
     let preflight = origin::is_preflight(&parts.method, &parts.headers);
-    *seen = match &found {
-        Ok(service) => Some(Arc::clone(service)),
-        // a browser asks without the token that it will send
-        Err(_) if preflight => place.uri().ok().and_then(|uri| state.hub.registry.find(&uri).pop()),
-        Err(_) => None,
-    };
+    // also for a preflight, which comes without the token that will be sent: the rules of a service that is hidden from
+    // the caller would tell that it is there
+    *seen = found.as_ref().ok().cloned();
     if let Ok(service) = &found
         && apps::is_app(&service.kind)
         && !(preflight && service.settings.cors.is_some())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import msgpack
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from runner import tokens
@@ -50,6 +53,31 @@ def test_what_is_described_can_be_called(described, polyfn_server):
     path = next(path for path in document["paths"] if path.endswith("/add"))
     url = document["servers"][0]["url"] + path
     assert post_json(url, {"a": 1, "b": 2}).json() == 3
+
+
+def test_each_form_of_a_body_that_is_described_can_be_sent(described, polyfn_server):
+    document = valid(get(f"{described('rpc')}/openapi.json").json())
+    path = next(path for path in document["paths"] if path.endswith("/add"))
+    operation = document["paths"][path]["post"]
+    head = '--b\r\nContent-Disposition: form-data; name="{}"\r\nContent-Type: application/json\r\n\r\n{}\r\n'
+    bodies = {
+        "application/json": b'{"a": 1, "b": 2}',
+        "application/msgpack": msgpack.packb({"a": 1, "b": 2}),
+        "application/x-www-form-urlencoded": b"a=1&b=2",
+        "multipart/form-data": f"{head.format('a', 1)}{head.format('b', 2)}--b--\r\n".encode(),
+    }
+    assert operation["requestBody"]["content"].keys() <= bodies.keys()
+    assert operation["requestBody"]["content"].keys() >= bodies.keys() - {"application/x-www-form-urlencoded"}
+    results = operation["responses"]["200"]["content"].keys()
+    for kind, body in bodies.items():
+        for accept, read in (("application/json", json.loads), ("application/msgpack", msgpack.unpackb)):
+            assert accept in results
+            sent = {"content-type": f"{kind}; boundary=b", "accept": accept}
+            answer = request("POST", polyfn_server.url + path, sent, body)
+            assert (answer.status, answer.media_type, read(answer.body)) == (200, accept, 3), (
+                kind,
+                answer.text,
+            )
 
 
 def test_a_service_of_functions_is_described(pool, polyfn_server, script_kind):

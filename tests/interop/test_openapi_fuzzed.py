@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Literal
 import polyfn.sync
 import pytest
 from polyfn.schema import schema_function
+from runner.web import get
 
 EXAMPLES = 15
 # functions answer every method, and calls may go by GET, which OpenAPI would have to list one by one
@@ -69,9 +71,22 @@ def base(polyfn_server):
 def test_nothing_is_found(base, service, tmp_path):
     program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert program, "schemathesis is not installed: pip install -r tests/requirements.txt"
-    flags = [f"--max-examples={EXAMPLES}", "--seed=1", "--no-color", f"--exclude-checks={LEFT_OUT}"]
+    document = get(f"{base}/{service}/openapi.json").json()
+    for item in document["paths"].values():
+        for operation in item.values():
+            # parts are made up with names that no header can hold, and lists without items are not sent
+            operation.get("requestBody", {}).get("content", {}).pop("multipart/form-data", None)
+    description = tmp_path / "openapi.json"
+    description.write_text(json.dumps(document))
+    flags = [
+        f"--url={document['servers'][0]['url']}",
+        f"--max-examples={EXAMPLES}",
+        "--seed=1",
+        "--no-color",
+        f"--exclude-checks={LEFT_OUT}",
+    ]
     done = subprocess.run(
-        [program, "run", f"{base}/{service}/openapi.json", *flags],
+        [program, "run", str(description), *flags],
         capture_output=True,
         text=True,
         cwd=tmp_path,

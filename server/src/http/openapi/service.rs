@@ -7,6 +7,8 @@ use serde_json::{Map, Value as Json, json};
 use super::{frame, functions, with_failures};
 use crate::hub::Service;
 
+mod body;
+
 /// Describes `service`, which is reached under `id` in the workspace's URLs.
 pub(in crate::http) fn describe(service: &Service, id: &str, server: &str) -> Json {
     let info = service.described();
@@ -95,12 +97,11 @@ fn operations(name: &str, function: &Json) -> Json {
         },
     }));
     let parameters = parameters(name, &function["parameters"]);
-    let is_needed = parameters["required"].as_array().is_some_and(|names| !names.is_empty());
     json!({"post": {
         "operationId": name,
         "summary": summary(function),
         "description": function["description"].as_str().unwrap_or_default(),
-        "requestBody": {"required": is_needed, "content": {"application/json": {"schema": parameters}}},
+        "requestBody": body::describe(&parameters),
         "responses": result,
     }})
 }

@@ -11,6 +11,7 @@ use polyfn_core::{Error, ErrorKind, Result, Value};
 use crate::builtin;
 use crate::state::State;
 
+mod accounts;
 mod block;
 mod look;
 mod remove;
@@ -31,7 +32,7 @@ struct Asked {
 type Run = fn(Asked) -> BoxFuture<'static, Result<Value>>;
 
 /// The functions. Some have the names that the reference gives them.
-const FUNCTIONS: [(&str, Run); 14] = [
+const FUNCTIONS: [(&str, Run); 19] = [
     ("list_servers", |asked| Box::pin(async move { Ok(look::servers(&asked)) })),
     ("list_workspaces", |asked| Box::pin(async move { Ok(look::workspaces(&asked)) })),
     ("list_clients", |asked| Box::pin(async move { look::clients(&asked) })),
@@ -46,6 +47,11 @@ const FUNCTIONS: [(&str, Run); 14] = [
     ("unblock_user", |asked| Box::pin(block::lift_user(asked))),
     ("block_ip", |asked| Box::pin(block::address(asked))),
     ("unblock_ip", |asked| Box::pin(block::lift_address(asked))),
+    ("list_accounts", |asked| Box::pin(accounts::list(asked))),
+    ("set_role", |asked| Box::pin(accounts::role(asked))),
+    ("disable_account", |asked| Box::pin(accounts::disable(asked))),
+    ("enable_account", |asked| Box::pin(accounts::enable(asked))),
+    ("reset_password", |asked| Box::pin(accounts::reset(asked))),
 ];
 
 /// Offers the service, as long as the client that is given lives.

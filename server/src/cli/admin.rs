@@ -16,6 +16,7 @@ Examples:
   polyfn admin clients
   polyfn admin kick lab-one/noisy --reason \"too loud\"
   polyfn admin block user mallory --seconds 86400 --reason abuse
+  polyfn admin role ada@example.org admin
   polyfn admin audit --limit 20";
 
 /// What `polyfn admin` understands.
@@ -37,13 +38,16 @@ pub struct AdminFlags {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// List the workspaces.
+    #[command(after_help = "Example:\n  polyfn admin workspaces")]
     Workspaces,
     /// List the clients.
+    #[command(after_help = "Example:\n  polyfn admin clients lab-one")]
     Clients {
         /// Of this workspace only.
         workspace: Option<String>,
     },
     /// Close the connection of a client.
+    #[command(after_help = "Example:\n  polyfn admin kick lab-one/noisy --reason \"too loud\"")]
     Kick {
         /// `workspace/client`.
         client: String,
@@ -52,11 +56,13 @@ enum Task {
         reason: Option<String>,
     },
     /// Close all connections of a workspace.
+    #[command(after_help = "Example:\n  polyfn admin unload lab-one")]
     Unload {
         /// The workspace.
         workspace: String,
     },
     /// Keep somebody out, and close their connections.
+    #[command(after_help = "Example:\n  polyfn admin block address 192.0.2.7 --seconds 86400 --reason abuse")]
     Block {
         /// What it is.
         #[arg(value_parser = ["user", "address", "workspace"])]
@@ -71,6 +77,7 @@ enum Task {
         reason: Option<String>,
     },
     /// Let somebody in again.
+    #[command(after_help = "Example:\n  polyfn admin unblock address 192.0.2.7")]
     Unblock {
         /// What it is.
         #[arg(value_parser = ["user", "address", "workspace"])]
@@ -79,14 +86,54 @@ enum Task {
         name: String,
     },
     /// List who is kept out.
+    #[command(after_help = "Example:\n  polyfn admin blocked --json")]
     Blocked,
     /// Show the measurements of the server.
+    #[command(after_help = "Example:\n  polyfn admin metrics --json")]
     Metrics,
     /// Show who has changed what rights, the newest first.
+    #[command(after_help = "Example:\n  polyfn admin audit --limit 20")]
     Audit {
         /// So many entries.
         #[arg(long, default_value_t = 100)]
         limit: u64,
+    },
+    /// List the local accounts, by their addresses.
+    #[command(after_help = "Example:\n  polyfn admin accounts --limit 20")]
+    Accounts {
+        /// So many accounts, 1000 at most.
+        #[arg(long, default_value_t = 100)]
+        limit: u64,
+        /// Without so many at the beginning.
+        #[arg(long, default_value_t = 0)]
+        offset: u64,
+    },
+    /// Make an account one of an administrator, or take that back; its logins and connections end.
+    #[command(after_help = "Example:\n  polyfn admin role ada@example.org admin")]
+    Role {
+        /// Its address or its id.
+        account: String,
+        /// What it is to be.
+        #[arg(value_parser = ["admin", "user"])]
+        role: String,
+    },
+    /// Let nobody log in with an account any longer; its logins and connections end.
+    #[command(after_help = "Example:\n  polyfn admin disable ada@example.org")]
+    Disable {
+        /// Its address or its id.
+        account: String,
+    },
+    /// Let an account that was disabled log in again.
+    #[command(after_help = "Example:\n  polyfn admin enable ada@example.org")]
+    Enable {
+        /// Its address or its id.
+        account: String,
+    },
+    /// Give an account a random password, and print it; its logins and connections end.
+    #[command(after_help = "Example:\n  polyfn admin reset-password ada@example.org")]
+    ResetPassword {
+        /// Its address or its id.
+        account: String,
     },
 }
 
@@ -112,6 +159,11 @@ impl Task {
             Self::Blocked => ("list_blocked", vec![]),
             Self::Metrics => ("get_metrics", vec![]),
             Self::Audit { limit } => ("audit_log", vec![(*limit).into()]),
+            Self::Accounts { limit, offset } => ("list_accounts", vec![(*limit).into(), (*offset).into()]),
+            Self::Role { account, role } => ("set_role", vec![account.as_str().into(), role.as_str().into()]),
+            Self::Disable { account } => ("disable_account", vec![account.as_str().into()]),
+            Self::Enable { account } => ("enable_account", vec![account.as_str().into()]),
+            Self::ResetPassword { account } => ("reset_password", vec![account.as_str().into()]),
         })
     }
 }

@@ -23,6 +23,18 @@ fn the_command_is_well_formed() {
 }
 
 #[test]
+fn help_shows_an_example() {
+    let mut cli = Cli::command();
+    for name in ["token", "admin"] {
+        for task in cli.find_subcommand_mut(name).unwrap().get_subcommands_mut() {
+            let help = task.render_long_help().to_string();
+            let example = format!("polyfn {name} {}", task.get_name());
+            assert!(help.contains(&format!("Example:\n  {example}")), "{example}: {help}");
+        }
+    }
+}
+
+#[test]
 fn without_flags_the_defaults_hold() {
     let database = Place::File("polyfn-data/polyfn.db".into());
     assert_eq!(config("polyfn serve", &[]), Config { database, ..Config::default() });

@@ -31,10 +31,17 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
     /// Make a token and write it to stdout.
+    #[command(
+        after_help = "Example:\n  polyfn token create --workspace my-lab --permission read --expires-in 1h"
+    )]
     Create(CreateFlags),
     /// Tell what a token says, and whether it is valid: code 0 if it is, 1 if not.
+    #[command(after_help = "Example:\n  polyfn token show \"$TOKEN\"")]
     Show(ShowFlags),
     /// End a token, the tokens that were made with it, and the connections of both.
+    #[command(
+        after_help = "Example:\n  polyfn token revoke \"$LOST\" --server-url https://functions.example.org"
+    )]
     Revoke(RevokeFlags),
 }
 

@@ -392,7 +392,7 @@ impl<'a> Visit<'a> {
     async fn sign_out(&self, everywhere: bool) -> Response {
         if let Some(user) = &self.user {
             let ended = match everywhere && self.login().is_session(user) {
-                true => self.login().end_all(&user.id, "logged out everywhere").await,
+                true => self.login().end_all(&user.id, &user.id, "logged out everywhere").await,
                 false => self.login().end_session(user).await.map(drop),
             };
             if let Err(error) = ended {

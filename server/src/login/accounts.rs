@@ -23,6 +23,10 @@ use crate::names;
 use crate::store::Store;
 use crate::store::accounts::Account;
 
+mod changes;
+
+pub(crate) use changes::Change;
+
 /// How long a code is good for.
 const CODE_LIFE: Duration = Duration::from_secs(600);
 /// Wrong codes until one has to begin again.
@@ -287,7 +291,11 @@ impl Accounts {
             return Err(wrong());
         }
         counter.lockout.succeed(&attempt);
-        found.ok_or_else(wrong)
+        let found = found.ok_or_else(wrong)?;
+        if found.disabled {
+            return Err(refused("This account is disabled: ask the operator of this server"));
+        }
+        Ok(found)
     }
 
     /// The account of a user.
@@ -300,7 +308,7 @@ impl Accounts {
         if !is_session {
             return Ok(None);
         }
-        Ok(self.store.account(&user.id).await?)
+        Ok(self.store.account(&user.id).await?.filter(|account| !account.disabled))
     }
 
     /// Changes name and password; the latter takes the one there is.
@@ -336,7 +344,7 @@ impl Accounts {
 
 fn account(email: String, name: String, password: String) -> Account {
     let roles = vec!["user".to_owned()];
-    Account { id: names::random(), email, name, password, roles, verified: false }
+    Account { id: names::random(), email, name, password, roles, verified: false, disabled: false }
 }
 
 impl Account {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
+use crate::auth::UserInfo;
 use crate::login::Login;
 use crate::login::accounts::{Accounts, Counter, SignedUp};
 use crate::login::functions::{Asked, Function};
 use crate::login::keys::Wish;
+use crate::store::accounts::Account;
 
 /// The functions, where there are local accounts.
 pub(super) static FUNCTIONS: [Function; 5] = [
@@ -59,9 +61,30 @@ impl Login {
     ///
     /// # Errors
     /// When there are none.
-    fn local(&self) -> Result<&Accounts> {
+    pub(crate) fn local(&self) -> Result<&Accounts> {
         let none = || Error::new(ErrorKind::NotFound, "there are no local accounts on this server");
         self.accounts.as_ref().ok_or_else(none)
+    }
+
+    /// The account of whoever knows its password, and its user, who has just arrived.
+    ///
+    /// # Errors
+    /// As [`Accounts::sign_in`].
+    pub(crate) async fn sign_in(
+        &self,
+        email: &str,
+        password: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(Account, UserInfo)> {
+        let accounts = self.local()?;
+        let account = accounts.sign_in(email, password, self.counter(address)).await?;
+        let user = self.arrived(account.user())?;
+        // who changes an account ends its logins afterwards: a change until here would leave this one out
+        if accounts.named(&account.id).await? != account {
+            let text = "The account was changed just now: log in again";
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
+        Ok((account, user))
     }
 
     /// How attempts from `address` are counted. Those of which none is known, as they come by RPC, count together:
@@ -106,8 +129,7 @@ async fn resend(login: &Arc<Login>, asked: &Asked) -> Result<Map> {
 async fn sign_in(login: &Arc<Login>, asked: &Asked) -> Result<Map> {
     let (email, password) = (asked.text("email")?.unwrap_or_default(), asked.text("password")?);
     let password = password.unwrap_or_default();
-    let account = login.local()?.sign_in(&email, &password, login.counter(asked.address)).await?;
-    let user = login.arrived(account.user())?;
+    let (account, user) = login.sign_in(&email, &password, asked.address).await?;
     let wish = asked.wish()?;
     let token = login.mint(&user, &wish)?;
     login.note_login(&user, "by password", asked.address);
@@ -140,7 +162,7 @@ async fn update(login: &Arc<Login>, asked: &Asked) -> Result<Map> {
     let mut answer = Map::from_iter([("message", "Profile updated successfully")]);
     if passwords.is_some() {
         // the caller's token ends with all others of the user
-        login.end_all(&own.id, "the password was changed").await?;
+        login.end_all(&own.id, &own.id, "the password was changed").await?;
         answer.insert("token", login.mint(&login.arrived(own.user())?, &Wish::default())?);
     }
     Ok(answer)

@@ -87,18 +87,18 @@ impl Login {
         Ok(true)
     }
 
-    /// Ends all that the user has logged in. New tokens of the user are good.
+    /// Ends all that the user has logged in, in the name of `by`. New tokens of the user are good.
     ///
     /// # Errors
     /// When the database fails: then nothing has ended.
-    pub(crate) async fn end_all(&self, user: &str, why: &str) -> Result<()> {
+    pub(crate) async fn end_all(&self, by: &str, user: &str, why: &str) -> Result<()> {
         let _writing = self.sessions.store.writing().await;
         let number = self.sessions.number(user);
         let ended = self.revocation(generation(number, user));
         self.sessions.store.begin_generation(user, number + 1, ended).await?;
         self.sessions.generations.write().insert(user.to_owned(), number + 1);
         self.take_back(ended);
-        self.note(user, "end_logins", user, why);
+        self.note(by, "end_logins", user, why);
         Ok(())
     }
 

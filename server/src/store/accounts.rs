@@ -23,6 +23,8 @@ pub struct Account {
     pub roles: Vec<String>,
     /// Whether somebody made sure that the address is theirs.
     pub verified: bool,
+    /// Whether nobody can log in with it.
+    pub disabled: bool,
 }
 
 /// Without the hash.
@@ -32,7 +34,7 @@ impl fmt::Debug for Account {
     }
 }
 
-const COLUMNS: &str = "SELECT id, email, name, password, roles, verified FROM accounts";
+const COLUMNS: &str = "SELECT id, email, name, password, roles, verified, disabled FROM accounts";
 
 impl Store {
     /// Keeps a new account; `false` when the address has one already.
@@ -93,6 +95,35 @@ impl Store {
         Ok(())
     }
 
+    /// Accounts by their addresses: `limit` of them, without the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn accounts(&self, limit: usize, offset: usize) -> Result<Vec<Account>, StoreError> {
+        let [limit, offset] = [limit, offset].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+        let rows = sqlx::query(sql(&format!("{COLUMNS} ORDER BY email LIMIT $1 OFFSET $2")))
+            .bind(limit)
+            .bind(offset)
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Keeps roles, password and state of an account as they are given here; name and address stay.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn put_account(&self, account: &Account) -> Result<(), StoreError> {
+        sqlx::query("UPDATE accounts SET roles = $2, password = $3, disabled = $4 WHERE id = $1")
+            .bind(account.id.clone())
+            .bind(account.roles.join(" "))
+            .bind(account.password.clone())
+            .bind(i64::from(account.disabled))
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
     /// Whether there is any account.
     ///
     /// # Errors
@@ -110,6 +141,7 @@ fn sql(text: &str) -> sqlx::AssertSqlSafe<String> {
 fn read(row: &AnyRow) -> Result<Account, StoreError> {
     let roles: String = row.try_get("roles")?;
     let verified: i64 = row.try_get("verified")?;
+    let disabled: i64 = row.try_get("disabled")?;
     Ok(Account {
         id: row.try_get("id")?,
         email: row.try_get("email")?,
@@ -117,6 +149,7 @@ fn read(row: &AnyRow) -> Result<Account, StoreError> {
         password: row.try_get("password")?,
         roles: roles.split_whitespace().map(str::to_owned).collect(),
         verified: verified != 0,
+        disabled: disabled != 0,
     })
 }
 
@@ -136,6 +169,7 @@ mod tests {
             password: "$hash".to_owned(),
             roles: vec!["admin".to_owned(), "user".to_owned()],
             verified: true,
+            disabled: false,
         };
         assert!(store.add_account(&account).await.unwrap());
         let other = Account { id: "other".to_owned(), ..account.clone() };
@@ -146,6 +180,10 @@ mod tests {
         let changed = store.account(&account.id).await.unwrap().unwrap();
         assert_eq!((changed.name.as_str(), changed.password.as_str()), ("Ada L.", "$new"));
         assert!(store.has_accounts().await.unwrap());
+        store.put_account(&Account { roles: vec![], disabled: true, ..changed.clone() }).await.unwrap();
+        assert_eq!(store.accounts(5, 1).await.unwrap(), []);
+        let [kept] = <[_; 1]>::try_from(store.accounts(5, 0).await.unwrap()).unwrap();
+        assert_eq!((kept.disabled, kept.roles.len(), kept.name.as_str()), (true, 0, "Ada L."));
         assert!(!format!("{changed:?}").contains("$new"));
     }
 }

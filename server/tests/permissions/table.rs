@@ -232,7 +232,7 @@ pub(crate) const ADMINISTRATORS: [(&str, &str); 4] = [
 ];
 
 /// Functions of `admin-utils`, with arguments that do no harm.
-pub(crate) const ADMINISTRATION: [Method; 14] = [
+pub(crate) const ADMINISTRATION: [Method; 19] = [
     method("list_servers", "?--+", "", "[]"),
     method("list_workspaces", "?--+", "", "[]"),
     method("list_clients", "?--+", "", r#"["lab-one"]"#),
@@ -247,4 +247,9 @@ pub(crate) const ADMINISTRATION: [Method; 14] = [
     method("unblock_user", "?--+", "", r#"["RANDOM"]"#),
     method("block_ip", "?--+", "", r#"["192.0.2.1", 1]"#),
     method("unblock_ip", "?--+", "", r#"["192.0.2.1"]"#),
+    method("list_accounts", "?--+", "", "[]"),
+    method("set_role", "?--+", "", r#"["nobody", "user"]"#),
+    method("disable_account", "?--+", "", r#"["nobody"]"#),
+    method("enable_account", "?--+", "", r#"["nobody"]"#),
+    method("reset_password", "?--+", "", r#"["nobody", "a new password"]"#),
 ];

@@ -6,6 +6,7 @@ use polyfn_core::Result;
 
 use super::view::{Field, Frame, page};
 use super::{Visit, redirect_seen, said};
+use crate::auth::UserInfo;
 use crate::http::pages::escape;
 use crate::login::Wish;
 use crate::login::accounts::{Accounts, SignedUp};
@@ -99,20 +100,26 @@ impl Visit<'_> {
     }
 
     pub(super) async fn sign_in(&self) -> Response {
-        let Some(accounts) = self.accounts() else { return self.index(StatusCode::NOT_FOUND, None) };
-        let counter = self.login().counter(self.address);
-        let found = accounts.sign_in(self.fields.get("email"), self.fields.raw("password"), counter).await;
-        match found.and_then(|account| self.session(&account, "by password")) {
+        if self.accounts().is_none() {
+            return self.index(StatusCode::NOT_FOUND, None);
+        }
+        let (email, password) = (self.fields.get("email"), self.fields.raw("password"));
+        let found = self.login().sign_in(email, password, self.address).await;
+        match found.and_then(|(_, user)| self.session(&user, "by password")) {
             Ok(token) => self.signed_in(&token),
             Err(error) => self.failed(&error),
         }
     }
 
-    fn session(&self, account: &Account, how: &str) -> Result<String> {
-        let user = self.login().arrived(account.user())?;
-        let token = self.login().mint(&user, &Wish::default())?;
-        self.login().note_login(&user, how, self.address);
+    fn session(&self, user: &UserInfo, how: &str) -> Result<String> {
+        let token = self.login().mint(user, &Wish::default())?;
+        self.login().note_login(user, how, self.address);
         Ok(token)
+    }
+
+    /// That of an account that was just made.
+    fn first_session(&self, account: &Account) -> Result<String> {
+        self.session(&self.login().arrived(account.user())?, "by signing up")
     }
 
     pub(super) async fn sign_up(&self) -> Response {
@@ -121,7 +128,7 @@ impl Visit<'_> {
         let counter = self.login().counter(self.address);
         let done = accounts.sign_up(name, email, self.fields.raw("password"), counter).await;
         let done = done.and_then(|done| match done {
-            SignedUp::Made(account) => self.session(&account, "by signing up").map(Some),
+            SignedUp::Made(account) => self.first_session(&account).map(Some),
             SignedUp::CodeSent => Ok(None),
         });
         match done {
@@ -138,7 +145,7 @@ impl Visit<'_> {
         let Some(accounts) = self.accounts() else { return self.index(StatusCode::NOT_FOUND, None) };
         let counter = self.login().counter(self.address);
         let made = accounts.verify(self.fields.get("email"), self.fields.get("code"), counter).await;
-        match made.and_then(|account| self.session(&account, "by signing up")) {
+        match made.and_then(|account| self.first_session(&account)) {
             Ok(token) => self.signed_in(&token),
             Err(error) => {
                 let (status, text) = said(&error);
@@ -160,7 +167,7 @@ impl Visit<'_> {
 
     /// Ends all logins of the user, this one too, and gives another one for this browser.
     async fn begin_anew(&self, account: &Account) -> Result<String> {
-        self.login().end_all(&account.id, "the password was changed").await?;
+        self.login().end_all(&account.id, &account.id, "the password was changed").await?;
         self.login().mint(&self.login().arrived(account.user())?, &Wish::default())
     }
 

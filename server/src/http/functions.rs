@@ -257,7 +257,7 @@ fn choose(service: &Service, parts: &Parts, path: &str) -> Result<Chosen, Refusa
     }
     match service.router().route(parts.method.as_str(), path) {
         Match::Found { member, function_path } => {
-            Ok(Chosen { method: ["services.", &service.name, ".", &member].concat(), function_path })
+            Ok(Chosen { method: ["services.", &service.name, ".", member].concat(), function_path })
         }
         Match::MethodNotAllowed { allow } => Err(Refusal::method_not_allowed(allow)),
         Match::NotFound { path } => {

@@ -40,6 +40,7 @@ pub use peer::{Caller, Peer, encode_user};
 pub use queue::{Ending, Item, Next, Queue, Refused};
 pub use reading::{Batch, Reader, Reading};
 pub use registry::{AddError, Registry, Workspace, WorkspaceInfo};
+pub(crate) use revoked::TO_READ_THE_ANSWER;
 pub use select::{Criterion, Mode, Question};
 pub use service::Service;
 pub use told::Told;

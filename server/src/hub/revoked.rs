@@ -8,8 +8,8 @@ use crate::hub::hub::Hub;
 use crate::hub::peer::Peer;
 use crate::hub::queue::Ending;
 
-/// How long the one who took its own token back has to read the answer.
-const TO_READ_THE_ANSWER: Duration = Duration::from_millis(200);
+/// How long whoever has ended its own connection has to read the answer.
+pub(crate) const TO_READ_THE_ANSWER: Duration = Duration::from_millis(200);
 
 impl Hub {
     /// Closes the connections that came by a token in `revoked`, or by one made by it; that of `asking` last.

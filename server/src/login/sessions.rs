@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::RwLock;
 use polyfn_core::{Error, ErrorKind, Result};
@@ -15,11 +14,9 @@ use polyfn_core::{Error, ErrorKind, Result};
 use crate::auth::grant::MAX_SECONDS;
 use crate::auth::{Credential, Revocation, TokenId, UserInfo};
 use crate::clock;
+use crate::hub::TO_READ_THE_ANSWER;
 use crate::login::Login;
 use crate::store::{Store, StoreError};
-
-/// How long connections that end have to read the answer of the one who has ended them.
-const TO_READ_THE_ANSWER: Duration = Duration::from_millis(200);
 
 /// The generations of users.
 #[derive(Debug)]

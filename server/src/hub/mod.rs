@@ -14,6 +14,7 @@ mod gateway;
 mod hub;
 mod line;
 mod load;
+mod members;
 mod narrowed;
 mod peer;
 mod places;

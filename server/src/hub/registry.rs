@@ -4,6 +4,7 @@
 //! await. Relaying a frame takes both for reading.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::auth::{HandshakeError, Permission, UserInfo};
 use crate::clock;
+use crate::hub::members::Members;
 use crate::hub::peer::Peer;
 use crate::hub::recent::Recent;
 use crate::hub::service::Service;
@@ -89,19 +91,6 @@ pub struct Workspace {
     types: Mutex<Map>,
     /// Grows with each change that is told of.
     version: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Members {
-    clients: HashMap<String, Arc<Peer>>,
-    /// By name, each list in order of registration.
-    services: HashMap<String, Vec<Arc<Service>>>,
-    /// How many services each client has.
-    counts: HashMap<String, usize>,
-    /// How many all of them have.
-    total: usize,
-    /// Registrations so far.
-    registered: u64,
 }
 
 /// What became of a new connection.
@@ -461,8 +450,7 @@ impl Workspace {
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         let members = self.members.read();
-        let built_in = members.services.get("built-in").map_or(0, Vec::len);
-        (members.clients.len(), members.total.saturating_sub(built_in))
+        (members.clients.len(), members.count_services())
     }
 
     /// Connections that want to hear of events of type `kind`.
@@ -474,14 +462,24 @@ impl Workspace {
     /// The services that `uri` asks for, in order of registration.
     #[must_use]
     pub fn find(&self, uri: &ServiceUri) -> Vec<Arc<Service>> {
+        let mut found = Vec::new();
+        _ = self.members.read().visit(uri, |service| {
+            found.push(Arc::clone(service));
+            ControlFlow::Continue(())
+        });
+        found
+    }
+
+    /// Shows the services that `uri` asks for, in order of registration, until `look` has seen enough; those that are
+    /// `open_only` to somebody who is no member. Nobody comes or goes meanwhile, so it must be quick.
+    pub(crate) fn visit(
+        &self,
+        uri: &ServiceUri,
+        open_only: bool,
+        look: impl FnMut(&Arc<Service>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         let members = self.members.read();
-        let fits = |service: &&Arc<Service>| service.matches(uri);
-        if uri.service == "*" {
-            let mut found: Vec<_> = members.services.values().flatten().filter(fits).cloned().collect();
-            found.sort_unstable_by_key(|service| service.number);
-            return found;
-        }
-        members.services.get(&uri.service).into_iter().flatten().filter(fits).cloned().collect()
+        if open_only { members.visit_open(uri, look) } else { members.visit(uri, look) }
     }
 
     fn is_idle(&self) -> bool {
@@ -511,15 +509,7 @@ impl Workspace {
         if current != Some(peer.generation) {
             return Detached::default();
         }
-        members.clients.remove(&peer.client_id);
-        let services = members.counts.remove(&peer.client_id).unwrap_or_default();
-        if services > 0 {
-            members.total -= services;
-            members.services.retain(|_, list| {
-                list.retain(|service| service.client != peer.client_id);
-                !list.is_empty()
-            });
-        }
+        let services = members.leave(&peer.client_id);
         Detached { was_current: true, services }
     }
 
@@ -527,57 +517,18 @@ impl Workspace {
     fn add_service(
         &self,
         peer: &Peer,
-        mut service: Service,
+        service: Service,
         (max, max_of_all): (usize, usize),
     ) -> Result<Added, AddError> {
         let mut members = self.members.write();
         if members.clients.get(&service.client).is_none_or(|current| current.generation != peer.generation) {
             return Err(AddError::Gone);
         }
-        let count = members.counts.get(&service.client).copied().unwrap_or_default();
-        let Members { services, counts, total, registered, .. } = &mut *members;
-        let own = |other: &Arc<Service>| other.client == service.client;
-        let announced =
-            services.get("built-in").is_some_and(|list| list.iter().any(|s| s.client == service.client));
-        if !announced && !service.is_built_in() {
-            return Err(AddError::NotAnnounced);
-        }
-        let known = services.get(&service.name).map(Vec::as_slice).unwrap_or_default();
-        if known.iter().any(|other| !own(other) && (other.singleton || service.singleton)) {
-            return Err(AddError::Singleton);
-        }
-        let at = known.iter().position(own);
-        if at.is_none() && count >= max {
-            return Err(AddError::TooMany);
-        }
-        if at.is_none() && !service.is_built_in() && *total >= max_of_all {
-            return Err(AddError::WorkspaceFull);
-        }
-        let list = services.entry(service.name.clone()).or_default();
-        let replaced = at.map(|at| list.remove(at));
-        if replaced.is_none() {
-            *counts.entry(service.client.clone()).or_default() += 1;
-            *total += 1;
-        }
-        *registered += 1;
-        service.number = *registered;
-        list.push(Arc::new(service));
-        Ok(Added { replaced })
+        members.add(service, max, max_of_all)
     }
 
     /// Takes a service out.
     pub(crate) fn remove_service(&self, service: &Arc<Service>) -> bool {
-        let mut members = self.members.write();
-        let Some(list) = members.services.get_mut(&service.name) else { return false };
-        let Some(at) = list.iter().position(|other| Arc::ptr_eq(other, service)) else { return false };
-        list.remove(at);
-        if list.is_empty() {
-            members.services.remove(&service.name);
-        }
-        if let Some(count) = members.counts.get_mut(&service.client) {
-            *count -= 1;
-            members.total -= 1;
-        }
-        true
+        self.members.write().remove(service)
     }
 }

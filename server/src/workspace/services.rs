@@ -1,5 +1,6 @@
 //! Services: register, look up, list, get.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,9 +200,27 @@ pub(super) fn list(call: &mut Call) -> Result<Value> {
             && !hides_client(service, caller)
             && is_listed(service, caller, include_unlisted, foreign)
     };
-    let found = workspaces.into_iter().flat_map(|workspace| workspace.find(query.uri())).filter(listed);
-    let told = found.skip(offset).take(limit).map(|service| Value::Map(info_for(&service, caller)));
-    Ok(Value::List(told.collect()))
+    let (mut passed, mut found) = (0, Vec::new());
+    for workspace in workspaces {
+        let open_only =
+            workspace.name != caller.workspace && caller.permission(&workspace.name) < Permission::Read;
+        let end = workspace.visit(query.uri(), open_only, |service| {
+            if found.len() >= limit {
+                return ControlFlow::Break(());
+            }
+            if listed(service) {
+                passed += 1;
+                if passed > offset {
+                    found.push(Arc::clone(service));
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        if end.is_break() {
+            break;
+        }
+    }
+    Ok(Value::List(found.iter().map(|service| Value::Map(info_for(service, caller))).collect()))
 }
 
 /// Every client has a public `built-in` service, which would tell strangers who is in a workspace.

@@ -58,6 +58,7 @@ impl Scene {
                 Ok(Value::Nil)
             }
         });
+        let service = service.function("long", |_| async { Ok(long()) });
         owner.register_service(service).await.unwrap();
         let service = Service::new("back").function("here", |_| async { Ok(true.into()) });
         caller.register_service(service).await.unwrap();
@@ -94,6 +95,16 @@ impl Scene {
             running.push(number);
         }
         running
+    }
+
+    /// Returns as soon as so many calls are counted.
+    async fn until_under_way(&self, count: usize) {
+        let counted = async {
+            while self.running.state().hub.calls_under_way() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, counted).await.unwrap();
     }
 
     fn limited(&self, name: &str) -> bool {
@@ -141,6 +152,58 @@ async fn who_calls_itself_does_not_wait_for_itself() {
         }
     }
     assert!(done > 1000 && done + refused == 10_000, "{done} done, {refused} refused");
+}
+
+/// More than one part holds.
+fn long() -> Value {
+    Value::Bytes(vec![7; 1 << 20].into())
+}
+
+#[tokio::test]
+async fn a_call_in_parts_is_counted_once() {
+    let mut scene = Scene::new(Limits { max_calls_per_client: 1, ..Limits::default() }).await;
+    let function = scene.function(&scene.caller).await;
+    let calls = [0, 1].map(|number| {
+        let function = function.clone();
+        tokio::spawn(async move { function.call([Value::from(number), long()]).await })
+    });
+    let first = timeout(PATIENCE, scene.begun.recv()).await.unwrap();
+    let limited = async {
+        while !scene.limited("max_calls_per_client") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, limited).await.unwrap();
+    scene.until_under_way(1).await;
+    assert!(scene.begun.try_recv().is_err(), "the second one waits");
+    scene.turns.add_permits(2);
+    let second = timeout(PATIENCE, scene.begun.recv()).await.unwrap();
+    assert_ne!(first, second);
+    for call in calls {
+        timeout(PATIENCE, call).await.unwrap().unwrap().unwrap();
+    }
+    scene.until_under_way(0).await;
+}
+
+#[tokio::test]
+async fn an_answer_in_parts_gives_the_place_back() {
+    let scene = Scene::new(Limits { max_calls_per_client: 1, ..Limits::default() }).await;
+    let svc = scene.caller.get_service("owner:svc").await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(timeout(PATIENCE, svc.call("long", [])).await.unwrap().unwrap(), long());
+    }
+    scene.until_under_way(0).await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_between_its_parts_gives_the_place_back() {
+    let scene = Scene::new(Limits::default()).await;
+    let function = scene.function(&scene.caller).await;
+    let padding = Value::Bytes(vec![7; 16 << 20].into());
+    let call = tokio::spawn(async move { function.call([Value::from(0), padding]).await });
+    scene.until_under_way(1).await;
+    call.abort();
+    scene.until_under_way(0).await;
 }
 
 async fn call(function: RemoteFunction) -> Result<Value> {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::extras::KEY;
 use super::message::is_extension;
+use super::part::{FirstPart, REMOVE_PARTS, SET_PART, first_part, part_key};
 use crate::codec::{Reader, Writer};
 use crate::{Error, Result};
 
@@ -81,6 +82,16 @@ impl<'a> Relayed<'a> {
             }
         }
         Ok(Self { to, written_to, written_from, kind, method, session, frame, entries, end })
+    }
+
+    /// The long message that begins with this frame, if it is the first part of one that can be read.
+    pub fn first_part(&self) -> Option<FirstPart> {
+        (self.kind == "method" && self.method == SET_PART).then(|| first_part(self.frame, self.end))?
+    }
+
+    /// The long message whose parts this frame takes back.
+    pub fn taken_back(&self) -> Option<String> {
+        (self.kind == "method" && self.method == REMOVE_PARTS).then(|| part_key(self.frame, self.end))?
     }
 
     /// The frame to deliver. `ws` is the workspace to name as the sender's; `extras` says whether the receiver gets

@@ -3,7 +3,12 @@
 //! Both are counted where frames pass by, so they cost no message of their own. A message takes no lock to be counted;
 //! a call of another client takes one when it begins and when it ends, on the side that is called. Calls are known
 //! by a hash of their caller and session; one that nobody answers is forgotten after [`FORGOTTEN_AFTER`].
+//!
+//! A call that is sent in parts is counted with the first of them, and an answer in parts ends its call with its first
+//! one: those, and no other payload, are looked into, as far as the head of the message. A function that a call gives along
+//! may be called back without a place of its own: the call that waits for that would wait for itself.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -46,6 +51,8 @@ pub(super) struct Meter {
 #[derive(Debug)]
 struct Counted {
     since: Duration,
+    /// The message that the call is, while it may be taken back, by a hash of its sender and name.
+    parts: Option<u64>,
     /// What it takes of the places of its caller, until it is answered.
     _taken: Taken,
 }
@@ -111,15 +118,22 @@ impl Meter {
         self.hasher.hash_one((caller, session))
     }
 
-    fn begin(&self, caller: &str, session: &str, taken: Taken, now: Duration) {
-        let key = self.key(caller, session);
+    fn begin(&self, caller: &str, call: &Asked<'_>, taken: Taken, now: Duration) {
+        let key = self.key(caller, &call.session);
+        let parts = call.parts.as_ref().map(|name| self.key(caller, name));
         let mut relayed = self.relayed.lock();
         if relayed.len() >= COUNTED_MAX {
             relayed.retain(|_, call| call.is_recent(now));
         }
         if relayed.len() < COUNTED_MAX {
-            relayed.insert(key, Counted { since: now, _taken: taken });
+            relayed.insert(key, Counted { since: now, parts, _taken: taken });
         }
+    }
+
+    /// The parts of a call were taken back before it was made.
+    fn take_back(&self, caller: &str, parts: &str) {
+        let parts = self.key(caller, parts);
+        self.relayed.lock().retain(|_, call| call.parts != Some(parts));
     }
 
     /// Forgets calls that nobody has answered for long.
@@ -135,6 +149,15 @@ impl Meter {
     fn end(&self, caller: &str, session: &str) {
         let key = self.key(caller, session);
         self.relayed.lock().remove(&key);
+    }
+
+    /// The answer that `method` is ends its call.
+    fn end_by(&self, caller: &str, method: &str) {
+        if !method.starts_with("services.")
+            && let Some((session, "resolve" | "reject")) = method.rsplit_once('.')
+        {
+            self.end(caller, session);
+        }
     }
 
     pub(super) fn load(&self, now: Duration) -> Load {
@@ -155,37 +178,63 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// Whether a message is a call to a function of another client, which its caller waits for.
-pub(super) fn is_call(relayed: &Relayed<'_>) -> bool {
-    relayed.kind == "method"
-        && relayed.session.is_some()
+/// A call to a function of another client, which its caller waits for.
+#[derive(Debug)]
+struct Asked<'a> {
+    session: Cow<'a, str>,
+    /// The name of the message, where it comes in parts.
+    parts: Option<String>,
+}
+
+impl<'a> Asked<'a> {
+    fn read(relayed: &'a Relayed<'_>) -> Option<Self> {
         // the server's own functions are no client's
-        && !relayed.to.starts_with("*/")
-        // to ask whether somebody is there, or to send a part of a message, is no work
-        && relayed.method.strip_prefix("services.").is_some_and(|service| !service.starts_with("built-in."))
+        if relayed.kind != "method" || relayed.to.starts_with("*/") {
+            return None;
+        }
+        let session = relayed.session?;
+        if is_work(relayed.method) {
+            return Some(Self { session: Cow::Borrowed(session), parts: None });
+        }
+        let first = relayed.first_part().filter(|first| is_work(&first.method))?;
+        Some(Self { session: Cow::Owned(first.session?), parts: Some(first.key) })
+    }
+}
+
+/// To ask whether somebody is there, or to store a part of a message, is no work.
+fn is_work(method: &str) -> bool {
+    method.strip_prefix("services.").is_some_and(|service| !service.starts_with("built-in."))
+}
+
+/// Whether a message is a call to a function of another client, or begins one.
+pub(super) fn is_call(relayed: &Relayed<'_>) -> bool {
+    Asked::read(relayed).is_some()
 }
 
 /// Counts the call or the answer that `relayed` carries from `sender` to `target`; a call with what it has `taken`.
 pub(super) fn note_relayed(sender: &Peer, target: &Peer, relayed: &Relayed<'_>, taken: Taken, now: Duration) {
+    let caller = sender.address();
     if relayed.kind == CANCEL {
         if let Some(session) = relayed.session {
-            target.meter.end(sender.address(), session);
+            target.meter.end(caller, session);
         }
-        return;
-    }
-    match relayed.session.filter(|_| is_call(relayed)) {
-        Some(session) => target.meter.begin(sender.address(), session, taken, now),
-        None => note_answer(sender, relayed),
+    } else if let Some(call) = Asked::read(relayed) {
+        target.meter.begin(caller, &call, taken, now);
+    } else if let Some(parts) = relayed.taken_back() {
+        target.meter.take_back(caller, &parts);
+    } else {
+        note_answer(sender, relayed);
     }
 }
 
-/// Counts the answer that `relayed` may be, whether its receiver is there or not.
+/// Counts the answer that `relayed` may be, or begin, whether its receiver is there or not.
 pub(super) fn note_answer(sender: &Peer, relayed: &Relayed<'_>) {
-    if relayed.kind == "method"
-        && !relayed.method.starts_with("services.")
-        && let Some((session, "resolve" | "reject")) = relayed.method.rsplit_once('.')
-    {
-        sender.meter.end(&relayed.to, session);
+    if relayed.kind != "method" {
+        return;
+    }
+    match relayed.first_part() {
+        Some(first) => sender.meter.end_by(&relayed.to, &first.method),
+        None => sender.meter.end_by(&relayed.to, relayed.method),
     }
 }
 
@@ -195,6 +244,11 @@ mod tests {
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
+    }
+
+    fn begin(meter: &Meter, caller: &str, session: &str, parts: Option<&str>) {
+        let call = Asked { session: session.into(), parts: parts.map(str::to_owned) };
+        meter.begin(caller, &call, Taken::default(), at(0));
     }
 
     #[test]
@@ -214,8 +268,8 @@ mod tests {
     fn calls_count_until_they_are_answered_or_forgotten() {
         let meter = Meter::default();
         let busy = meter.hold();
-        meter.begin("lab/ann", "s1", Taken::default(), at(0));
-        meter.begin("lab/bob", "s1", Taken::default(), at(0));
+        begin(&meter, "lab/ann", "s1", None);
+        begin(&meter, "lab/bob", "s1", None);
         meter.end("lab/ann", "s1");
         meter.end("lab/ann", "unknown");
         assert_eq!(meter.load(at(1)).calls, 2);
@@ -225,10 +279,25 @@ mod tests {
     }
 
     #[test]
+    fn calls_in_parts_end_when_those_are_taken_back() {
+        let meter = Meter::default();
+        begin(&meter, "lab/ann", "s1", Some("k"));
+        begin(&meter, "lab/bob", "s1", Some("k"));
+        begin(&meter, "lab/ann", "s2", None);
+        meter.take_back("lab/ann", "k");
+        meter.take_back("lab/ann", "s2");
+        assert_eq!(meter.load(at(1)).calls, 2);
+        meter.end_by("lab/bob", "s1.resolve");
+        meter.end_by("lab/ann", "services.s2.resolve");
+        meter.end_by("lab/ann", "s2.heartbeat");
+        assert_eq!(meter.load(at(1)).calls, 1);
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let meter = Meter::default();
         for session in 0..COUNTED_MAX + 10 {
-            meter.begin("lab/ann", &session.to_string(), Taken::default(), at(0));
+            begin(&meter, "lab/ann", &session.to_string(), None);
         }
         assert_eq!(meter.load(at(1)).calls, COUNTED_MAX);
     }

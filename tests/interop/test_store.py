@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from runner import tokens
@@ -153,6 +154,12 @@ def test_a_database_is_copied_while_it_is_used_and_put_back(tmp_path):
             assert client.call_manager("get_env") == {"KEY": "then"}
     finally:
         server.stop()
+    # a folder that is not there yet is made
+    fresh = tmp_path / "fresh" / "data"
+    assert polyfn("restore", str(copy), "--data-dir", str(fresh)).returncode == 0
+    assert sorted(path.name for path in fresh.iterdir()) == ["polyfn.db", "polyfn.db.lock"]
+    if os.name == "posix":
+        assert {path.stat().st_mode & 0o777 for path in (place, copy, fresh / "polyfn.db")} == {0o600}
     # what was there before is kept
     assert polyfn("restore", f"{place}.before", uri).returncode == 0
     server = start(uri)
@@ -161,6 +168,20 @@ def test_a_database_is_copied_while_it_is_used_and_put_back(tmp_path):
             assert client.call_manager("get_env") == {"KEY": "now"}
     finally:
         server.stop()
+
+
+def test_a_copy_that_was_cut_off_is_none(tmp_path):
+    place, copy = tmp_path / "polyfn.db", tmp_path / "copy.db"
+    uri = f"--database-uri=sqlite://{place}"
+    start(uri).stop()
+    # what a copy leaves that was killed: a name of its own, and a journal that would undo all
+    for end in ("", "-journal"):
+        Path(f"{copy}.part{end}").write_bytes(b"half" * 1000)
+    assert polyfn("restore", str(copy), uri).returncode == 1
+    made = polyfn("backup", str(copy), uri)
+    assert made.returncode == 0, made.stderr
+    assert not list(tmp_path.glob("*.part*"))
+    assert polyfn("restore", str(copy), uri).returncode == 0
 
 
 @pytest.mark.parametrize(

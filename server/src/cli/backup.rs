@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{FAILED, UNUSABLE, fail};
 use crate::runtime;
-use crate::store::{Place, Store, StoreError, back_up};
+use crate::store::{Place, Store, StoreError, back_up, make_folder_of};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -103,8 +103,13 @@ fn restore(copy: &Path, database: &Path) -> Result<Option<PathBuf>, String> {
     let told = |error: StoreError| error.to_string();
     // a copy that does not open must not take the place of a database that does; to open it is to bring it to this
     // version, so that is done to a copy of it
+    let failed = |error: std::io::Error| format!("cannot put the copy at {}: {error}", database.display());
+    if copy.is_file() {
+        make_folder_of(database).map_err(failed)?;
+    }
     let fresh = beside(database, "restored");
-    _ = std::fs::remove_file(&fresh);
+    // with the log that a restore left which was cut off: it is none of this copy's
+    remove_with_logs(&fresh);
     waited(back_up(copy, &fresh)).map_err(told)?;
     let opened = waited(async {
         let store = Store::open(&Place::File(fresh.clone())).await?;
@@ -113,26 +118,34 @@ fn restore(copy: &Path, database: &Path) -> Result<Option<PathBuf>, String> {
     });
     _ = std::fs::remove_file(beside(&fresh, "lock"));
     opened.map_err(|error| format!("{} cannot be used: {error}", copy.display()))?;
-    let failed = |error: std::io::Error| format!("cannot put the copy at {}: {error}", database.display());
     let lock = Store::lock(database).map_err(told)?;
     let before = database.exists().then(|| beside(database, "before"));
     if let Some(before) = &before {
         // with all of its log in it, so that the file is the whole of it
         waited(back_up_over(database, before)).map_err(told)?;
     }
-    for end in ["-wal", "-shm"] {
-        let mut name = database.as_os_str().to_owned();
-        name.push(end);
-        _ = std::fs::remove_file(name);
-    }
+    remove_logs(database);
     std::fs::rename(&fresh, database).map_err(failed)?;
     drop(lock);
     Ok(before)
 }
 
 async fn back_up_over(database: &Path, copy: &Path) -> Result<(), StoreError> {
-    _ = std::fs::remove_file(copy);
+    remove_with_logs(copy);
     back_up(database, copy).await
+}
+
+fn remove_with_logs(database: &Path) {
+    _ = std::fs::remove_file(database);
+    remove_logs(database);
+}
+
+fn remove_logs(database: &Path) {
+    for end in ["-wal", "-shm", "-journal"] {
+        let mut name = database.as_os_str().to_owned();
+        name.push(end);
+        _ = std::fs::remove_file(name);
+    }
 }
 
 /// `polyfn.db` as `polyfn.db.before`.

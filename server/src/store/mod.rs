@@ -30,7 +30,7 @@ use self::events::EventLog;
 
 pub use crate::config::Place;
 pub use error::StoreError;
-pub(crate) use open::back_up;
+pub(crate) use open::{back_up, make_folder_of};
 pub(crate) use seal::Seal;
 
 /// The database of a server. Clones share it.

@@ -33,6 +33,10 @@ impl Store {
             Place::File(path) => ("SQLite", url(path, "rwc")?, Some(lock(path)?)),
             Place::Postgres(url) => ("PostgreSQL", url.clone(), None),
         };
+        if let Place::File(path) = place {
+            create_private(path)
+                .map_err(|error| StoreError::Place(format!("cannot write {}: {error}", path.display())))?;
+        }
         let options = AnyConnectOptions::from_str(&url)?;
         let pool = AnyPoolOptions::new()
             .acquire_timeout(PATIENCE)
@@ -80,14 +84,43 @@ pub(crate) async fn back_up(database: &Path, copy: &Path) -> Result<(), StoreErr
     if copy.exists() {
         return Err(StoreError::Place(format!("{} is there already: choose another name", copy.display())));
     }
-    sqlx::any::install_default_drivers();
+    prepare();
+    let failed =
+        |error: std::io::Error| StoreError::Place(format!("cannot write {}: {error}", copy.display()));
+    // what has the name of the copy is the whole of it, whenever this is cut off
+    let part = beside(copy, ".part");
+    for end in ["", "-journal"] {
+        _ = std::fs::remove_file(beside(&part, end));
+    }
+    create_private(&part).map_err(failed)?;
     let target =
-        copy.to_str().ok_or_else(|| StoreError::Place(format!("the path {} is not text", copy.display())))?;
+        part.to_str().ok_or_else(|| StoreError::Place(format!("the path {} is not text", copy.display())))?;
     let mut connection =
         AnyConnection::connect_with(&AnyConnectOptions::from_str(&url(database, "rwc")?)?).await?;
-    sqlx::query("VACUUM INTO $1").bind(target).execute(&mut connection).await?;
+    let written = sqlx::query("VACUUM INTO $1").bind(target).execute(&mut connection).await;
     connection.close().await?;
-    Ok(())
+    if let Err(error) = written {
+        _ = std::fs::remove_file(&part);
+        return Err(error.into());
+    }
+    File::options().write(true).open(&part).and_then(|file| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&part, copy).map_err(failed)
+}
+
+/// An empty file that only this user can read, unless there is one: a database tells much about many.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+/// `polyfn.db` as `polyfn.db-wal`.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }
 
 /// Makes both kinds of databases known; before anything is opened.
@@ -122,6 +155,14 @@ fn url(path: &Path, mode: &str) -> Result<String, StoreError> {
 const ESCAPED: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 
+/// Makes the folder in which `path` is to be.
+pub(crate) fn make_folder_of(path: &Path) -> std::io::Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => std::fs::create_dir_all(folder),
+        None => Ok(()),
+    }
+}
+
 /// Takes the file for this server, until the process ends.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let failed = |what: &Path, error: std::io::Error| {
@@ -130,12 +171,8 @@ fn lock(path: &Path) -> Result<File, StoreError> {
             what.display()
         ))
     };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-    }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let beside = PathBuf::from(name);
+    make_folder_of(path).map_err(|error| failed(path, error))?;
+    let beside = beside(path, ".lock");
     let file =
         File::options().create(true).append(true).open(&beside).map_err(|error| failed(&beside, error))?;
     match file.try_lock() {

@@ -14,6 +14,8 @@ from typing import Any
 from connections import arguments, connect, echo, say
 
 AT_ONCE = 64
+#: Calls after which is told how far it is.
+TOLD = 10_000
 #: Services in one list at most.
 PART = 1000
 #: Look-ups whose median is taken.
@@ -24,13 +26,15 @@ RARE = 10
 Facts = dict[str, float]
 
 
-async def many(calls: list[Callable[[], Awaitable[Any]]]) -> None:
-    """Makes all calls, some at a time."""
-    waiting = iter(calls)
+async def many(what: str, calls: list[Callable[[], Awaitable[Any]]]) -> None:
+    """Makes all calls, some at a time, and tells how far it is."""
+    waiting = iter(enumerate(calls, 1))
 
     async def work() -> None:
-        for call in waiting:
+        for number, call in waiting:
             await call()
+            if number % TOLD == 0:
+                say({"at": f"{number} of {len(calls)} {what}"})
 
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
 
@@ -80,10 +84,11 @@ async def in_one(wanted: dict[str, str]) -> None:
     held = 0
     for step in map(int, wanted["steps"].split(",")):
         begun, added = perf_counter(), range(held, step)
-        await many([lambda n=number: server.register_service(service(n)) for number in added])
+        await many("services", [lambda n=number: server.register_service(service(n)) for number in added])
         rate, held = len(added) / (perf_counter() - begun), step
         await pause(str(step))
         await look(server, str(step), lambda held=held: f"s{random.randrange(held)}", held)
+        await pause("filled")
     say({"registrations_per_s": rate})
     if wanted["client"] == "polyfn":
         await filtered(server, str(held))
@@ -96,9 +101,9 @@ async def in_many(wanted: dict[str, str]) -> None:
     async def join() -> None:
         servers.append(await connect(wanted["client"], wanted["url"]))
 
-    await many([join] * workspaces)
+    await many("clients", [join] * workspaces)
     calls = [lambda s=s, n=n: s.register_service(service(n)) for s in servers for n in range(each)]
-    await many(calls)
+    await many("services", calls)
 
     def some() -> str:
         return f"{random.choice(servers).config.workspace}/s{random.randrange(each)}"

@@ -50,6 +50,7 @@ pub(crate) fn run(layout: &Layout, arguments: &[String]) -> Outcome {
                 Ok(figures) => results.add(*row, &figures),
                 Err(failure) => results.fail(*row, &failure.to_string()),
             }
+            stand.take_remarks().iter().for_each(|remark| results.remark(*row, remark));
         }
     }
     report::publish(layout, &options, &results)

@@ -12,6 +12,9 @@ use crate::failure::{During as _, Failure, Outcome};
 /// Longest silence of a server before a measurement fails.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// Seconds after which a slow server has answered.
+const LONG_WINDOW: f64 = 15.0;
+
 /// What wrk saw.
 pub(super) struct Asked {
     pub(super) requests: f64,
@@ -22,7 +25,17 @@ pub(super) struct Asked {
 
 /// Asks for `url` again and again.
 pub(super) fn wrk(url: &str, connections: u32, seconds: f64) -> Outcome<Asked> {
-    read(&finished(program(url, connections, seconds), "wrk")?)
+    answered(seconds, |seconds| program(url, connections, seconds))
+}
+
+/// A server may be so slow that it answers nothing within the window: then it gets a longer one.
+fn answered(seconds: f64, program: impl Fn(f64) -> Command) -> Outcome<Asked> {
+    let longer = (seconds * 10.0).max(LONG_WINDOW);
+    match read(&finished(program(seconds), "wrk")?)? {
+        Some(asked) => Ok(asked),
+        None => read(&finished(program(longer), "wrk")?)?
+            .ok_or_else(|| Failure::new(format!("not one request was answered within {longer} s"))),
+    }
 }
 
 /// Posts to `url` again and again; `body` is an expression of Lua.
@@ -36,9 +49,11 @@ pub(super) fn wrk_post(
     let script = stand.folder().join("post.lua");
     let text = format!("wrk.method = 'POST'\nwrk.body = {body}\nwrk.headers['Content-Type'] = '{kind}'\n");
     fs::write(&script, text).during("post.lua")?;
-    let mut wrk = program(url, connections, seconds);
-    wrk.arg("--script").arg(script);
-    read(&finished(wrk, "wrk")?)
+    answered(seconds, |seconds| {
+        let mut wrk = program(url, connections, seconds);
+        wrk.arg("--script").arg(&script);
+        wrk
+    })
 }
 
 fn program(url: &str, connections: u32, seconds: f64) -> Command {
@@ -49,7 +64,8 @@ fn program(url: &str, connections: u32, seconds: f64) -> Command {
     wrk
 }
 
-fn read(report: &str) -> Outcome<Asked> {
+/// What a report says; nothing when not one request was answered.
+fn read(report: &str) -> Outcome<Option<Asked>> {
     let line_with = |word: &str| report.lines().find(|line| line.contains(word));
     let value = |start: &str| report.lines().find_map(|line| line.trim().strip_prefix(start)).map(str::trim);
     if let Some(bad) = line_with("Non-2xx") {
@@ -59,16 +75,16 @@ fn read(report: &str) -> Outcome<Asked> {
         return Err(Failure::new(format!("not every request is answered: {}", bad.trim())));
     }
     if report.contains("\n  0 requests in ") {
-        return Err(Failure::new("not one request was answered within the window"));
+        return Ok(None);
     }
     let missing = || Failure::new(format!("wrk did not say what was expected: {report}"));
     let requests = line_with(" requests in ").and_then(|line| line.split_whitespace().next()?.parse().ok());
-    Ok(Asked {
+    Ok(Some(Asked {
         requests: requests.ok_or_else(missing)?,
         rate: value("Requests/sec:").and_then(|text| text.parse().ok()).ok_or_else(missing)?,
         p50: value("50%").and_then(milliseconds).ok_or_else(missing)?,
         p99: value("99%").and_then(milliseconds).ok_or_else(missing)?,
-    })
+    }))
 }
 
 /// wrk writes times with their unit: `635.91us`, `1.05ms`, `2.00s`.
@@ -148,5 +164,10 @@ mod tests {
         let report =
             "  100 requests in 1.00s, 1MB read\n  Non-2xx or 3xx responses: 7\nRequests/sec: 100.0\n";
         assert!(read(report).is_err_and(|failure| failure.to_string().contains("responses: 7")));
+    }
+
+    #[test]
+    fn a_report_without_answers_has_no_figures() {
+        assert!(read("Running\n  0 requests in 1.00s, 0B read\nRequests/sec: 0.00\n").unwrap().is_none());
     }
 }

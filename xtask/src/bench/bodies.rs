@@ -35,7 +35,7 @@ pub(super) fn measure(stand: &Stand<'_>, row: &Row) -> Outcome<Vec<(String, f64)
     let mut figures = Vec::new();
     let mut add = |name: &str, found: Outcome<f64>| match found {
         Ok(value) => figures.push((name.to_owned(), value)),
-        Err(failure) => println!("    {name}: not measured: {failure}"),
+        Err(failure) => stand.remark(name, &failure),
     };
     for (name, size, connections) in [("body_100k", 100_000, 4), ("body_10m", 10_000_000, 2)] {
         add(name, body(stand, &functions, size, connections));

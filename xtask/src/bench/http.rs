@@ -25,11 +25,11 @@ struct Target {
 
 pub(super) fn measure(stand: &Stand<'_>, row: &Row) -> Outcome<Vec<(String, f64)>> {
     let target = target(stand, row)?;
-    wrk(&target.url, 16, 1.0_f64.min(stand.window))?;
+    let rate = wrk(&target.url, 16, 1.0_f64.min(stand.window))?.rate;
     let mut figures = Vec::new();
     for connections in CONNECTIONS {
         let before = sample::cpu(target.server)?;
-        let asked = wrk(&target.url, connections, stand.window)?;
+        let asked = wrk(&target.url, connections, stand.window.max(window(connections, rate)))?;
         let cpu = sample::cpu(target.server)? - before;
         let mut add = |name: &str, value| figures.push((format!("{name}@{connections}"), value));
         add("requests_per_s", asked.rate);
@@ -38,6 +38,11 @@ pub(super) fn measure(stand: &Stand<'_>, row: &Row) -> Outcome<Vec<(String, f64)
         add("cpu_s_per_1000", cpu * 1000.0 / asked.requests.max(1.0));
     }
     Ok(figures)
+}
+
+/// Seconds in which a slow server answers each connection a few times.
+fn window(connections: u32, rate: f64) -> f64 {
+    (4.0 * f64::from(connections) / rate.max(1.0)).min(30.0)
 }
 
 fn target(stand: &Stand<'_>, row: &Row) -> Outcome<Target> {

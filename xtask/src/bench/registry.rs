@@ -13,8 +13,9 @@ use crate::failure::{Failure, Outcome};
 use crate::fetch;
 
 /// The figures, and how the table names them.
-pub(super) const FIGURES: [(&str, &str); 16] = [
+pub(super) const FIGURES: [(&str, &str); 17] = [
     ("registrations_per_s", "registrations/s, 64 at a time"),
+    ("register_us", "server CPU for one of the registrations from 1,000 to 100,000, µs"),
     ("look_up_ms@10", "`get_service_info`, 10 services, p50 ms"),
     ("look_up_ms@1000", "`get_service_info`, 1,000 services, p50 ms"),
     ("look_up_ms@100000", "`get_service_info`, 100,000 services, p50 ms"),
@@ -34,6 +35,8 @@ pub(super) const FIGURES: [(&str, &str); 16] = [
 
 const SETTLE: Duration = Duration::from_secs(1);
 const IN_ONE: u32 = 100_000;
+/// The step before.
+const BEFORE: u32 = 1000;
 
 pub(super) fn measure(stand: &Stand<'_>, row: &Row) -> Outcome<Vec<(String, f64)>> {
     let hypha = row.system == System::Hypha;
@@ -54,17 +57,24 @@ fn one(stand: &Stand<'_>, row: &Row, more: &[(&str, &str)]) -> Outcome<Vec<(Stri
     thread::sleep(SETTLE);
     let before = sample::memory(server.id())?;
     let mut program = stand.program("registry", "py", &[&arguments[..], more].concat())?;
-    let (mut found, listed) = (Vec::new(), AtomicBool::new(false));
+    let (mut found, listed, mut worked) = (Vec::new(), AtomicBool::new(false), 0.0);
     let figures = thread::scope(|scope| {
         let mut waiting = None;
         let figures = stand.told(&mut program, ("registry", "py"), |place| {
             match place {
+                "filled" => worked = sample::cpu(server.id())?,
                 "100000" => {
+                    let worked = sample::cpu(server.id())? - worked;
+                    found.push(("register_us".to_owned(), worked * 1e6 / f64::from(IN_ONE - BEFORE)));
                     thread::sleep(SETTLE);
                     let added = sample::memory(server.id())? - before;
                     found.push(("service_kb".to_owned(), added / 1000.0 / f64::from(IN_ONE)));
                 }
-                "listing" => waiting = Some(scope.spawn(|| longest_wait(address, &listed))),
+                "listing" => {
+                    // shorter lists before this one have ended
+                    listed.store(false, Ordering::Relaxed);
+                    waiting = Some(scope.spawn(|| longest_wait(address, &listed)));
+                }
                 "listed" => listed.store(true, Ordering::Relaxed),
                 _ => {}
             }

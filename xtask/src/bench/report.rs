@@ -16,7 +16,8 @@ pub(super) fn publish(layout: &Layout, options: &Options, results: &Results) -> 
         write(layout, figures)?;
         println!("written to {PAGE}");
     }
-    let failures = results.failures();
+    // what other systems cannot do stands on the page
+    let failures: Vec<_> = results.failures().iter().filter(|(row, _)| row.system.is_ours()).collect();
     if failures.is_empty() {
         return Ok(());
     }
@@ -32,7 +33,7 @@ fn figures(layout: &Layout, options: &Options, results: &Results) -> Figures {
 
 /// How a group was measured, its table, and what of it could not be.
 fn section(options: &Options, results: &Results, group: Group) -> Option<String> {
-    let failures = results.failures().iter().filter(|(row, _)| row.group == group);
+    let failures = results.missing().filter(|(row, _)| row.group == group);
     let failures: Vec<String> = failures.map(|(row, reason)| format!("- {row}: {reason}\n")).collect();
     let table = table(results, group);
     if table.is_empty() && failures.is_empty() {

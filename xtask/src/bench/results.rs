@@ -17,6 +17,7 @@ pub(super) struct Figure {
 pub(super) struct Results {
     rows: Vec<(Row, BTreeMap<String, Vec<f64>>)>,
     failures: Vec<(Row, String)>,
+    remarks: Vec<(Row, String)>,
 }
 
 impl Results {
@@ -37,6 +38,19 @@ impl Results {
 
     pub(super) fn failures(&self) -> &[(Row, String)] {
         &self.failures
+    }
+
+    /// Notes why a figure is missing, once for all rounds.
+    pub(super) fn remark(&mut self, row: Row, remark: &str) {
+        let name = |text: &str| text.split(':').next().map(str::to_owned);
+        if !self.remarks.iter().any(|(known, text)| *known == row && name(text) == name(remark)) {
+            self.remarks.push((row, remark.to_owned()));
+        }
+    }
+
+    /// All that is missing, whole rows first.
+    pub(super) fn missing(&self) -> impl Iterator<Item = &(Row, String)> {
+        self.failures.iter().chain(&self.remarks)
     }
 
     /// The rows of one group that have figures.

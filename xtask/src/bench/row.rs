@@ -168,6 +168,11 @@ impl System {
         }
     }
 
+    /// Whether polyfn is what is measured.
+    pub(super) fn is_ours(self) -> bool {
+        matches!(self, Self::Polyfn | Self::PolyfnHyphaRpc | Self::Embedded)
+    }
+
     /// Whether it is a server of others, which runs the function in its own process.
     pub(super) fn is_foreign(self) -> bool {
         matches!(self, Self::Granian | Self::Uvicorn | Self::Robyn | Self::FunctionsFramework | Self::FaasJs)

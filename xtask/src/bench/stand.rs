@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::bench::options::Options;
@@ -17,7 +18,7 @@ use crate::tools;
 /// What a client program says before its facts.
 pub(super) const FACTS: &str = "BENCH ";
 
-/// How long a program may take for one measurement.
+/// How long a program may say nothing; one that takes longer tells where it is.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Everything the measurements stand on.
@@ -27,6 +28,8 @@ pub(super) struct Stand<'a> {
     pub(super) profile: Profile,
     packages: Option<Packages>,
     folder: PathBuf,
+    /// What of a row could not be measured, and why.
+    remarks: Mutex<Vec<String>>,
 }
 
 impl<'a> Stand<'a> {
@@ -62,12 +65,29 @@ impl<'a> Stand<'a> {
     fn new(layout: &'a Layout, window: f64, profile: Profile, packages: Option<Packages>) -> Outcome<Self> {
         let folder = layout.target.join("bench");
         fs::create_dir_all(&folder)?;
-        Ok(Self { layout, window, profile, packages, folder })
+        Ok(Self { layout, window, profile, packages, folder, remarks: Mutex::default() })
     }
 
     /// A log that is shown when something fails.
     pub(super) fn log(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.log"))
+    }
+
+    /// Notes why one figure of a row is missing: the others stand.
+    pub(super) fn remark(&self, figure: &str, failure: &Failure) {
+        println!("    {figure}: not measured: {failure}");
+        let text = failure.to_string();
+        let shown: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
+        self.remarks().push(format!("{figure}: {shown}"));
+    }
+
+    /// The remarks since this was last asked.
+    pub(super) fn take_remarks(&self) -> Vec<String> {
+        std::mem::take(&mut *self.remarks())
+    }
+
+    fn remarks(&self) -> MutexGuard<'_, Vec<String>> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A folder of this run for files a server needs.
@@ -129,7 +149,7 @@ impl<'a> Stand<'a> {
         Ok(serde_json::from_str(&line)?)
     }
 
-    /// All the numbers that a program tells until it is done. It may tell where it waits for `reached` to end.
+    /// All the numbers that a program tells until it is done. It may tell where it is, and where it waits for `reached` to end.
     pub(super) fn told(
         &self,
         child: &mut Child,
@@ -144,6 +164,9 @@ impl<'a> Stand<'a> {
             }
             if let Some(reason) = told["failed"].as_str() {
                 println!("    failed: {reason}");
+            }
+            if let Some(place) = told["at"].as_str() {
+                println!("    {place}");
             }
             if let Some(place) = told["waits"].as_str() {
                 reached(place)?;

@@ -284,7 +284,7 @@ async fn workspaces_are_created_and_owned() {
     let guest = json!({"client_id": "guest", "token": given.as_text().unwrap()});
     assert_eq!(Peer::join(&running, &guest).await.workspace(), "my-lab");
     let refused = ann.manager("create_workspace", vec![options(&[("id", "ws-user-bob")])]).await;
-    assert_eq!(refused, Err("PermissionError: Permission denied for workspace ws-user-bob".to_owned()));
+    assert_eq!(refused, Err("RuntimeError: Workspace already exists: ws-user-bob".to_owned()));
 }
 
 #[tokio::test]

@@ -30,16 +30,17 @@ pub fn first_part(frame: &Bytes, body: usize) -> Option<FirstPart> {
     };
     let part = reader.shared(part);
     let head = Header::parse(&part).ok()?;
-    Some(FirstPart { key, method: head.method.to_owned(), session: head.session.map(str::to_owned) })
+    let session = head.session.map(str::to_owned);
+    Some(FirstPart { key: key.to_owned(), method: head.method.to_owned(), session })
 }
 
 /// The name of the message that a call of the receiver's cache is about.
 pub fn part_key(frame: &Bytes, body: usize) -> Option<String> {
-    cache_arguments(frame, body).map(|(key, _)| key)
+    cache_arguments(frame, body).map(|(key, _)| key.to_owned())
 }
 
 /// The first argument, and a reader at the second one.
-fn cache_arguments(frame: &Bytes, body: usize) -> Option<(String, Reader<'_>)> {
+fn cache_arguments(frame: &Bytes, body: usize) -> Option<(&str, Reader<'_>)> {
     if body > frame.len() {
         return None;
     }
@@ -47,7 +48,7 @@ fn cache_arguments(frame: &Bytes, body: usize) -> Option<(String, Reader<'_>)> {
     for _ in 0..reader.map().ok()? {
         if reader.text().ok()? == "args" {
             reader.list().ok().filter(|count| *count > 0)?;
-            let key = reader.text().ok()?.to_owned();
+            let key = reader.text().ok()?;
             return Some((key, reader));
         }
         reader.skip().ok()?;

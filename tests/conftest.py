@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
-from runner import commands, known, peers, servers, summary, tokens
+from runner import commands, known, peers, servers, stuck, summary, tokens
 
 
 def pytest_configure() -> None:
@@ -32,6 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 SUMMARY = summary.Summary()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    with stuck.watched():
+        return (yield)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

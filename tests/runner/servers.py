@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import weakref
 from collections import deque
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOT_TOKEN = "Vq7mZr2kXw9pLd4sNf8hJc6tBy3gEu5oRi1aTn0vQxKzMwPe"
 READY = re.compile(r"^polyfn \S+ ready at (http://\S+)$")
 START_LIMIT = 60.0
+running: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
 def target_folder() -> Path:
@@ -95,6 +97,7 @@ class Server:
             self.stop()
             raise
         self.port = int(self.url.rsplit(":", 1)[1])
+        running.add(self)
         return self
 
     def _drain(self, stream) -> None:
@@ -114,6 +117,7 @@ class Server:
                 self.process.wait()
         code = self.process.returncode
         self.process = None
+        running.discard(self)
         return code
 
     def resident_bytes(self) -> int:

@@ -6,6 +6,7 @@ Without `from __future__ import annotations`: as in the tests of auth services.
 import asyncio
 import contextlib
 import secrets
+import time
 
 import polyfn
 import pytest
@@ -50,6 +51,11 @@ async def maker(server, made: dict):
             await api.unregister_auth_service()
 
 
+def signed_in_before(user: str) -> str:
+    """The token of a user who signed in long before anything here was made."""
+    return tokens.Token(user, claims={"iat": int(time.time()) - 100}).sign()
+
+
 async def status(server, workspace: str, token: str) -> int:
     return (await asyncio.to_thread(get, f"{server.url}/{workspace}/info", token=token)).status
 
@@ -88,7 +94,7 @@ async def test_a_made_token_ends_with_the_login(server):
 async def test_a_made_token_is_not_for_a_later_workspace_of_its_name(server, fresh_name):
     name = fresh_name("lab-lost")
     async with maker(server, {}):
-        async with polyfn.connect_to_server(settings(server, tokens.Token("first").sign())) as owner:
+        async with polyfn.connect_to_server(settings(server, signed_in_before("first"))) as owner:
             await owner.create_workspace({"id": name})
             token = await owner.generate_token({"workspace": name, "permission": "admin"})
             assert await status(server, name, token) == 200
@@ -107,7 +113,7 @@ async def test_what_ended_stays_so_over_a_restart(tmp_path, fresh_name):
         async with polyfn.connect_to_server(settings(first, parent)) as client:
             ended = await client.generate_token({"permission": "read"})
         await root.revoke_token(parent)
-        owner = tokens.Token("first").sign()
+        owner = signed_in_before("first")
         async with polyfn.connect_to_server(settings(first, owner)) as client:
             await client.create_workspace({"id": name})
             old = [

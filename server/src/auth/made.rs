@@ -25,13 +25,17 @@ pub(crate) struct Made {
     pub(crate) issued: u64,
     /// The second since 1970 from which on it is refused.
     pub(crate) until: u64,
+    /// Who asked for it, or made the token by which it was asked for.
+    pub(crate) parent: Option<String>,
 }
 
 impl Made {
-    /// The token `id` for `seconds` from `now`, which comes of what `credential` stands for.
-    pub(crate) fn new(id: TokenId, credential: &Credential, seconds: u64, now: u64) -> Self {
-        let issued = if credential.issued > 0 { credential.issued.min(now) } else { now };
-        Self { id, lineage: credential.lineage.clone(), issued, until: now.saturating_add(seconds) }
+    /// The token `id` that was made for `user` at `now`, for `seconds`.
+    pub(crate) fn new(id: TokenId, user: &UserInfo, seconds: u64, now: u64) -> Self {
+        let Credential { lineage, issued, .. } = &user.credential;
+        let issued = if *issued > 0 { (*issued).min(now) } else { now };
+        let (lineage, parent) = (lineage.clone(), user.parent.clone());
+        Self { id, lineage, issued, until: now.saturating_add(seconds), parent }
     }
 }
 
@@ -61,7 +65,7 @@ impl MadeTokens {
         self.known.write().retain(|_, made| made.until > now);
     }
 
-    /// The user of a token, who ends with whatever the token comes of.
+    /// The user of a token, who ends with whatever the token comes of and speaks for whoever asked for it.
     ///
     /// # Errors
     /// When the time of the token is over.
@@ -77,6 +81,7 @@ impl MadeTokens {
         let own = std::mem::take(&mut user.credential.lineage);
         user.credential.lineage = made.lineage.iter().copied().chain(own).collect();
         user.credential.issued = made.issued;
+        user.parent.clone_from(&made.parent);
         let until = made.until as f64;
         user.expires_at = Some(user.expires_at.map_or(until, |end| end.min(until)));
         Ok(user)
@@ -98,10 +103,12 @@ mod tests {
         let tokens = MadeTokens::default();
         assert_eq!(tokens.bind(user(id), 40).unwrap(), user(id));
         let credential = Credential { lineage: vec![parent], issued: 10, ..Credential::default() };
-        tokens.load([Made::new(id, &credential, 60, 40)]);
+        let granted = UserInfo { credential, parent: Some("ann".to_owned()), ..UserInfo::default() };
+        tokens.load([Made::new(id, &granted, 60, 40)]);
         let bound = tokens.bind(user(id), 40).unwrap();
         assert_eq!(bound.credential.lineage, [parent, id]);
         assert_eq!((bound.credential.issued, bound.expires_at), (10, Some(100.0)));
+        assert_eq!(bound.parent.as_deref(), Some("ann"), "whose workspaces it is good for, however new");
         assert_eq!(tokens.bind(user(id), 100), Err(TokenError::Expired), "whatever the provider says");
         assert_eq!(tokens.bind(user(other), 100).unwrap(), user(other));
         tokens.forget_expired(100);

@@ -12,15 +12,16 @@ impl Store {
     /// # Errors
     /// When the database fails: the token must not be given to anybody then.
     pub(crate) async fn put_made(&self, made: &Made) -> Result<(), StoreError> {
-        let put = "INSERT INTO made_tokens (id, lineage, issued, until) VALUES ($1, $2, $3, $4) \
+        let put = "INSERT INTO made_tokens (id, lineage, issued, until, parent) VALUES ($1, $2, $3, $4, $5) \
                    ON CONFLICT (id) DO UPDATE SET lineage = excluded.lineage, issued = excluded.issued, \
-                   until = excluded.until";
+                   until = excluded.until, parent = excluded.parent";
         let lineage: Vec<String> = made.lineage.iter().map(TokenId::to_string).collect();
         sqlx::query(put)
             .bind(made.id.to_string())
             .bind(lineage.join(" "))
             .bind(seconds(made.issued))
             .bind(seconds(made.until))
+            .bind(made.parent.clone())
             .execute(self.pool())
             .await?;
         Ok(())
@@ -41,7 +42,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub(crate) async fn made(&self) -> Result<Vec<Made>, StoreError> {
-        let all = "SELECT id, lineage, issued, until FROM made_tokens";
+        let all = "SELECT id, lineage, issued, until, parent FROM made_tokens";
         let rows = sqlx::query(all).fetch_all(self.pool()).await?;
         let damaged = || StoreError::Damaged("a token that an auth service has made".to_owned());
         let read = |row: &sqlx::any::AnyRow| {
@@ -53,6 +54,7 @@ impl Store {
                 lineage: lineage.ok_or_else(damaged)?,
                 issued: issued.unsigned_abs(),
                 until: until.unsigned_abs(),
+                parent: row.try_get(4)?,
             })
         };
         rows.iter().map(read).collect()
@@ -68,12 +70,13 @@ mod tests {
     async fn what_was_made_is_kept() {
         let store = Store::open(&Place::Memory).await.unwrap();
         let [one, two] = ["one", "two"].map(|name| TokenId::named("test", name));
-        let mut made = Made { id: one, lineage: vec![two, one], issued: 5, until: 10 };
+        let mut made =
+            Made { id: one, lineage: vec![two, one], issued: 5, until: 10, parent: Some("ann".to_owned()) };
         store.put_made(&made).await.unwrap();
         made.issued = 6;
         store.put_made(&made).await.unwrap();
         assert_eq!(store.made().await.unwrap(), [made.clone()]);
-        let root = Made { id: two, lineage: vec![], ..made };
+        let root = Made { id: two, lineage: vec![], parent: None, ..made };
         store.put_made(&Made { until: 11, ..root.clone() }).await.unwrap();
         store.forget_made(10).await.unwrap();
         assert_eq!(store.made().await.unwrap(), [Made { until: 11, ..root }]);

@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (60, "names of workspaces", include_str!("../../migrations/0060_names.sql")),
     (61, "made tokens", include_str!("../../migrations/0061_made_tokens.sql")),
     (62, "disabled accounts", include_str!("../../migrations/0062_disabled_accounts.sql")),
+    (63, "makers of made tokens", include_str!("../../migrations/0063_made_for.sql")),
 ];
 
 pub(super) fn migrator() -> Migrator {

@@ -65,7 +65,7 @@ async fn check_room(call: &Call) -> Result<()> {
 /// Remembers what a token comes of that a provider has made for `user`: the provider does not know.
 async fn keep(call: &Call, user: &UserInfo, token: &str, seconds: u64) -> Result<()> {
     let (tokens, now) = (&call.manager.tokens, clock::now());
-    let made = Made::new(tokens.id_of_made(token, now), &user.credential, seconds, now);
+    let made = Made::new(tokens.id_of_made(token, now), user, seconds, now);
     call.manager.store.put_made(&made).await?;
     tokens.made().load([made]);
     Ok(())

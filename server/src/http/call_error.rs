@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use polyfn_core::{Error, ErrorKind};
 
 use crate::http::problem;
+use crate::http::raised::{class_of, raised};
 
 /// Whether the function itself failed, rather than the way to it.
 ///
@@ -39,23 +40,15 @@ fn shown_of_text(message: &str, trace: &str) -> String {
     headed.or_else(|| message.lines().next()).unwrap_or_default().trim().to_owned()
 }
 
-/// `TypeError` of `TypeError: boom`.
-fn class_of(line: &str) -> Option<&str> {
-    let (class, _) = line.split_once(": ")?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-    let is_class = class.starts_with(|c: char| c.is_ascii_uppercase()) && class.chars().all(plain);
-    is_class.then_some(class)
-}
-
 fn is_headed_by(message: &str, class: &str) -> bool {
     message.strip_prefix(class).is_some_and(|rest| rest.starts_with(':'))
 }
 
-/// The status of an error that a service answered with: its code decides, else what older peers go by.
+/// The status of an error that a service answered with: its code decides, else its class.
 #[must_use]
 pub fn status(error: &Error) -> StatusCode {
     match error.kind() {
-        ErrorKind::Remote => of_text(error),
+        ErrorKind::Remote => of_class(error),
         // what was asked for is ambiguous; the reference calls that a bad request
         ErrorKind::Conflict if error.message().starts_with("AssertionError:") => StatusCode::BAD_REQUEST,
         kind => problem::status(kind),
@@ -72,21 +65,14 @@ pub fn status_of_call(error: &Error) -> StatusCode {
     }
 }
 
-fn of_text(error: &Error) -> StatusCode {
-    let whole = match error.class() {
-        // with a class there is no need to search a trace, whose lines quote code
-        Some(class) => format!("{class}: {}", error.message()),
-        None => format!("{}\n{}", error.message(), error.trace().unwrap_or_default()),
-    };
-    let has = |part: &str| whole.contains(part);
-    if has("KeyError:") || whole.to_lowercase().contains("not found") {
-        StatusCode::NOT_FOUND
-    } else if has("PermissionError:") || has("Permission denied") {
-        StatusCode::FORBIDDEN
-    } else if ["TypeError:", "ValueError:", "AssertionError:"].into_iter().any(has) {
-        StatusCode::BAD_REQUEST
-    } else {
-        StatusCode::INTERNAL_SERVER_ERROR
+/// The status of an exception without a code: that of its class, wherever the peer says the class. What an exception
+/// says otherwise is for people.
+fn of_class(error: &Error) -> StatusCode {
+    match raised(error) {
+        Some("KeyError") => StatusCode::NOT_FOUND,
+        Some("PermissionError") => StatusCode::FORBIDDEN,
+        Some("TypeError" | "ValueError" | "AssertionError") => StatusCode::BAD_REQUEST,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -132,9 +118,9 @@ mod tests {
             (class("RuntimeError"), 500),
             (class("FileNotFoundError"), 500),
             (class("RuntimeError").with_trace("KeyError: quoted"), 500),
-            (Error::remote("thing not found").with_class("RuntimeError"), 404),
+            (Error::remote("thing not found").with_class("RuntimeError"), 500),
             (Error::remote("boom").with_trace(PYTHON), 400),
-            (Error::remote("Error: thing not found").with_trace(JAVASCRIPT), 404),
+            (Error::remote("Error: thing not found").with_trace(JAVASCRIPT), 500),
             (Error::remote("Error: boom").with_trace(JAVASCRIPT), 500),
             (Error::new(ErrorKind::PermissionDenied, "no"), 403),
             (Error::new(ErrorKind::Timeout, "late"), 504),

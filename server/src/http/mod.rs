@@ -33,6 +33,7 @@ mod login;
 mod openapi;
 pub mod pages;
 pub mod problem;
+mod raised;
 pub mod services;
 mod site;
 pub(crate) mod strangers;

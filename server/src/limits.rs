@@ -145,6 +145,10 @@ limits! {
     max_subscriptions_per_client: usize = 1000,
     /// Workspaces one user may create.
     max_workspaces_per_user: usize = 100,
+    /// Names of workspaces that are gone, kept so that nobody else's tokens are good for the next one; the oldest give way.
+    max_workspace_names: usize = 100_000,
+    /// Tokens of an auth service that are good at the same time; more are refused until some have expired.
+    max_auth_service_tokens: usize = 100_000,
     /// Environment variables of one workspace.
     max_variables_per_workspace: usize = 1000,
     /// Bytes kept of one workspace in the database: its settings and bookmarks, service types, environment variables.

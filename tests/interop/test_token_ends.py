@@ -104,6 +104,35 @@ async def test_a_made_token_is_not_for_a_later_workspace_of_its_name(server, fre
             assert await status(server, name, token) == 403
 
 
+async def test_who_asked_for_a_made_token_may_revoke_it(server, fresh_name):
+    name = fresh_name("lab-back")
+    async with maker(server, {}):
+        async with polyfn.connect_to_server(settings(server, signed_in_before("first"))) as owner:
+            await owner.create_workspace({"id": name})
+            token = await owner.generate_token({"workspace": name, "permission": "read"})
+            assert (await owner.parse_token(token))["parent"] == "first"
+            await owner.revoke_token(token)
+            assert await status(server, name, token) == 401
+
+
+async def test_made_tokens_are_limited_and_make_room_when_they_expire(tmp_path):
+    server = PolyfnServer(arguments=(*arguments(tmp_path), "--max-auth-service-tokens=1")).start()
+    try:
+        async with maker(server, {}) as root:
+            await root.generate_token({"expires_in": 1})
+            with pytest.raises(polyfn.OverloadedError, match="1 tokens of the auth service are good"):
+                await root.generate_token({})
+            assert "max_auth_service_tokens" in (await asyncio.to_thread(get, f"{server.url}/metrics")).text
+            while True:
+                try:
+                    await root.generate_token({})
+                    break
+                except polyfn.OverloadedError:
+                    await asyncio.sleep(0.1)  # nobody is told when a token expires
+    finally:
+        server.stop()
+
+
 async def test_what_ended_stays_so_over_a_restart(tmp_path, fresh_name):
     name, made = fresh_name("lab-kept"), {}
     first = PolyfnServer(arguments=arguments(tmp_path)).start()

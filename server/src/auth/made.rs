@@ -12,9 +12,6 @@ use crate::auth::lineage::{Credential, TokenId};
 use crate::auth::token::TokenError;
 use crate::auth::user::UserInfo;
 
-/// Tokens that are remembered; those whose time is over give way.
-pub(crate) const MADE_MAX: usize = 100_000;
-
 /// One token that somebody else has made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Made {

@@ -45,4 +45,3 @@ pub(crate) use revoked::TO_READ_THE_ANSWER;
 pub use select::{Criterion, Mode, Question};
 pub use service::Service;
 pub use told::Told;
-pub(crate) use vanished::NAMES_MAX;

@@ -144,6 +144,7 @@ pub struct Registry {
     max_connections: usize,
     max_services: usize,
     max_services_of_all: usize,
+    max_names: usize,
 }
 
 #[derive(Debug, Default)]
@@ -159,13 +160,17 @@ struct Table {
 impl Registry {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            table: RwLock::default(),
+            table: RwLock::new(Table {
+                vanished: Vanished::new(limits.max_workspace_names),
+                ..Table::default()
+            }),
             recent: Recent::default(),
             changes: watch::Sender::new(0),
             max_clients: limits.max_clients_per_workspace,
             max_connections: limits.max_connections_per_user,
             max_services: limits.max_services_per_client,
             max_services_of_all: limits.max_services_per_workspace,
+            max_names: limits.max_workspace_names,
         }
     }
 
@@ -249,6 +254,11 @@ impl Registry {
     pub(crate) fn remember_name(&self, name: String, created: u64, owners: Vec<String>) {
         self.recent.note(&name, clock::now());
         self.table.write().vanished.put(name, created, owners);
+    }
+
+    /// How many names of workspaces that are gone are remembered.
+    pub(crate) const fn max_names(&self) -> usize {
+        self.max_names
     }
 
     /// A token for a workspace of this name is being made.

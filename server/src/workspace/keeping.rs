@@ -6,7 +6,7 @@ use polyfn_core::{Error, ErrorKind, Result, Value};
 
 use crate::auth::grant::MAX_SECONDS;
 use crate::clock;
-use crate::hub::{NAMES_MAX, Registry, Workspace, WorkspaceInfo};
+use crate::hub::{Registry, Workspace, WorkspaceInfo};
 use crate::store::names::Named;
 use crate::store::{Store, StoreError};
 use crate::workspace::manager::Call;
@@ -14,7 +14,7 @@ use crate::workspace::manager::Call;
 /// Puts the workspaces that stay into the registry, and forgets what belonged to others.
 pub(crate) async fn load(store: &Store, registry: &Registry) -> std::result::Result<(), StoreError> {
     store.remove_orphans().await?;
-    for Named { name, created, owners } in store.names(clock::now(), NAMES_MAX).await? {
+    for Named { name, created, owners } in store.names(clock::now(), registry.max_names()).await? {
         registry.remember_name(name, created, owners);
     }
     for kept in store.workspaces().await? {
@@ -47,10 +47,15 @@ pub(super) async fn change(
 
 /// Keeps whose the name of a workspace is that somebody makes, as long as tokens from before may live. Hold
 /// [`Store::writing`].
-pub(super) async fn put_name(store: &Store, info: &WorkspaceInfo, reconnection: u64) -> Result<()> {
+pub(super) async fn put_name(
+    store: &Store,
+    registry: &Registry,
+    info: &WorkspaceInfo,
+    reconnection: u64,
+) -> Result<()> {
     let named = Named { name: info.id.clone(), created: info.created, owners: info.owners.clone() };
     let until = info.created.saturating_add(MAX_SECONDS).saturating_add(reconnection);
-    Ok(store.put_name(&named, until, NAMES_MAX).await?)
+    Ok(store.put_name(&named, until, registry.max_names()).await?)
 }
 
 /// Writes `info` to the store if the workspace is to stay, then to the registry. Hold [`Store::writing`].

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use polyfn_core::{Error, ErrorKind, Map, Result, Value};
 
 use crate::auth::grant::{GrantError, TokenRequest, grant};
-use crate::auth::made::{MADE_MAX, Made};
+use crate::auth::made::Made;
 use crate::auth::revoke::RevokeError;
 use crate::auth::scope::Permission;
 use crate::auth::user::UserInfo;
@@ -49,17 +49,18 @@ pub(super) fn generate(mut call: Call) -> BoxFuture<'static, Result<Value>> {
 /// `overloaded` when it cannot: the token would not end with the caller's.
 async fn check_room(call: &Call) -> Result<()> {
     let (made, now) = (call.manager.tokens.made(), clock::now());
-    if made.len() >= MADE_MAX {
+    let max = call.manager.limits.max_auth_service_tokens;
+    if made.len() >= max {
         call.manager.store.forget_made(now).await?;
         made.forget_expired(now);
     }
-    if made.len() < MADE_MAX {
+    if made.len() < max {
         return Ok(());
     }
     let text = format!(
-        "{MADE_MAX} tokens of the auth service are good: ask for shorter ones, or try again when some have expired"
+        "{max} tokens of the auth service are good: ask for shorter ones, or try again when some have expired"
     );
-    Err(Error::new(ErrorKind::Overloaded, text))
+    Err(call.limited("max_auth_service_tokens", text))
 }
 
 /// Remembers what a token comes of that a provider has made for `user`: the provider does not know.

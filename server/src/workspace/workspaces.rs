@@ -36,7 +36,8 @@ pub(super) fn create(mut call: Call) -> BoxFuture<'static, Result<Value>> {
         info.created = known.as_ref().map_or_else(clock::now, |known| known.created);
         info.stored = known.as_ref().is_some_and(|known| known.stored);
         if info.created > 0 {
-            keeping::put_name(store, &info, call.manager.tokens.reconnection_life_time()).await?;
+            let reconnection = call.manager.tokens.reconnection_life_time();
+            keeping::put_name(store, registry, &info, reconnection).await?;
         }
         keeping::put(store, registry, info.clone()).await?;
         drop(writing);

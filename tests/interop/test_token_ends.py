@@ -106,13 +106,13 @@ async def test_a_made_token_is_not_for_a_later_workspace_of_its_name(server, fre
 
 async def test_who_asked_for_a_made_token_may_revoke_it(server, fresh_name):
     name = fresh_name("lab-back")
-    async with maker(server, {}):
-        async with polyfn.connect_to_server(settings(server, signed_in_before("first"))) as owner:
-            await owner.create_workspace({"id": name})
-            token = await owner.generate_token({"workspace": name, "permission": "read"})
-            assert (await owner.parse_token(token))["parent"] == "first"
-            await owner.revoke_token(token)
-            assert await status(server, name, token) == 401
+    first = signed_in_before("first")
+    async with maker(server, {}), polyfn.connect_to_server(settings(server, first)) as owner:
+        await owner.create_workspace({"id": name})
+        token = await owner.generate_token({"workspace": name, "permission": "read"})
+        assert (await owner.parse_token(token))["parent"] == "first"
+        await owner.revoke_token(token)
+        assert await status(server, name, token) == 401
 
 
 async def test_made_tokens_are_limited_and_make_room_when_they_expire(tmp_path):

@@ -278,7 +278,7 @@ impl Connection {
     /// Sends an event: a map with `type` and, unless it is for everyone in the workspace, `to`.
     ///
     /// # Errors
-    /// `invalid` for a message that is not such a map.
+    /// `invalid` for a message that is not such a map, `peer_gone` when the connection is over.
     pub fn emit(&self, message: &Value) -> Result<()> {
         let map =
             message.as_map().ok_or_else(|| Error::invalid("an event must be a map with `type` and `to`"))?;
@@ -296,8 +296,7 @@ impl Connection {
         let mut message = map.clone();
         message.insert("to", to.as_str());
         Value::Map(message).walk(&mut out)?;
-        self.shared.with(|session, _| session.emit_frame(&to, out.into_bytes().into()));
-        Ok(())
+        self.shared.with(|session, _| session.emit_frame(&to, out.into_bytes().into()))
     }
 
     /// Says goodbye and ends the connection; what is under way fails with `peer_gone`.

@@ -240,7 +240,7 @@ impl Session {
     ///
     /// # Errors
     /// `invalid` for a service without id or with settings that make no sense, `conflict` when the id is taken
-    /// and may not be replaced.
+    /// and may not be replaced, `peer_gone` when the connection is over.
     pub fn finish_service(
         &mut self,
         call: CallId,
@@ -266,7 +266,8 @@ impl Session {
         let written =
             Written { objects: &objects, checked: draft.writer.take_checked().into_iter().collect() };
         let bytes = Bytes::from(draft.writer.into_bytes());
-        let added = crate::codec::Reader::new(&bytes).value().and_then(|value| match value {
+        let value = self.phase.check_open().and_then(|()| crate::codec::Reader::new(&bytes).value());
+        let added = value.and_then(|value| match value {
             Value::Map(map) => self.add_service_map(map, &written, overwrite, draft.is_local),
             _ => Err(Error::invalid("a service must be a map, an object or an instance of a class")),
         });

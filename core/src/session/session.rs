@@ -375,7 +375,8 @@ impl Session {
     /// with this `id`.
     ///
     /// # Errors
-    /// `too_large` when the message is over a limit; the functions in it are then released.
+    /// `too_large` when the message is over a limit, `peer_gone` when the connection is over; the functions in it are
+    /// then released.
     pub fn finish_call(&mut self, id: CallId, draft: CallDraft, now: Time) -> Result<()> {
         self.send_call(Owner::Language(id), draft, now)
     }
@@ -391,7 +392,8 @@ impl Session {
         mut draft: CallDraft,
         now: Time,
     ) -> Result<(), (Owner, Error)> {
-        let completed = draft.complete();
+        // the connection may have ended since it was begun: nobody would ever end the call
+        let completed = self.phase.check_open().and_then(|()| draft.complete());
         let given = completed.and_then(|()| self.give(&mut draft.writer, &draft.target, draft.seal_to));
         let objects = match given {
             Ok(objects) => objects,
@@ -440,8 +442,13 @@ impl Session {
     }
 
     /// Sends an event that is encoded already.
-    pub fn emit_frame(&mut self, to: &str, frame: Bytes) {
+    ///
+    /// # Errors
+    /// `peer_gone` when the connection is over.
+    pub fn emit_frame(&mut self, to: &str, frame: Bytes) -> Result<()> {
+        self.phase.check_open()?;
         self.send(to, frame);
+        Ok(())
     }
 
     /// Ends everything that is under way, for good.

@@ -141,7 +141,7 @@ fn calls_during_an_outage_are_made_after_it() {
 fn an_event_reaches_its_receiver_with_its_sender() {
     let mut network = Network::new(2, &options());
     let event = polyfn_core::Map::from_iter([("type", "news"), ("to", "p1"), ("text", "hello")]);
-    network.peers[0].session.emit_frame("lab/p1", Value::Map(event).to_msgpack().unwrap().into());
+    network.peers[0].session.emit_frame("lab/p1", Value::Map(event).to_msgpack().unwrap().into()).unwrap();
     network.run();
     let [Value::Map(signal)] = &network.peers[1].signals[..] else {
         panic!("{:?}", network.peers[1].signals)

@@ -303,6 +303,28 @@ fn closing_ends_everything() {
 }
 
 #[test]
+fn what_was_begun_before_the_end_is_refused_after_it() {
+    let mut session = joined(Session::new(Options::default()), ME, NOW);
+    let spec =
+        CallSpec { target: "other", method: "m", promise: Promise::Star, args: 1, ..CallSpec::default() };
+    let mut draft = session.begin_call(&spec).unwrap();
+    Value::Function(Function { handle: 6, ..Function::default() }).walk(&mut draft.writer).unwrap();
+    let mut offered = session.begin_service();
+    service("calc", &[], 7, &["add"]).walk(&mut offered.writer).unwrap();
+    session.close(&Error::new(ErrorKind::PeerGone, "the connection ended"), NOW);
+    events(&mut session);
+    // nobody would ever end it: there is no connection and no clock any longer
+    let refused = session.finish_call(1, draft, NOW).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PeerGone);
+    assert_eq!(session.add_service(offered, false).unwrap_err().kind(), ErrorKind::PeerGone);
+    let event = Value::Map(Map::from_iter([("type", "news"), ("to", "*")])).to_msgpack().unwrap();
+    assert_eq!(session.emit_frame("*", event.into()).unwrap_err().kind(), ErrorKind::PeerGone);
+    assert_eq!(events(&mut session), [Event::Released(6), Event::Released(7)]);
+    assert_eq!(session.statistics(), Default::default());
+    assert!(session.poll_send().is_none());
+}
+
+#[test]
 fn the_header_says_who_joins() {
     let mut session = Session::new(Options::default());
     session.connected(info(ME), NOW);

@@ -132,6 +132,7 @@ impl Driver {
         if error.kind() != ErrorKind::PermissionDenied {
             return true;
         }
+        // The error frame of the handshake has a text and nothing else: no code tells these from a refusal for good.
         let text = error.message();
         if text.contains("Server busy")
             || text.contains("already exists and is active")

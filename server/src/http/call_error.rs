@@ -50,7 +50,7 @@ pub fn status(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::Remote => of_class(error),
         // what was asked for is ambiguous; the reference calls that a bad request
-        ErrorKind::Conflict if error.message().starts_with("AssertionError:") => StatusCode::BAD_REQUEST,
+        ErrorKind::Conflict if raised(error) == Some("AssertionError") => StatusCode::BAD_REQUEST,
         kind => problem::status(kind),
     }
 }

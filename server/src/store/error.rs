@@ -22,6 +22,13 @@ pub enum StoreError {
     Damaged(String),
 }
 
+impl StoreError {
+    /// Whether the database was closed, as at the end of the server.
+    pub(crate) const fn is_of_the_end(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::PoolClosed))
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -65,5 +72,17 @@ impl From<StoreError> for polyfn_core::Error {
                 .to_owned(),
         };
         Self::new(polyfn_core::ErrorKind::Internal, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::{Place, Store};
+
+    #[tokio::test]
+    async fn a_closed_database_is_told_from_one_that_fails() {
+        let store = Store::open(&Place::Memory).await.unwrap();
+        store.close().await;
+        assert!(store.remove_workspace("lab").await.unwrap_err().is_of_the_end());
     }
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
+import time
 import weakref
 
 import polyfn
@@ -53,6 +54,28 @@ async def test_calls_under_way_end_with_the_connection(server_url):
     await server.disconnect()
     for end in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(end, polyfn.PeerGoneError)
+
+
+async def test_a_connection_that_ends_while_arguments_are_written(server_url):
+    class Late:
+        pass
+
+    def encode(_: Late) -> dict:
+        server._native_client.close()
+        deadline = time.monotonic() + 5
+        while server.statistics()["calls"]:  # this thread is not told that another one has ended them
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        return {}
+
+    server = await polyfn.connect_to_server(server_url)
+    server.register_codec({"name": "late", "type": Late, "encoder": encode})
+    await server.register_service({"id": "own", "wait": lambda: asyncio.get_running_loop().create_future()})
+    under_way = (await server.get_service("own")).wait()
+    with pytest.raises(polyfn.PeerGoneError, match="connect again"):
+        await asyncio.wait_for(server.echo(Late()), 5)
+    with pytest.raises(polyfn.PeerGoneError):
+        await under_way
 
 
 async def test_a_connection_that_nobody_waits_for(server_url):

@@ -277,9 +277,7 @@ impl Client {
         for (at, arg) in args.iter().enumerate() {
             arg.walk(&mut draft.writer).map_err(|error| error.at(&format!("args[{at}]")))?;
         }
-        let (id, end) = self.wait();
-        self.connection.finish_call(id, draft)?;
-        self.ended(id, end).await
+        self.ended(|id| self.connection.finish_call(id, draft)).await
     }
 
     /// A method of the server's manager, for example `list_services`.
@@ -333,9 +331,7 @@ impl Client {
         }
         let mut draft = self.connection.begin_service();
         Value::Map(map).walk(&mut draft.writer)?;
-        let (id, end) = self.wait();
-        self.connection.finish_service(id, draft, service.overwrite)?;
-        self.ended(id, end).await
+        self.ended(|id| self.connection.finish_service(id, draft, service.overwrite)).await
     }
 
     /// Takes a service back.
@@ -343,9 +339,7 @@ impl Client {
     /// # Errors
     /// `not_found`, and those of [`Client::call`].
     pub async fn unregister_service(&self, service: &str) -> Result<()> {
-        let (id, end) = self.wait();
-        self.connection.unregister_service(id, service)?;
-        self.ended(id, end).await.map(|_| ())
+        self.ended(|id| self.connection.unregister_service(id, service)).await.map(drop)
     }
 
     /// A function to give away in arguments or results.
@@ -418,16 +412,13 @@ impl Client {
         let _ = states.wait_for(closed).await;
     }
 
-    fn wait(&self) -> (CallId, oneshot::Receiver<Result<Value>>) {
+    /// Begins a call and waits for its end; one that fails at once or that nobody awaits any longer is forgotten.
+    async fn ended(&self, begin: impl FnOnce(CallId) -> Result<()>) -> Result<Value> {
         let id = self.dispatch.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let (sender, receiver) = oneshot::channel();
+        let (sender, end) = oneshot::channel();
         self.dispatch.waiting.lock().insert(id, sender);
-        (id, receiver)
-    }
-
-    /// Waits for a call; one that nobody awaits any longer is cancelled.
-    async fn ended(&self, id: CallId, end: oneshot::Receiver<Result<Value>>) -> Result<Value> {
         let mut guard = Forget { client: self, id: Some(id) };
+        begin(id)?;
         let result =
             end.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::PeerGone, "the connection is closed")));
         guard.id = None;

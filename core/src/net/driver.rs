@@ -105,7 +105,10 @@ impl Driver {
                     was_connected = true;
                     let end = self.serve(transport).await;
                     let Err(reason) = end else { return closed_by_us() };
-                    self.shared.with(|session, _| session.disconnected(reason.message()));
+                    self.shared.with(|session, now| {
+                        session.listen(true, now);
+                        session.disconnected(reason.message());
+                    });
                     attempt = if since.elapsed() < SETTLED { attempt + 1 } else { 0 };
                     if !self.options.reconnect || self.connector.is_over() {
                         return reason;
@@ -325,12 +328,20 @@ async fn read(
         if let Some(end) = end {
             return end;
         }
-        while shared.sink.is_full() {
-            // We do not listen, so the server cannot be blamed for silence.
-            let _ = timeout(Duration::from_secs(1), shared.resumed.notified()).await;
-            *heard.lock() = Instant::now();
+        if shared.sink.is_full() {
+            wait_for_room(shared, heard).await;
         }
     }
+}
+
+/// Waits until the language has room. We do not listen meanwhile, so nobody can be blamed for silence.
+async fn wait_for_room(shared: &Shared, heard: &parking_lot::Mutex<Instant>) {
+    shared.with(|session, now| session.listen(false, now));
+    while shared.sink.is_full() {
+        let _ = timeout(Duration::from_secs(1), shared.resumed.notified()).await;
+        *heard.lock() = Instant::now();
+    }
+    shared.with(|session, now| session.listen(true, now));
 }
 
 /// A control message of the server; everything but a fresh token is only for the log.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::event::{CallId, Event, Payload, StreamId, Time};
 use super::join::JoinStep;
+use super::listening::Listening;
 use super::session::{ID_LEN, Session};
 use crate::codec::Export;
 use crate::wire::PublicKey;
@@ -40,7 +41,8 @@ pub(super) struct Call {
     /// The key for functions in the result.
     pub(super) seal_answer: Option<PublicKey>,
     pub(super) timeout: Duration,
-    pub(super) expires: Time,
+    /// When there was a sign of life of it last, or it was sent.
+    pub(super) heard: Time,
     /// Nothing makes the call last longer than this.
     pub(super) deadline: Option<Time>,
     /// Who calls, where a part of the server speaks for somebody.
@@ -84,11 +86,20 @@ impl Call {
             seal_to: None,
             seal_answer: None,
             timeout: Duration::ZERO,
-            expires: Time::ZERO,
+            heard: Time::ZERO,
             deadline: None,
             from: None,
             objects: Vec::new(),
         }
+    }
+
+    fn is_over(&self, listening: Listening, now: Time) -> bool {
+        let is_late = self.deadline.is_some_and(|deadline| deadline <= now);
+        is_late || listening.is_silent(self.heard, self.timeout, now)
+    }
+
+    fn next_check(&self, listening: Listening, now: Time) -> Time {
+        limited(listening.next_check(self.heard, self.timeout, now), self.deadline)
     }
 }
 
@@ -100,7 +111,8 @@ impl Calls {
     pub(super) fn insert(&mut self, session: &str, call: Call) {
         let Some(key) = CallKey::of(session) else { return };
         // One moment to look again serves all calls: most end long before it, and cost nothing then.
-        self.next_check = Some(self.next_check.map_or(call.expires, |at| at.min(call.expires)));
+        let expires = limited(call.heard + call.timeout, call.deadline);
+        self.next_check = Some(self.next_check.map_or(expires, |at| at.min(expires)));
         if let Owner::Language(id) = call.owner {
             self.by_owner.insert(id, key);
         }
@@ -133,7 +145,7 @@ impl Calls {
     /// A sign of life: the call's time begins anew.
     pub(super) fn touch(&mut self, session: &str, now: Time) {
         if let Some(call) = CallKey::of(session).and_then(|key| self.by_session.get_mut(&key)) {
-            call.expires = limited(now + call.timeout, call.deadline);
+            call.heard = now;
         }
     }
 
@@ -141,12 +153,12 @@ impl Calls {
         self.next_check
     }
 
-    pub(super) fn take_expired(&mut self, now: Time) -> Vec<(CallKey, Call)> {
+    pub(super) fn take_expired(&mut self, listening: Listening, now: Time) -> Vec<(CallKey, Call)> {
         if self.next_check.is_none_or(|at| at > now) {
             return Vec::new();
         }
-        let expired = self.take_with_keys(|call| call.expires <= now);
-        self.next_check = self.by_session.values().map(|call| call.expires).min();
+        let expired = self.take_with_keys(|call| call.is_over(listening, now));
+        self.next_check = self.by_session.values().map(|call| call.next_check(listening, now)).min();
         expired
     }
 
@@ -181,7 +193,7 @@ fn forget_owner(by_owner: &mut HashMap<CallId, CallKey>, call: &Call) {
 }
 
 /// When to give up, with a deadline that nothing moves.
-pub(super) fn limited(expires: Time, deadline: Option<Time>) -> Time {
+fn limited(expires: Time, deadline: Option<Time>) -> Time {
     deadline.map_or(expires, |deadline| deadline.min(expires))
 }
 

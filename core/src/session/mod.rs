@@ -15,6 +15,7 @@ mod event;
 mod incoming;
 mod interfaces;
 mod join;
+mod listening;
 mod objects;
 mod options;
 mod pace;

@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::Extensions;
-use super::calls::{Call, Calls, Owner, limited};
+use super::calls::{Call, Calls, Owner};
 use super::draft::{Beside, CallDraft, CallSpec};
 use super::event::{CallId, Event, State, Time};
 use super::interfaces::Interfaces;
 use super::join::Phase;
+use super::listening::Listening;
 use super::objects::Objects;
 use super::options::{ConnectionInfo, Options};
 use super::references::References;
@@ -97,6 +98,7 @@ pub struct Session {
     pub(super) phase: Phase,
     /// The server has said that it lost this connection.
     pub(super) is_lost: bool,
+    pub(super) listening: Listening,
     pub(super) calls: Calls,
     pub(super) runs: Runs,
     pub(super) services: Services,
@@ -134,6 +136,7 @@ impl Session {
             extensions: Extensions::NONE,
             phase: Phase::default(),
             is_lost: false,
+            listening: Listening::default(),
             calls: Calls::default(),
             runs: Runs::default(),
             services: Services::default(),
@@ -281,7 +284,7 @@ impl Session {
 
     /// Lets time pass: ends calls past their deadline, sends heartbeats, sweeps what nobody uses.
     pub fn tick(&mut self, now: Time) {
-        for (key, call) in self.calls.take_expired(now) {
+        for (key, call) in self.calls.take_expired(self.listening, now) {
             self.send_cancel(key, &call, now);
             let error = self.timed_out(&call.target, &call.method);
             self.end_call(call, Err(error), now);
@@ -425,7 +428,7 @@ impl Session {
             seal_to: draft.seal_to,
             seal_answer: draft.seal_answer,
             timeout: draft.timeout,
-            expires: limited(now + draft.timeout, deadline),
+            heard: now,
             deadline,
             from,
             objects,

@@ -16,6 +16,7 @@ use super::calls::Owner;
 use super::draft::{CallSpec, SpeakAs, Speaker};
 use super::event::{Event, Payload, StreamId, Time};
 use super::incoming::rejection;
+use super::listening::Listening;
 use super::sealing::Segment;
 use super::session::Session;
 use super::window::{Grant, Pool, Window};
@@ -73,9 +74,9 @@ pub(super) struct Streams {
 const NO_ITEMS: &[u8] = &[0x90];
 
 impl Stream {
-    fn next_check(&self, timeout: Duration) -> Option<Time> {
+    fn next_check(&self, timeout: Duration, listening: Listening, now: Time) -> Option<Time> {
         match &self.feed {
-            Feed::Pushed(pushed) => Some(pushed.next_check(timeout)),
+            Feed::Pushed(pushed) => Some(pushed.next_check(timeout, listening, now)),
             Feed::Called(_) => None,
         }
     }
@@ -83,8 +84,8 @@ impl Stream {
 
 impl Pushed {
     /// When to ask whether the peer is there, or to give it up.
-    fn next_check(&self, timeout: Duration) -> Time {
-        self.heard + if self.is_asked { timeout } else { timeout / 2 }
+    fn next_check(&self, timeout: Duration, listening: Listening, now: Time) -> Time {
+        if self.is_asked { listening.next_check(self.heard, timeout, now) } else { self.heard + timeout / 2 }
     }
 }
 
@@ -292,7 +293,7 @@ impl Session {
         self.send_pull(&source, &name, grant.into());
         self.streams.by_name.insert(name.clone(), id);
         let pushed = Pushed { name, next: 0, window, heard: now, is_asked: false };
-        let check = pushed.next_check(self.options.method_timeout);
+        let check = pushed.next_check(self.options.method_timeout, self.listening, now);
         self.streams.next_check = Some(self.streams.next_check.map_or(check, |at| at.min(check)));
         self.streams.by_id.insert(id, Stream { source, feed: Feed::Pushed(Box::new(pushed)) });
     }
@@ -386,13 +387,13 @@ impl Session {
         if self.streams.next_check.is_none_or(|at| at > now) {
             return;
         }
-        let timeout = self.options.method_timeout;
+        let (timeout, listening) = (self.options.method_timeout, self.listening);
         let (mut silent, mut lost) = (Vec::new(), Vec::new());
         for (id, stream) in &mut self.streams.by_id {
             let Feed::Pushed(pushed) = &mut stream.feed else { continue };
-            if pushed.heard + timeout <= now {
+            if listening.is_silent(pushed.heard, timeout, now) {
                 lost.push(*id);
-            } else if !pushed.is_asked && pushed.next_check(timeout) <= now {
+            } else if !pushed.is_asked && pushed.next_check(timeout, listening, now) <= now {
                 pushed.is_asked = true;
                 silent.push((*id, stream.source.clone(), pushed.name.clone()));
             }
@@ -405,7 +406,7 @@ impl Session {
             self.break_stream(id, Error::new(ErrorKind::Timeout, text));
         }
         let open = self.streams.by_id.values();
-        self.streams.next_check = open.filter_map(|stream| stream.next_check(timeout)).min();
+        self.streams.next_check = open.filter_map(|stream| stream.next_check(timeout, listening, now)).min();
     }
 
     /// The server could not pass on what we wanted of a peer's generator.

@@ -11,6 +11,7 @@ mod extensions;
 mod generators;
 mod interfaces;
 mod joining;
+mod listening;
 mod manager;
 mod network;
 mod passing;

@@ -1,6 +1,7 @@
 //! A server that is played by the test, at the other end of a transport in memory.
 
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
@@ -9,7 +10,8 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::Value;
 use crate::codec::{Promise, Reader, Stub, Walk, Writer};
-use crate::net::{Backoff, Client, memory_pair};
+use crate::net::{Backoff, Client, Connection, Sink, memory_pair};
+use crate::session::{CallSpec, Event};
 use crate::wire::{Header, Route};
 
 /// Nothing here takes longer unless it hangs.
@@ -207,4 +209,60 @@ async fn messages_of_extensions_are_no_events() {
     client.connection().emit(&event("x-mine")).unwrap();
     let frame = line.frame().await;
     assert_eq!(Reader::new(&frame).value(), Ok(event("x-mine")));
+}
+
+/// A language that keeps up, or does not.
+struct Language {
+    is_full: AtomicBool,
+    asked: mpsc::UnboundedSender<()>,
+    told: mpsc::UnboundedSender<Event>,
+}
+
+impl Sink for Language {
+    fn deliver(&self, events: &mut Vec<Event>) {
+        events.drain(..).for_each(|event| drop(self.told.send(event)));
+    }
+
+    fn is_full(&self) -> bool {
+        let is_full = self.is_full.load(Ordering::SeqCst);
+        if is_full {
+            let _ = self.asked.send(());
+        }
+        is_full
+    }
+}
+
+#[tokio::test]
+async fn what_we_do_not_read_is_no_silence() {
+    let (mut server, options) = options(|_| {});
+    let ((asked, mut asks), (told, mut events)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+    let language = Arc::new(Language { is_full: AtomicBool::new(false), asked, told });
+    let connection = Connection::open(options, language.clone(), &tokio::runtime::Handle::current()).unwrap();
+    let mut line = server.joined().await;
+    language.is_full.store(true, Ordering::SeqCst);
+    line.say(&json!({"type": "pong"})).await;
+    for _ in 0..2 {
+        within(asks.recv()).await.unwrap();
+    }
+    let spec = CallSpec {
+        target: "lab/other",
+        method: "services.a.b",
+        promise: Promise::Star,
+        timeout: Some(SOON),
+        ..CallSpec::default()
+    };
+    connection.finish_call(7, connection.begin_call(&spec).unwrap()).unwrap();
+    let call = line.frame().await;
+    line.answer(&call, "resolve", &Value::Nil, true).await;
+    // the time of the call passes, and nothing is to happen
+    tokio::time::sleep(3 * SOON).await;
+    language.is_full.store(false, Ordering::SeqCst);
+    connection.resume();
+    let end = loop {
+        let event = within(events.recv()).await.unwrap();
+        if !matches!(event, Event::State(_)) {
+            break event;
+        }
+    };
+    assert!(matches!(end, Event::Resolved { call: 7, .. }), "{end:?}");
 }

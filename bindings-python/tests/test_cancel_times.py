@@ -31,15 +31,21 @@ class Slow:
             self.cancelled.set()
             raise
 
-    async def round(self, give_up) -> float:
-        """Calls once, and gives seconds from the moment at which `give_up` says that its caller has gone."""
+    async def round(self, give_up) -> float | None:
+        """Calls once, and gives milliseconds from when `give_up` says that its caller has gone; nothing when
+        the function had not begun by then."""
         self.begun.clear()
         left = await give_up()
+        if not self.begun.is_set():
+            return None
         await asyncio.wait_for(self.cancelled.wait(), 10)
-        return self.ended - left
+        return (self.ended - left) * 1000
 
     async def measure(self, figure, way: str, give_up) -> None:
-        took = [await self.round(give_up) * 1000 for _ in range(ROUNDS)]
+        took: list[float] = []
+        while len(took) < ROUNDS:
+            if (once := await self.round(give_up)) is not None:
+                took.append(once)
         figure(f"{way}: {statistics.median(took):.1f} ms, at most {max(took):.1f} ms, in {ROUNDS} rounds")
 
 

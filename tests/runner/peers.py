@@ -8,10 +8,10 @@ import os
 import subprocess
 import sys
 import threading
-from collections import deque
 from pathlib import Path
 from queue import Empty, Queue
 
+from runner.log import Log
 from runner.servers import target_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,17 +93,17 @@ class Peer:
             cwd=ADAPTERS,
             env=environment(),
         )
-        self.log: deque[str] = deque(maxlen=400)
+        self.log = Log(400)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Queue] = {}
         self._lock = threading.Lock()
-        threading.Thread(target=self._read, daemon=True).start()
-        threading.Thread(target=self._drain, daemon=True).start()
+        self.log.run(self._read)
+        self.log.follow(self.process.stderr)
 
     def _read(self) -> None:
         for line in self.process.stdout:
             if not line.startswith('{"answer"'):
-                self.log.append(line.rstrip())  # a library's own print
+                self.log.append(line)  # a library's own print
                 continue
             message = json.loads(line)
             with self._lock:
@@ -114,10 +114,6 @@ class Peer:
             waiting, self._waiting = self._waiting, {}
         for queue in waiting.values():
             queue.put({"error": {"name": "Exit", "message": f"{self.kind} ended: {list(self.log)[-15:]}"}})
-
-    def _drain(self) -> None:
-        for line in self.process.stderr:
-            self.log.append(line.rstrip())
 
     def start(self, op: str, **fields) -> Queue:
         """Sends a request; its answer will come through the queue."""
@@ -155,6 +151,7 @@ class Peer:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self.log.finish()
 
 
 class Connection:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
-from collections import deque
 from pathlib import Path
 
+from runner.log import Log
 from runner.peers import KINDS, environment, node_command, python_command
 
 
@@ -17,7 +16,7 @@ class Program:
     def __init__(self, path: Path, kind: str, server_url: str):
         language, package = KINDS[kind]
         command = python_command(path) if language == "python" else node_command(path)
-        self.log: deque[str] = deque(maxlen=200)
+        self.log = Log(200)
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -27,19 +26,15 @@ class Program:
             cwd=path.parent,
             env=environment(PACKAGE=package, SERVER_URL=server_url),
         )
-        threading.Thread(target=self._drain, daemon=True).start()
+        self.log.follow(self.process.stderr)
         self.info = self._await_ready()
         self.workspace: str = self.info["workspace"]
         self.token: str = self.info["token"]
 
-    def _drain(self) -> None:
-        for line in self.process.stderr:
-            self.log.append(line.rstrip())
-
     def _await_ready(self) -> dict:
         for line in self.process.stdout:
             if line.startswith("{"):
-                threading.Thread(target=self._swallow, daemon=True).start()
+                self.log.run(self._swallow)
                 return json.loads(line)
         self.process.wait()
         raise RuntimeError(
@@ -58,3 +53,4 @@ class Program:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self.log.finish()

@@ -7,15 +7,15 @@ import re
 import signal
 import socket
 import subprocess
-import threading
+import sys
 import time
 import urllib.error
 import urllib.request
 import weakref
-from collections import deque
 from pathlib import Path
 from typing import ClassVar
 
+from runner.log import Log
 from runner.tokens import SECRET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,10 +47,23 @@ def hypha_python() -> str:
     return python
 
 
+#: Sockets that hold ports for this process.
+RESERVED: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port for a server that must be told one, or comes back under the same; nobody else is given it."""
+    place = socket.socket()
+    # beside it a server may listen; the system gives the port to nobody who asks for any
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind(("127.0.0.1", 0))
+    port = place.getsockname()[1]
+    if sys.platform == "linux":
+        RESERVED.append(place)
+    else:
+        # there a server could not listen beside it
+        place.close()
+    return port
 
 
 class Server:
@@ -66,7 +79,7 @@ class Server:
         self.environment = environment or {}
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
-        self.log: deque[str] = deque(maxlen=2000)
+        self.log = Log(2000)
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -90,7 +103,7 @@ class Server:
             env=environment,
             cwd="/",
         )
-        threading.Thread(target=self._drain, args=(self.process.stderr,), daemon=True).start()
+        self.log.follow(self.process.stderr)
         try:
             self.url = self.await_ready(time.monotonic() + START_LIMIT)
         except Exception:
@@ -99,10 +112,6 @@ class Server:
         self.port = int(self.url.rsplit(":", 1)[1])
         running.add(self)
         return self
-
-    def _drain(self, stream) -> None:
-        for line in stream:
-            self.log.append(line.rstrip())
 
     def stop(self) -> int:
         """Asks the process to end and returns its exit code."""
@@ -115,6 +124,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self.log.finish()
         code = self.process.returncode
         self.process = None
         running.discard(self)
@@ -146,7 +156,7 @@ class PolyfnServer(Server):
         assert self.process is not None
         line = self.process.stdout.readline().rstrip()
         if match := READY.match(line):
-            threading.Thread(target=self._drain, args=(self.process.stdout,), daemon=True).start()
+            self.log.follow(self.process.stdout)
             return match.group(1)
         self.process.wait(5)
         raise RuntimeError(f"the server said {line!r} instead of its ready line; log: {list(self.log)[-20:]}")
@@ -179,7 +189,7 @@ class HyphaServer(Server):
 
     def await_ready(self, deadline: float) -> str:
         assert self.process is not None
-        threading.Thread(target=self._drain, args=(self.process.stdout,), daemon=True).start()
+        self.log.follow(self.process.stdout)
         url = f"http://127.0.0.1:{self.port}"
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

@@ -29,6 +29,7 @@ def program(pool):
     yield give
     for peer in own:
         peer.process.kill()
+        peer.stop()
 
 
 def leave(connection) -> None:

@@ -127,6 +127,8 @@ limits! {
     max_calls_per_user: usize = 262_144,
     /// The same of all clients of one workspace, 0 for no limit.
     max_calls_per_workspace: usize = 1_048_576,
+    /// The same of all clients from one address, 0 for no limit.
+    max_calls_per_address: usize = 0,
     /// Seconds a call waits for its turn before it is refused as `overloaded`.
     call_wait_timeout: Seconds = Seconds::new(30),
     /// Websockets of one user.
@@ -139,6 +141,10 @@ limits! {
     max_services_per_client: usize = 1000,
     /// Services of all clients of one workspace.
     max_services_per_workspace: usize = 200_000,
+    /// Services of all clients of one user, 0 for no limit.
+    max_services_per_user: usize = 200_000,
+    /// Services of all clients from one address, 0 for no limit.
+    max_services_per_address: usize = 0,
     /// Types of services one workspace may have.
     max_service_types: usize = 100,
     /// Event types one client may subscribe to.
@@ -153,6 +159,8 @@ limits! {
     max_variables_per_workspace: usize = 1000,
     /// Bytes kept of one workspace in the database: its settings and bookmarks, service types, environment variables.
     max_stored_bytes_per_workspace: usize = 16 << 20,
+    /// The same of all workspaces that one user owns, 0 for no limit.
+    max_stored_bytes_per_user: usize = 0,
     /// Logged events that a workspace keeps; the oldest give way.
     max_events_per_workspace: usize = 10_000,
     /// Entries that the audit log keeps, 0 for no limit; the oldest give way.

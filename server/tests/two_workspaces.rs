@@ -129,7 +129,7 @@ impl World {
             reconnecting: false,
             extensions: Extensions::ALL,
         };
-        self.state.hub.join(identity, "welcome".to_owned()).await.unwrap()
+        self.state.hub.join(identity, None, "welcome".to_owned()).await.unwrap()
     }
 
     async fn announce(&mut self, place: usize, at: usize) {

@@ -211,11 +211,12 @@ async fn call(function: RemoteFunction) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn clients_of_a_user_and_of_a_workspace_share_their_places() {
+async fn clients_of_a_user_a_workspace_and_an_address_share_their_places() {
     let base = Limits { call_wait_timeout: Duration::from_millis(50).into(), ..Limits::default() };
     for (name, limits) in [
         ("max_calls_per_user", Limits { max_calls_per_user: 1, ..base.clone() }),
-        ("max_calls_per_workspace", Limits { max_calls_per_workspace: 1, ..base }),
+        ("max_calls_per_workspace", Limits { max_calls_per_workspace: 1, ..base.clone() }),
+        ("max_calls_per_address", Limits { max_calls_per_address: 1, ..base }),
     ] {
         let mut scene = Scene::new(limits).await;
         let other = connect(&scene.running, "other").await;
@@ -248,6 +249,47 @@ async fn a_function_that_is_gone_gives_its_places_back() {
     }
     let own = scene.caller.get_service("caller:back").await.unwrap();
     timeout(PATIENCE, own.call("here", [])).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn services_of_a_user_and_of_an_address_are_limited() {
+    // the scene has two
+    for (name, limits) in [
+        ("max_services_per_user", Limits { max_services_per_user: 3, ..Limits::default() }),
+        ("max_services_per_address", Limits { max_services_per_address: 3, ..Limits::default() }),
+    ] {
+        let scene = Scene::new(limits).await;
+        let other = connect_to(&scene.running, "other", "lab-two").await;
+        let service = |name: &str| Service::new(name).function("here", |_| async { Ok(true.into()) });
+        other.register_service(service("third")).await.unwrap();
+        let error = scene.caller.register_service(service("fourth")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Overloaded);
+        assert!(error.message().contains("Too many services") && scene.limited(name), "{error}");
+        // in the place of another one, and where one was, there is room
+        scene.caller.register_service(service("back").overwrite(true)).await.unwrap();
+        other.unregister_service("third").await.unwrap();
+        scene.caller.register_service(service("fourth")).await.unwrap();
+        scene.caller.disconnect().await;
+        other.register_service(service("third")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_workspaces_of_a_user_keep_so_many_bytes_together() {
+    let scene = Scene::new(Limits { max_stored_bytes_per_user: 3000, ..Limits::default() }).await;
+    let own = connect_to(&scene.running, "keeper", "ws-user-maker").await;
+    let lab = Map::from_iter([("id", Value::from("lab-kept")), ("persistent", true.into())]);
+    own.manager("create_workspace", [Value::Map(lab)]).await.unwrap();
+    let lab = connect_to(&scene.running, "keeper", "lab-kept").await;
+    let long = Value::from("x".repeat(1200));
+    own.manager("set_env", ["A".into(), long.clone()]).await.unwrap();
+    lab.manager("set_env", ["A".into(), "short".into()]).await.unwrap();
+    let error = lab.manager("set_env", ["B".into(), long.clone()]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    assert!(error.message().contains("of 3000 bytes are used"), "{error}");
+    assert!(scene.limited("max_stored_bytes_per_user"));
+    own.manager("set_env", ["A".into(), Value::Nil]).await.unwrap();
+    lab.manager("set_env", ["B".into(), long]).await.unwrap();
 }
 
 #[tokio::test]

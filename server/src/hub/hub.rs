@@ -1,6 +1,7 @@
 //! [`Hub`]: who comes, who leaves, what they are told.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -176,7 +177,7 @@ impl Hub {
         }
     }
 
-    /// Lets a client in. `welcome` is the first thing it is told.
+    /// Lets a client in, which comes `from` an address as far as that is known. `welcome` is the first thing it is told.
     ///
     /// A client of the same name that is alive keeps its place, and notices nothing but a ping; one that is not is
     /// removed. Who comes back with a reconnection token takes over, and gets what the old connection had no time
@@ -184,7 +185,12 @@ impl Hub {
     ///
     /// # Errors
     /// Says with which code and text the client is refused.
-    pub async fn join(&self, identity: Identity, welcome: String) -> Result<Arc<Peer>, HandshakeError> {
+    pub async fn join(
+        &self,
+        identity: Identity,
+        from: Option<IpAddr>,
+        welcome: String,
+    ) -> Result<Arc<Peer>, HandshakeError> {
         check_workspace(&identity.workspace)?;
         // A token names a client, but only the user who was that client may take its place.
         let live = self.registry.client(&identity.workspace, &identity.client_id);
@@ -193,8 +199,15 @@ impl Hub {
             self.clear_name(&identity.workspace, &identity.client_id).await?;
         }
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-        let seats = self.hall.seats(&self.limits, &identity.user.id, &identity.workspace);
-        let peer = Arc::new(Peer::new(identity, generation, &self.limits, seats, self.elapsed()));
+        let user = &identity.user.id;
+        let places = (
+            self.hall.seats(&self.limits, user, &identity.workspace, from),
+            self.hall.shelf(&self.limits, user, from),
+        );
+        let peer = Arc::new(Peer::new(identity, generation, &self.limits, places, self.elapsed()));
+        if let Some(from) = from {
+            peer.comes_from(from);
+        }
         // in the queue before anybody can find it, so that it comes before all else
         _ = peer.queue.push_urgent(Item::Text(welcome));
         let attached = self.registry.attach(&peer, supersede).inspect_err(|error| {

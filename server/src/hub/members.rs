@@ -10,6 +10,7 @@ use polyfn_core::wire::ServiceUri;
 use crate::hub::peer::Peer;
 use crate::hub::registry::{AddError, Added};
 use crate::hub::service::Service;
+use crate::hub::shelf::Shelf;
 
 /// Whoever is in a workspace. What one client does takes time by what it has, not by what all others have.
 #[derive(Debug, Default)]
@@ -98,12 +99,12 @@ impl Members {
     }
 
     /// Puts a service in, in the place of the one of the same name that its client had. `max` is how many a client may
-    /// have, `max_of_all` how many all together.
+    /// have, `max_of_all` how many all together; `shelf` has places for those of its user and address.
     pub(super) fn add(
         &mut self,
         mut service: Service,
-        max: usize,
-        max_of_all: usize,
+        (max, max_of_all): (usize, usize),
+        shelf: &Shelf,
     ) -> Result<Added, AddError> {
         let offers = self.offers.get(&service.client);
         if !service.is_built_in() && !offers.is_some_and(|offers| offers.is_announced) {
@@ -115,12 +116,16 @@ impl Members {
             return Err(AddError::Singleton);
         }
         let replaced = known.iter().find(own).cloned();
+        service.kept = replaced.as_ref().and_then(|replaced| replaced.kept.clone());
         if replaced.is_none() {
             if offers.map_or(0, |offers| offers.numbers.len()) >= max {
                 return Err(AddError::TooMany);
             }
             if !service.is_built_in() && self.by_number.len() >= max_of_all {
                 return Err(AddError::WorkspaceFull);
+            }
+            if !service.is_built_in() {
+                service.kept = shelf.take().map_err(AddError::Full)?;
             }
         }
         if let Some(replaced) = &replaced {
@@ -202,6 +207,7 @@ mod tests {
             authorized: Vec::new(),
             singleton,
             told: Told::default(),
+            kept: None,
             settings: polyfn_core::functions::Settings::default(),
             calls: Arc::default(),
             routes: OnceLock::new(),
@@ -262,7 +268,7 @@ mod tests {
         } else {
             Ok(!is_new)
         };
-        let added = members.add(service, MAX, 100).map(|added| added.replaced.is_some());
+        let added = members.add(service, (MAX, 100), &Shelf::default()).map(|added| added.replaced.is_some());
         assert_eq!(added, wanted);
         if added.is_ok() {
             all.retain(|other| !own(other));

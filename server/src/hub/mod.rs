@@ -25,6 +25,7 @@ mod registry;
 mod revoked;
 mod select;
 mod service;
+mod shelf;
 mod told;
 mod vanished;
 mod wall;

@@ -18,6 +18,7 @@ use crate::hub::line::Line;
 use crate::hub::load::{Load, Meter};
 use crate::hub::places::Seats;
 use crate::hub::queue::Queue;
+use crate::hub::shelf::Shelf;
 use crate::hub::wall::Acquainted;
 use crate::limits::Limits;
 
@@ -71,6 +72,8 @@ pub struct Peer {
     pub(super) meter: Meter,
     /// Its own calls, when it may not have more of them under way.
     pub(super) line: Line,
+    /// Places for its services.
+    pub(super) shelf: Shelf,
 }
 
 impl Peer {
@@ -78,7 +81,7 @@ impl Peer {
         identity: Identity,
         generation: u64,
         limits: &Limits,
-        seats: Seats,
+        (seats, shelf): (Seats, Shelf),
         now: Duration,
     ) -> Self {
         let Identity { user, workspace, permission, client_id, reconnecting: _, extensions } = identity;
@@ -103,6 +106,7 @@ impl Peer {
             open_calls: AtomicU32::new(0),
             meter: Meter::default(),
             line: Line::new(seats, limits),
+            shelf,
         }
     }
 

@@ -1,9 +1,10 @@
-//! Places for calls under way, of one connection, one user or one workspace.
+//! Places for calls under way, of one connection, one user, one workspace or one address; and for services.
 //!
 //! A place is taken when a call is passed on and given back with its answer. Neither takes a lock unless somebody
 //! waits.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::hub::shelf::Shelf;
 use crate::limits::Limits;
 
 /// Entries before those that nobody holds any longer are forgotten.
@@ -21,9 +23,9 @@ const GONE: usize = 1 << (usize::BITS - 1);
 /// More than anybody can have.
 const ANY: usize = GONE - 1;
 
-/// So many calls may be under way.
+/// So many calls may be under way, or services registered.
 #[derive(Debug)]
-struct Places {
+pub(super) struct Places {
     max: usize,
     /// The limit, by its name in metrics.
     name: &'static str,
@@ -43,12 +45,22 @@ impl Places {
         self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok().map(|_| Place(self))
     }
 
+    /// The limit, by its name in metrics.
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Takes one to keep, if there is one; [`Places::give_back`] must follow.
+    pub(super) fn keep(&self) -> bool {
+        self.try_take().map(std::mem::forget).is_some()
+    }
+
     fn has_room(&self) -> bool {
         let taken = self.taken.load(Ordering::Acquire);
         taken < self.max || taken & GONE != 0
     }
 
-    fn give_back(&self, count: usize) {
+    pub(super) fn give_back(&self, count: usize) {
         self.taken.fetch_sub(count, Ordering::AcqRel);
         (0..count.min(1)).for_each(|_| self.freed.notify_one());
     }
@@ -78,7 +90,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// What one call takes: a place of its connection, and of its user and workspace where those are limited.
+/// What one call takes: a place of its connection, and of its user, workspace and address where those are limited.
 #[derive(Debug, Default)]
 pub(super) struct Taken(Option<Arc<Seated>>);
 
@@ -97,7 +109,7 @@ impl Drop for Taken {
 #[derive(Debug)]
 struct Seated {
     own: Places,
-    shared: [Option<Arc<Places>>; 2],
+    shared: [Option<Arc<Places>>; 3],
 }
 
 impl Seated {
@@ -124,7 +136,7 @@ impl Seats {
         if !self.0.own.has_room() {
             return Err(self.0.own.name);
         }
-        let mut held = [None, None];
+        let mut held = [None, None, None];
         for (places, place) in self.0.shared().zip(&mut held) {
             *place = Some(places.try_take().ok_or(places.name)?);
         }
@@ -142,7 +154,7 @@ impl Seats {
             if seats.own.taken.load(Ordering::Acquire) & GONE != 0 {
                 return Taken::default();
             }
-            let mut held = [None, None];
+            let mut held = [None, None, None];
             for (places, place) in seats.shared().zip(&mut held) {
                 *place = Some(places.until(|| places.try_take()).await);
             }
@@ -164,11 +176,8 @@ impl Seats {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Whose {
-    User(String),
-    Workspace(String),
-}
+/// The name of the limit, and to whom it applies.
+type Whose = (&'static str, String);
 
 /// The places of everybody who is connected.
 #[derive(Debug, Default)]
@@ -177,21 +186,37 @@ pub(super) struct Hall {
 }
 
 impl Hall {
-    /// The places of a connection of `user` in `workspace`.
-    pub(super) fn seats(&self, limits: &Limits, user: &str, workspace: &str) -> Seats {
+    /// The places for calls of a connection of `user` in `workspace`, which comes from an address.
+    pub(super) fn seats(&self, limits: &Limits, user: &str, workspace: &str, from: Option<IpAddr>) -> Seats {
         let own = Places::new("max_calls_per_client", limits.max_calls_per_client);
-        let (user, workspace) = (Whose::User(user.to_owned()), Whose::Workspace(workspace.to_owned()));
         let shared = [
-            self.shared(user, "max_calls_per_user", limits.max_calls_per_user),
-            self.shared(workspace, "max_calls_per_workspace", limits.max_calls_per_workspace),
+            self.shared("max_calls_per_user", limits.max_calls_per_user, user),
+            self.shared("max_calls_per_workspace", limits.max_calls_per_workspace, workspace),
+            from.and_then(|from| {
+                self.of_address("max_calls_per_address", limits.max_calls_per_address, from)
+            }),
         ];
         Seats(Arc::new(Seated { own, shared }))
     }
 
-    fn shared(&self, whose: Whose, name: &'static str, max: usize) -> Option<Arc<Places>> {
+    /// The places for its services.
+    pub(super) fn shelf(&self, limits: &Limits, user: &str, from: Option<IpAddr>) -> Shelf {
+        let (name, max) = ("max_services_per_address", limits.max_services_per_address);
+        Shelf::new([
+            self.shared("max_services_per_user", limits.max_services_per_user, user),
+            from.and_then(|from| self.of_address(name, max, from)),
+        ])
+    }
+
+    fn of_address(&self, name: &'static str, max: usize, from: IpAddr) -> Option<Arc<Places>> {
+        if max == 0 { None } else { self.shared(name, max, &from.to_string()) }
+    }
+
+    fn shared(&self, name: &'static str, max: usize, whose: &str) -> Option<Arc<Places>> {
         if max == 0 {
             return None;
         }
+        let whose: Whose = (name, whose.to_owned());
         let mut shared = self.shared.lock();
         if let Some(places) = shared.get(&whose).and_then(Weak::upgrade) {
             return Some(places);
@@ -219,8 +244,8 @@ mod tests {
     #[test]
     fn calls_count_for_connection_and_user() {
         let hall = Hall::default();
-        let [one, other] = [(), ()].map(|()| hall.seats(&limits(), "ann", "lab"));
-        let bob = hall.seats(&limits(), "bob", "lab");
+        let [one, other] = [(), ()].map(|()| hall.seats(&limits(), "ann", "lab", None));
+        let bob = hall.seats(&limits(), "bob", "lab", None);
         let mut held: Vec<_> = [&one, &one, &other].map(|seats| seats.try_take().unwrap()).into();
         assert_eq!(one.try_take().unwrap_err(), "max_calls_per_client");
         assert_eq!(other.try_take().unwrap_err(), "max_calls_per_user");
@@ -234,7 +259,7 @@ mod tests {
         held.push(other.try_take().unwrap());
         assert_eq!(other.try_take().unwrap_err(), "max_calls_per_client");
         drop(held);
-        let again = hall.seats(&limits(), "ann", "lab");
+        let again = hall.seats(&limits(), "ann", "lab", None);
         let held: Vec<_> = [&other, &other, &again].map(|seats| seats.try_take().unwrap()).into();
         assert_eq!((held.len(), again.try_take().unwrap_err()), (3, "max_calls_per_user"));
     }
@@ -242,7 +267,7 @@ mod tests {
     #[test]
     fn who_waits_is_served_when_a_place_is_free() {
         let hall = Hall::default();
-        let seats = hall.seats(&Limits { max_calls_per_client: 1, ..limits() }, "ann", "lab");
+        let seats = hall.seats(&Limits { max_calls_per_client: 1, ..limits() }, "ann", "lab", None);
         let first = seats.try_take().unwrap();
         let mut waiting = pin!(seats.take());
         assert!(waiting.as_mut().now_or_never().is_none());
@@ -253,7 +278,7 @@ mod tests {
     #[test]
     fn nothing_is_counted_without_a_limit() {
         let none = Limits { max_calls_per_client: 0, max_calls_per_user: 0, ..limits() };
-        let seats = Hall::default().seats(&none, "ann", "lab");
+        let seats = Hall::default().seats(&none, "ann", "lab", None);
         assert!(seats.is_free());
         assert!(seats.try_take().is_ok());
     }

@@ -20,6 +20,7 @@ use crate::hub::members::Members;
 use crate::hub::peer::Peer;
 use crate::hub::recent::Recent;
 use crate::hub::service::Service;
+use crate::hub::shelf::Shelf;
 use crate::hub::vanished::Vanished;
 use crate::limits::Limits;
 
@@ -131,6 +132,8 @@ pub enum AddError {
     TooMany,
     /// The workspace has too many.
     WorkspaceFull,
+    /// Its user or its address has as many as this limit allows.
+    Full(&'static str),
 }
 
 /// All workspaces.
@@ -284,6 +287,11 @@ impl Registry {
         self.workspaces().iter().any(|workspace| workspace.members.read().clients.values().any(claims))
     }
 
+    /// The names of the workspaces that a user owns.
+    pub(crate) fn owned_by(&self, user: &str) -> Vec<String> {
+        self.table.read().owned.get(user).into_iter().flatten().cloned().collect()
+    }
+
     /// How many workspaces a user owns.
     #[must_use]
     pub fn count_owned_by(&self, user: &str) -> usize {
@@ -354,11 +362,13 @@ impl Registry {
     pub(crate) fn add_service(&self, peer: &Arc<Peer>, service: Service) -> Result<Added, AddError> {
         let workspace = self.workspace(peer.workspace()).ok_or(AddError::Gone)?;
         // only the server itself and its root user are in there
-        let max = match peer.workspace() {
-            "public" => (usize::MAX, usize::MAX),
-            _ => (self.max_services, self.max_services_of_all),
-        };
-        workspace.add_service(peer, service, max)
+        match peer.workspace() {
+            "public" => workspace.add_service(peer, service, (usize::MAX, usize::MAX), &Shelf::default()),
+            _ => {
+                let max = (self.max_services, self.max_services_of_all);
+                workspace.add_service(peer, service, max, &peer.shelf)
+            }
+        }
     }
 }
 
@@ -528,13 +538,14 @@ impl Workspace {
         &self,
         peer: &Peer,
         service: Service,
-        (max, max_of_all): (usize, usize),
+        max: (usize, usize),
+        shelf: &Shelf,
     ) -> Result<Added, AddError> {
         let mut members = self.members.write();
         if members.clients.get(&service.client).is_none_or(|current| current.generation != peer.generation) {
             return Err(AddError::Gone);
         }
-        members.add(service, max, max_of_all)
+        members.add(service, max, shelf)
     }
 
     /// Takes a service out.

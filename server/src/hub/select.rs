@@ -193,6 +193,7 @@ mod tests {
             authorized: Vec::new(),
             singleton: false,
             told: Told::default(),
+            kept: None,
             settings: polyfn_core::functions::Settings::default(),
             calls: Arc::default(),
             routes: OnceLock::new(),

@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use crate::auth::Permission;
 use crate::builtin::FALLBACK;
 use crate::hub::peer::Caller;
+use crate::hub::shelf::Kept;
 use crate::hub::told::Told;
 
 /// A service that some client offers; the functions themselves stay with their owner.
@@ -35,6 +36,8 @@ pub struct Service {
     pub singleton: bool,
     /// What is told of it as it was registered; what holds now is given by [`Service::described`].
     pub told: Told,
+    /// Its places among those of its user and address, where they are limited.
+    pub(crate) kept: Option<Arc<Kept>>,
     /// What it says of itself as one that answers over HTTP.
     pub settings: Settings,
     /// Calls over HTTP that are under way, where `settings` say how many may be.

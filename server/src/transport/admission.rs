@@ -65,10 +65,7 @@ where
     let welcome = welcome(state.connection_info(&identity)?).to_string();
     // what follows may wait for a sign of life of another client, and must not keep strangers to it waiting
     drop(place);
-    let peer = state.hub.join(identity, welcome).await?;
-    if let Some(from) = from {
-        peer.comes_from(from);
-    }
+    let peer = state.hub.join(identity, from, welcome).await?;
     let is_counted = !state.is_own(&peer);
     if is_counted {
         state.metrics.clients.increment();

@@ -88,12 +88,32 @@ pub(super) async fn check_room(call: &Call, workspace: &str, more: usize) -> Res
     let max = call.manager.limits.max_stored_bytes_per_workspace;
     let held = call.manager.store.stored_bytes(workspace).await?;
     if held.saturating_add(more) <= max {
-        return Ok(());
+        return check_room_of_owners(call, workspace, more).await;
     }
     let text = format!(
         "ValueError: Too much is kept of workspace {workspace}: {held} of {max} bytes are used, {more} more were to come"
     );
     Err(call.limited("max_stored_bytes_per_workspace", text))
+}
+
+/// The same for all workspaces of each of its owners.
+async fn check_room_of_owners(call: &Call, workspace: &str, more: usize) -> Result<()> {
+    let max = call.manager.limits.max_stored_bytes_per_user;
+    let known = call.hub.registry.workspace(workspace).filter(|_| max > 0);
+    for owner in known.map(|known| known.info().owners).unwrap_or_default() {
+        let mut held = 0_usize;
+        for name in call.hub.registry.owned_by(&owner) {
+            held = held.saturating_add(call.manager.store.stored_bytes(&name).await?);
+        }
+        if held.saturating_add(more) > max {
+            let text = format!(
+                "ValueError: Too much is kept of the workspaces of one owner of {workspace}: {held} of {max} bytes are \
+                 used, {more} more were to come"
+            );
+            return Err(call.limited("max_stored_bytes_per_user", text));
+        }
+    }
+    Ok(())
 }
 
 /// The workspace of this name.

@@ -69,6 +69,7 @@ pub(super) fn read(mut info: Map, peer: &Peer) -> Result<Option<Service>> {
         authorized,
         singleton,
         told,
+        kept: None,
         settings,
         calls: Arc::default(),
         routes: OnceLock::new(),

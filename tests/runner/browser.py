@@ -15,6 +15,8 @@ from pathlib import Path
 
 from websockets.sync.client import connect
 
+from runner.log import Log
+
 LIMIT = 20.0
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0"]
 
@@ -40,6 +42,9 @@ class Browser:
         while found is None and (line := self.process.stderr.readline()):
             found = re.search(r"ws://(\S+?)/", line)
         assert found, "the browser did not say where it listens"
+        # it complains of much, and would stand still once nobody took it
+        self.log = Log(100)
+        self.log.follow(self.process.stderr)
         with urllib.request.urlopen(f"http://{found.group(1)}/json/list", timeout=LIMIT) as answer:
             page = next(target for target in json.load(answer) if target["type"] == "page")
         self.socket = connect(page["webSocketDebuggerUrl"], max_size=None, compression=None, legacy=True)
@@ -108,4 +113,5 @@ class Browser:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.log.finish()
         self.folder.cleanup()

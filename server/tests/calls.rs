@@ -103,11 +103,18 @@ async fn a_call_that_is_dropped_breaks_its_function_off() {
 #[tokio::test]
 async fn a_deadline_and_a_trace_reach_the_function() {
     let mut scene = scene(Extensions::ALL).await;
-    let deadline = Duration::from_millis(200);
-    let options = CallOptions { deadline: Some(deadline), trace: Some(TRACE.to_owned()) };
-    let function = scene.function().await.with_options(options);
-    let waiting = tokio::spawn(async move { function.call([]).await });
-    let (call, ended) = next(&mut scene.begun).await;
+    let function = scene.function().await;
+    let mut deadline = Duration::from_millis(100);
+    let (call, ended, waiting) = loop {
+        let options = CallOptions { deadline: Some(deadline), trace: Some(TRACE.to_owned()) };
+        let function = function.clone().with_options(options);
+        let mut waiting = tokio::spawn(async move { function.call([]).await });
+        tokio::select! {
+            (call, ended) = next(&mut scene.begun) => break (call, ended, waiting),
+            // over before the function has begun, which takes as long as it takes
+            _ = &mut waiting => deadline *= 2,
+        }
+    };
     assert!(call.deadline.is_some_and(|at| at <= now() + deadline));
     assert_eq!(call.trace.as_deref(), Some(TRACE));
     assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);

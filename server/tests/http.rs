@@ -152,9 +152,11 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
 async fn too_many_requests_are_told_to_come_back() {
     let limits = Limits { http_rate_limit: 1, http_burst_limit: 1, ..Limits::default() };
     let running = start(Config { limits, ..Config::default() }).await;
-    assert_eq!(get(running.address(), "/").await.status, 200);
-    let refused = get(running.address(), "/").await;
-    assert!(refused.status == 429 && refused.has("retry-after: 1"), "{}", refused.head);
+    // at once: with time between them each would find its own
+    let answers = futures_util::future::join_all((0..5).map(|_| get(running.address(), "/"))).await;
+    assert!(answers.iter().any(|answer| answer.status == 200));
+    let refused = answers.iter().find(|answer| answer.status == 429).unwrap();
+    assert!(refused.has("retry-after: 1"), "{}", refused.head);
 }
 
 #[tokio::test]

@@ -6,11 +6,13 @@ import socket
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 from runner.log import Log
 from runner.proxy import Proxy
 from runner.servers import PolyfnServer, free_port
+from runner.stuck import describe
 
 
 def test_a_closed_proxy_leaves_no_thread(polyfn_server):
@@ -49,3 +51,14 @@ def test_a_free_port_stays_free():
         server.start()
         assert server.port == port
         server.stop()
+
+
+def test_a_test_that_hangs_is_described_whatever_there_is(capsys):
+    class Gone:
+        pass
+
+    proxy = weakref.proxy(Gone())
+    describe()
+    with pytest.raises(ReferenceError):
+        isinstance(proxy, Gone)
+    assert capsys.readouterr().out.startswith("this test takes long")

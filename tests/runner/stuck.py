@@ -30,7 +30,9 @@ def watched() -> Generator[None]:
 def describe() -> None:
     """Prints the stacks of all tasks, and the end of the log of each server."""
     print("this test takes long; its tasks:")
-    for loop in [found for found in gc.get_objects() if isinstance(found, asyncio.BaseEventLoop)]:
+    # by their types: to ask a weak proxy for its class raises an error once its object is gone
+    loops = [found for found in gc.get_objects() if issubclass(type(found), asyncio.BaseEventLoop)]
+    for loop in loops:
         if loop.is_running():
             for task in asyncio.all_tasks(loop):
                 task.print_stack(file=sys.stdout)

@@ -61,5 +61,9 @@ def test_the_stream_ends_at_both_ends_and_the_next_one_works(pair):
     told = pair.reader.peer.finish(answer, limit=20)
     assert told["$code"] == "peer_gone", told["$error"]
     assert told["$items"] == list(range(len(told["$items"]))), "nothing is skipped"
-    assert eventually(lambda: pair.watched.call("open_streams", limit=12)) == 0, "its generator is closed"
+
+    def its_generator_is_closed() -> None:
+        assert pair.watched.call("open_streams", limit=12) == 0
+
+    eventually(its_generator_is_closed)
     assert eventually(lambda: pair.service.call("count_up", 3, limit=12)) == {"$items": [0, 1, 2]}

@@ -70,6 +70,11 @@ export interface Limits {
   maxRunsPerPeer?: number | null;
   /** Generators of peers read at once. Default: 1,024. */
   maxStreams?: number | null;
+  /**
+   * Bytes of large memory that this process keeps for its next long message, for 10 seconds; of several connections
+   * the largest counts. Default: 256 MiB.
+   */
+  memoryKept?: number | null;
   /** Bytes waiting to be sent above which callers are slowed. Default: 64 MiB. */
   sendBuffer?: number | null;
   /** Bytes that all generators of peers may send ahead. Default: 64 MiB. */
@@ -89,6 +94,7 @@ export interface SnakeLimits {
   max_runs?: number | null;
   max_runs_per_peer?: number | null;
   max_streams?: number | null;
+  memory_kept?: number | null;
   send_buffer?: number | null;
   stream_buffer?: number | null;
   stream_window?: number | null;

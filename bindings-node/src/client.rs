@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use napi::bindgen_prelude::{
     Array, ArrayBuffer, BufferSlice, Function, Int32ArraySlice, Uint8Array, Uint8ArraySlice,
 };
@@ -466,18 +467,33 @@ pub(crate) fn given<'env>(env: &'env Env, beside: Vec<Extra>) -> napi::Result<Ar
         match extra {
             Extra::Text(text) if text.is_ascii() => array.set(at, env.create_string_latin1(text)?)?,
             Extra::Text(text) => array.set(at, env.create_string(text)?)?,
-            // Nobody else has what is handed over: it is copied where that is not so.
             Extra::Bytes(bytes) if bytes.len() >= HANDED_OVER => {
-                array.set(at, BufferSlice::from_data(env, bytes)?)?;
+                let (start, len, own) = handed_over(bytes);
+                // SAFETY: `own` has the memory to itself, and keeps it in its place until JavaScript lets go of it.
+                array.set(at, unsafe { BufferSlice::from_external(env, start, len, own, recycled)? })?;
             }
             Extra::Memory(bytes) if bytes.len() >= HANDED_OVER => {
-                array.set(at, ArrayBuffer::from_data(env, bytes)?)?;
+                let (start, len, own) = handed_over(bytes);
+                // SAFETY: as above.
+                array.set(at, unsafe { ArrayBuffer::from_external(env, start, len, own, recycled)? })?;
             }
             Extra::Bytes(bytes) => array.set(at, BufferSlice::copy_from(env, bytes)?)?,
             Extra::Memory(bytes) => array.set(at, ArrayBuffer::copy_from(env, bytes)?)?,
         }
     }
     Ok(array)
+}
+
+/// Memory that JavaScript may write to: where it starts, its length, and what owns it. Where somebody else has the
+/// bytes as well, they are copied.
+fn handed_over(bytes: Bytes) -> (*mut u8, usize, BytesMut) {
+    let mut own = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    (own.as_mut_ptr(), own.len(), own)
+}
+
+/// JavaScript has no use of it any longer.
+fn recycled(_: Env, memory: BytesMut) {
+    polyfn_core::memory::recycle(memory.freeze());
 }
 
 /// The names of the limits that a connection has, for the JavaScript half to know its options by.

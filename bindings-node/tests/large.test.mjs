@@ -67,6 +67,21 @@ test("what was received is the receiver's own", async () => {
   assert.equal(hash(await service.echo(bytes)), hash(bytes));
 });
 
+test("memory that was used is used again only when nobody has it", async () => {
+  const sizes = [10_000_000, 12_000_000, 9_000_000, 12_000_001];
+  const kept = [];
+  for (const size of sizes) {
+    const bytes = pattern(size).subarray(1);
+    // one answer is kept, one is let go of
+    await service.echo(bytes);
+    kept.push([hash(bytes), await service.echo(bytes), await service.echo([bytes.buffer, bytes])]);
+  }
+  for (const [expected, bytes, [whole, part]] of kept) {
+    assert.deepEqual([hash(bytes), hash(part)], [expected, expected]);
+    assert.equal(hash(new Uint8Array(whole, 1)), expected);
+  }
+});
+
 test("typed arrays of every width", async () => {
   for (const Type of [Int16Array, Float32Array, Float64Array, BigInt64Array]) {
     const array = new Type(pattern(4_000_000).buffer.slice(0));

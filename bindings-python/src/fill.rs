@@ -32,6 +32,7 @@ impl Fill {
         let from = std::mem::take(&mut self.from);
         // SAFETY: the object was made for as many bytes, and is ours alone until it is filled; a second run has none.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.to, from.len()) };
+        memory::recycle(from);
     }
 }
 

@@ -68,7 +68,9 @@ def connect_to_server(config: Mapping[str, Any] | str | None = None, **more: Any
     `max_functions` and `max_functions_per_peer` (given away at once, 262144 and 65536), `max_streams`
     (generators of peers read at once, 1024), `stream_window` and `stream_window_bytes` (what one of them may
     send ahead: 1024 items, 4 MiB), `stream_buffer` (all of them together, 64 MiB), `send_buffer` (bytes
-    waiting to be sent above which callers are slowed, 64 MiB).
+    waiting to be sent above which callers are slowed, 64 MiB), `memory_kept` (bytes of large memory that this
+    process keeps for its next long message, for 10 seconds, 256 MiB; of several connections the largest
+    counts).
 
     Called without any, it reads `HYPHA_SERVER_URL`, `HYPHA_TOKEN`, `HYPHA_WORKSPACE` and `HYPHA_CLIENT_ID`
     (or the same with `POLYFN_`) from the environment, or else from the nearest file `.env`.

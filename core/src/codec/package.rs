@@ -130,6 +130,11 @@ impl Segments {
         self.0.iter().map(|segment| &segment[..])
     }
 
+    #[cfg(test)]
+    pub(crate) fn place_of(&self, segment: usize) -> *const u8 {
+        self.0[segment].as_ptr()
+    }
+
     /// Writes one part of the message as bytes.
     pub(crate) fn write(&self, part: Range<usize>, out: &mut Writer) -> Result<()> {
         out.reserve(part.len() + AROUND);
@@ -141,6 +146,13 @@ impl Segments {
             start += segment.len();
         }
         Ok(())
+    }
+}
+
+/// The message has left: its memory may serve the next one.
+impl Drop for Segments {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(memory::recycle);
     }
 }
 

@@ -122,6 +122,12 @@ impl Writer {
         self.out.reserve(bytes);
     }
 
+    /// Goes on in other memory, which is empty.
+    pub(crate) fn move_to(&mut self, mut memory: Vec<u8>) {
+        memory.append(&mut self.out);
+        self.out = memory;
+    }
+
     /// What was written.
     pub fn into_bytes(mut self) -> Vec<u8> {
         self.settle(0);

@@ -28,6 +28,7 @@ mod services;
 #[expect(clippy::module_inception, reason = "the file defines `Session`; the folder is its layer")]
 mod session;
 mod sources;
+mod spare;
 mod streams;
 mod subscriptions;
 mod transfer;

@@ -50,6 +50,9 @@ pub struct Options {
     pub encryption: Option<Encryption>,
     /// Bytes waiting to be sent above which callers are slowed. Default 64 MiB.
     pub send_buffer: usize,
+    /// Bytes of large memory that this process keeps for its next long message, for 10 seconds; of several connections
+    /// the largest counts. Only where it asks for [large pages](crate::memory::advise_with). Default 256 MiB.
+    pub memory_kept: usize,
     /// The application that services belong to. Default `*`.
     pub app_id: String,
     /// Seed of the ids of calls; the driver draws it from the system.
@@ -82,6 +85,7 @@ impl Default for Options {
             rintf_timeout: Duration::from_secs(10),
             encryption: None,
             send_buffer: 64 << 20,
+            memory_kept: 256 << 20,
             app_id: "*".to_owned(),
             seed: 0,
             connection_type: "websocket".to_owned(),
@@ -93,7 +97,7 @@ impl Default for Options {
 type Limit = (&'static str, fn(&mut Options) -> &mut usize);
 
 /// The limits that users of all languages may set, by name.
-const LIMITS: [Limit; 10] = [
+const LIMITS: [Limit; 11] = [
     ("max_calls", |options| &mut options.max_calls),
     ("max_functions", |options| &mut options.max_functions),
     ("max_functions_per_peer", |options| &mut options.max_functions_per_peer),
@@ -101,6 +105,7 @@ const LIMITS: [Limit; 10] = [
     ("max_runs", |options| &mut options.max_runs),
     ("max_runs_per_peer", |options| &mut options.max_runs_per_peer),
     ("max_streams", |options| &mut options.max_streams),
+    ("memory_kept", |options| &mut options.memory_kept),
     ("send_buffer", |options| &mut options.send_buffer),
     ("stream_buffer", |options| &mut options.stream_buffer),
     ("stream_window_bytes", |options| &mut options.stream_window_bytes),

@@ -23,7 +23,7 @@ use super::subscriptions::Subscriptions;
 use super::transfer::{Transfers, Waiter};
 use crate::codec::{Export, Exports, Handle, Promise, Writer};
 use crate::wire::{ChunkStore, Extras, Route, absolute, begin_body};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, memory};
 
 /// Bytes that most calls fit into, without what identifies a user: their buffers need not grow.
 const USUAL_CALL: usize = 512;
@@ -119,6 +119,8 @@ pub struct Session {
     passed: usize,
     waiting: VecDeque<Outgoing>,
     outgoing_bytes: usize,
+    /// Large memory is kept until the connection is over.
+    keeping: Option<memory::Keeping>,
     random: fastrand::Rng,
 }
 
@@ -128,6 +130,7 @@ impl Session {
         Self {
             random: fastrand::Rng::with_seed(options.seed),
             chunks: ChunkStore::new(options.chunks),
+            keeping: Some(memory::Keeping::new(options.memory_kept)),
             sealer: options.encryption.clone().map(Sealer::new),
             options,
             info: ConnectionInfo::default(),
@@ -276,10 +279,9 @@ impl Session {
     pub fn next_tick(&self) -> Option<Time> {
         let parts = self.chunks.next_check();
         let objects = self.objects.next_check(&self.options);
-        [self.calls.next_check(), self.runs.next_check(), self.streams.next_check(), objects, parts]
-            .into_iter()
-            .flatten()
-            .min()
+        let (calls, runs, streams) =
+            (self.calls.next_check(), self.runs.next_check(), self.streams.next_check());
+        [calls, runs, streams, objects, parts, memory::next_check()].into_iter().flatten().min()
     }
 
     /// Lets time pass: ends calls past their deadline, sends heartbeats, sweeps what nobody uses.
@@ -294,6 +296,7 @@ impl Session {
         let unused = self.objects.sweep(now, &self.options);
         self.let_all_go(unused);
         self.chunks.sweep(now);
+        memory::sweep(now);
     }
 
     /// Begins a call; the arguments are then written into the draft, without holding the session.
@@ -471,6 +474,7 @@ impl Session {
         self.parts.clear();
         self.waiting.clear();
         self.outgoing_bytes = 0;
+        self.keeping = None;
         self.emit(Event::State(State::Closed { error: error.clone() }));
     }
 
@@ -533,6 +537,11 @@ impl Session {
         }
         self.outgoing_bytes += frame.len();
         self.parts.push_back(Outgoing { to: to.to_owned(), frame });
+    }
+
+    /// The part that was queued last, if it is not on its way yet.
+    pub(super) fn last_part(&self) -> Option<Bytes> {
+        self.parts.back().map(|part| part.frame.clone())
     }
 
     /// Queues a frame that the session needs before it is ready.

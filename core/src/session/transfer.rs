@@ -13,6 +13,7 @@ use super::pace::Pace;
 use super::push::Leaving;
 use super::runs::Run;
 use super::session::Session;
+use super::spare::Spare;
 use crate::codec::{Handle, Package, Promise, Segments, Writer};
 use crate::{Error, Result};
 
@@ -52,6 +53,7 @@ pub(super) struct Transfer {
     next: usize,
     open: usize,
     pace: Pace,
+    spare: Spare,
 }
 
 /// All long messages that are leaving.
@@ -101,6 +103,7 @@ impl Session {
             next: 0,
             open: 1,
             pace: Pace::default(),
+            spare: Spare::default(),
         };
         self.transfers.by_id.insert(id, transfer);
         self.cache_call(id, "create", now, None);
@@ -190,13 +193,27 @@ impl Session {
             speak_as: beside.speaker.as_ref().map(Speaker::borrowed),
             ..CallSpec::default()
         };
+        let is_part = part.is_some();
         let sent = self.begin_call(&spec).and_then(|mut draft| {
-            let transfer = self.transfers.by_id.get(&id);
+            let mut transfer = self.transfers.by_id.get_mut(&id);
+            if is_part && let Some(memory) = transfer.as_mut().and_then(|transfer| transfer.spare.take()) {
+                draft.writer.move_to(memory);
+            }
             write_arguments(&mut draft.writer, &key, part.zip(transfer.map(|transfer| &transfer.package)))?;
             self.send_call(Owner::Transfer(id), draft, now)
         });
-        if let Err(error) = sent {
-            self.transfer_failed(id, &error, now);
+        match sent {
+            Ok(()) if is_part => self.part_leaves(id),
+            Ok(()) => {}
+            Err(error) => self.transfer_failed(id, &error, now),
+        }
+    }
+
+    /// Remembers the frame of a part that was just queued.
+    fn part_leaves(&mut self, id: u64) {
+        let Some(frame) = self.last_part() else { return };
+        if let Some(transfer) = self.transfers.by_id.get_mut(&id) {
+            transfer.spare.leaves(frame, self.options.chunk_window);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::{Error, ErrorKind, Result, memory};
 
@@ -38,10 +38,10 @@ impl Default for ChunkLimits {
 
 /// A message as far as it is here. Parts are joined as they come, so that the last one of a long message costs no more
 /// than the first, and no message is held twice.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Entry {
     /// The parts from the first one on, without a gap.
-    joined: BytesMut,
+    joined: Vec<u8>,
     /// Where each of them ends in `joined`.
     ends: Vec<usize>,
     /// Parts behind a gap.
@@ -52,6 +52,10 @@ struct Entry {
 }
 
 impl Entry {
+    fn new(now: Duration) -> Self {
+        Self { joined: Vec::new(), ends: Vec::new(), ahead: BTreeMap::new(), bytes: 0, touched: now }
+    }
+
     /// Places for parts up to the last one, the missing ones included.
     fn places(&self) -> usize {
         self.ahead.last_key_value().map_or(self.ends.len(), |(last, _)| last + 1)
@@ -85,6 +89,12 @@ impl Entry {
             self.ends.push(self.joined.len());
         }
         Ok(())
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        memory::give(std::mem::take(&mut self.joined));
     }
 }
 
@@ -159,7 +169,7 @@ impl ChunkStore {
         }
         self.oldest.get_or_insert(now);
         self.shares.entry(from.to_owned()).or_default().messages += 1;
-        self.entries.insert(id, Entry { touched: now, ..Entry::default() });
+        self.entries.insert(id, Entry::new(now));
         Ok(())
     }
 
@@ -222,12 +232,12 @@ impl ChunkStore {
     /// # Errors
     /// `not_found` for an unknown message, `invalid` when a part is missing: it is never skipped.
     pub fn join(&mut self, from: &str, key: &str) -> Result<Bytes> {
-        let entry = self.take(from, key)?;
+        let mut entry = self.take(from, key)?;
         if !entry.ahead.is_empty() {
             let missing = entry.ends.len();
             return Err(Error::invalid(format!("part {missing} of the message with key {key} is missing")));
         }
-        Ok(entry.joined.freeze())
+        Ok(memory::grown(std::mem::take(&mut entry.joined)))
     }
 
     /// When to look next for messages that have lain too long, if ever.

@@ -125,7 +125,7 @@ impl Members {
                 return Err(AddError::WorkspaceFull);
             }
             if !service.is_built_in() {
-                service.kept = shelf.take().map_err(AddError::Full)?;
+                service.kept = shelf.take()?;
             }
         }
         if let Some(replaced) = &replaced {

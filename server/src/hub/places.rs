@@ -45,9 +45,9 @@ impl Places {
         self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok().map(|_| Place(self))
     }
 
-    /// The limit, by its name in metrics.
-    pub(super) const fn name(&self) -> &'static str {
-        self.name
+    /// The limit, by its name in metrics, and how many it allows.
+    pub(super) const fn limit(&self) -> (&'static str, usize) {
+        (self.name, self.max)
     }
 
     /// Takes one to keep, if there is one; [`Places::give_back`] must follow.

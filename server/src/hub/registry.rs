@@ -132,8 +132,8 @@ pub enum AddError {
     TooMany,
     /// The workspace has too many.
     WorkspaceFull,
-    /// Its user or its address has as many as this limit allows.
-    Full(&'static str),
+    /// Its user or its address has as many as this limit allows: its name, and how many.
+    Full(&'static str, usize),
 }
 
 /// All workspaces.

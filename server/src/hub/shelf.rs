@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::hub::places::Places;
+use crate::hub::registry::AddError;
 
 /// The places from which the services of one connection take; none where nothing limits them.
 #[derive(Debug, Default)]
@@ -16,14 +17,15 @@ impl Shelf {
     /// Takes what a service needs; nothing, where nothing limits it.
     ///
     /// # Errors
-    /// The name of the limit that leaves no place.
-    pub(super) fn take(&self) -> Result<Option<Arc<Kept>>, &'static str> {
+    /// The limit that leaves no place.
+    pub(super) fn take(&self) -> Result<Option<Arc<Kept>>, AddError> {
         let mut kept = Kept::default();
         for (places, place) in self.0.iter().zip(&mut kept.0) {
             let Some(places) = places else { continue };
             // what was taken before is given back with `kept`
             if !places.keep() {
-                return Err(places.name());
+                let (name, max) = places.limit();
+                return Err(AddError::Full(name, max));
             }
             *place = Some(Arc::clone(places));
         }
@@ -44,6 +46,7 @@ impl Drop for Kept {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::hub::places::Hall;
     use crate::limits::Limits;
 
@@ -55,9 +58,9 @@ mod tests {
         let [ann, again] = [(), ()].map(|()| hall.shelf(&limits, "ann", here));
         let bob = hall.shelf(&limits, "bob", here);
         let mut kept = vec![ann.take().unwrap(), again.take().unwrap()];
-        assert_eq!(ann.take().unwrap_err(), "max_services_per_user");
+        assert!(matches!(ann.take(), Err(AddError::Full("max_services_per_user", 2))));
         kept.push(bob.take().unwrap());
-        assert_eq!(bob.take().unwrap_err(), "max_services_per_address");
+        assert!(matches!(bob.take(), Err(AddError::Full("max_services_per_address", 3))));
         assert!(
             hall.shelf(&limits, "bob", None).take().is_ok(),
             "what was refused took nothing of the user's"

@@ -100,13 +100,8 @@ fn refusal(error: AddError, name: &str, call: &Call) -> Error {
             );
             call.limited("max_services_per_workspace", text)
         }
-        AddError::Full(limit) => {
-            let of = if limit == "max_services_per_user" {
-                format!("a user may have {}", limits.max_services_per_user)
-            } else {
-                format!("{} may come from one address", limits.max_services_per_address)
-            };
-            call.limited(limit, format!("ValueError: Too many services: {of}"))
+        AddError::Full(limit, max) => {
+            call.limited(limit, format!("ValueError: Too many services: {limit} allows {max}"))
         }
         AddError::Gone => Error::new(ErrorKind::PeerGone, "the connection has ended"),
         AddError::NotAnnounced => Error::new(

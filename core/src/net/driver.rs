@@ -135,14 +135,6 @@ impl Driver {
         if error.kind() != ErrorKind::PermissionDenied {
             return true;
         }
-        // The error frame of the handshake has a text and nothing else: no code tells these from a refusal for good.
-        let text = error.message();
-        if text.contains("Server busy")
-            || text.contains("already exists and is active")
-            || text.contains("shutting down")
-        {
-            return true;
-        }
         // The reconnection token may have run out; the token that we began with may still be good.
         self.options.token.is_some() && self.reconnection.take().is_some()
     }

@@ -116,8 +116,16 @@ impl Target {
     }
 }
 
-/// What an answer that is no success says of the reason. It is read to its end, so that the connection can go on.
-pub(super) async fn detail(answer: Response<Incoming>) -> (StatusCode, String) {
+/// What an answer that is no success says of the reason.
+pub(super) struct Detail {
+    pub(super) status: StatusCode,
+    pub(super) said: String,
+    /// The code of the error, from servers that tell it.
+    pub(super) code: Option<String>,
+}
+
+/// Reads an answer to its end, so that the connection can go on.
+pub(super) async fn detail(answer: Response<Incoming>) -> Detail {
     let status = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_MAX).collect();
     let body = match tokio::time::timeout(ANSWER_PATIENCE, body).await {
@@ -125,8 +133,10 @@ pub(super) async fn detail(answer: Response<Incoming>) -> (StatusCode, String) {
         _ => Bytes::new(),
     };
     let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let said = json["detail"].as_str().map(str::to_owned);
-    (status, said.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned()))
+    let text = |key: &str| json[key].as_str().map(str::to_owned);
+    let said = text("detail");
+    let said = said.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned());
+    Detail { status, said, code: text("code") }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use serde_json::Value as Json;
 use tokio::sync::mpsc;
 
 use super::headers;
-use super::http_client::{Sender, Target, detail};
+use super::http_client::{Detail, Sender, Target, detail};
 use super::options::{ClientOptions, http_url};
 use super::transport::{Connect, Message, Transport};
 use super::websocket::FRAME_MAX;
@@ -177,9 +177,9 @@ impl Conversation {
 
     /// What the server says when it does not let us in; an error when it said nothing of the kind.
     async fn refusal(&self, answer: Response<Incoming>) -> Result<Message> {
-        let (status, said) = detail(answer).await;
+        let Detail { status, said, code } = detail(answer).await;
         if matches!(status.as_u16(), 400 | 401 | 403 | 409) {
-            let text = serde_json::json!({"type": "error", "message": said}).to_string();
+            let text = serde_json::json!({"type": "error", "message": said, "code": code}).to_string();
             return Ok(Message::Text(text));
         }
         let text = format!("{} answers {}: {said}", self.target.url(), status.as_u16());
@@ -412,7 +412,7 @@ impl Upstream {
                 return Err(if was_kept { Failure::Passing(error) } else { Failure::Unclear(error) });
             }
         };
-        let (status, said) = detail(answer).await;
+        let Detail { status, said, .. } = detail(answer).await;
         let error = || {
             let text = format!("{} answers {}: {said}", self.target.url(), status.as_u16());
             Error::new(ErrorKind::PeerGone, text)

@@ -6,7 +6,7 @@ use super::Extensions;
 use super::sealer::Encryption;
 use crate::schema::SchemaLimits;
 use crate::wire::ChunkLimits;
-use crate::{Error, Result, Value};
+use crate::{Error, ErrorKind, Result, Value};
 
 /// Settings of a session, with defaults for all languages.
 #[derive(Clone, Debug)]
@@ -179,8 +179,8 @@ impl ConnectionInfo {
     /// Reads the server's answer to the handshake.
     ///
     /// # Errors
-    /// `invalid` when it is not JSON or lacks what a client needs; `permission_denied` with the server's own
-    /// words when it refused.
+    /// `invalid` when it is not JSON or lacks what a client needs; when the server refused, the kind that it tells, with
+    /// its own words: `overloaded` and `conflict` may pass.
     pub fn from_json(text: &str) -> Result<Self> {
         let json: serde_json::Value = serde_json::from_str(text)
             .map_err(|error| Error::invalid(format!("the server's first message is not JSON: {error}")))?;
@@ -191,7 +191,8 @@ impl ConnectionInfo {
             Some("connection_info") => {}
             Some("error") => {
                 let message = map.text("message").unwrap_or("no reason given");
-                return Err(Error::new(crate::ErrorKind::PermissionDenied, message));
+                let kind = map.text("code").and_then(|code| code.parse().ok());
+                return Err(Error::new(kind.unwrap_or_else(|| refused_by_text(message)), message));
             }
             other => return Err(Error::invalid(format!("expected `connection_info`, found {other:?}"))),
         }
@@ -217,5 +218,16 @@ impl ConnectionInfo {
             }),
             raw,
         })
+    }
+}
+
+/// What a refusal without a code means: the reference server tells the text alone.
+fn refused_by_text(message: &str) -> ErrorKind {
+    if message.contains("already exists and is active") {
+        ErrorKind::Conflict
+    } else if message.contains("Server busy") || message.contains("shutting down") {
+        ErrorKind::Overloaded
+    } else {
+        ErrorKind::PermissionDenied
     }
 }

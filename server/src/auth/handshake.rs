@@ -6,6 +6,7 @@
 use std::fmt;
 
 use http::StatusCode;
+use polyfn_core::ErrorKind;
 use polyfn_core::session::Extensions;
 use serde::Deserialize;
 
@@ -42,7 +43,7 @@ pub struct AuthMessage {
     pub secluded: bool,
 }
 
-/// Why a handshake fails: sent as `{"type":"error","message":...}`, then the socket is closed.
+/// Why a handshake fails: sent as `{"type":"error","message":...,"code":...}`, then the socket is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandshakeError {
     /// Code of the close frame.
@@ -51,8 +52,21 @@ pub struct HandshakeError {
     pub message: String,
     /// The same refusal as an HTTP status.
     pub status: StatusCode,
+    /// By its code a client knows whether another try may help. The reference server tells the text alone.
+    pub kind: ErrorKind,
     /// The limit that leaves no place, by its name in metrics.
     pub limit: Option<&'static str>,
+}
+
+/// A refusal to those who came by HTTP, and to all others.
+#[derive(Clone, Copy)]
+struct Why(StatusCode, ErrorKind);
+
+impl Why {
+    const INVALID: Self = Self(StatusCode::BAD_REQUEST, ErrorKind::Invalid);
+    const UNAUTHORIZED: Self = Self(StatusCode::UNAUTHORIZED, ErrorKind::PermissionDenied);
+    const FORBIDDEN: Self = Self(StatusCode::FORBIDDEN, ErrorKind::PermissionDenied);
+    const UNAVAILABLE: Self = Self(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Overloaded);
 }
 
 impl fmt::Display for HandshakeError {
@@ -67,13 +81,14 @@ impl HandshakeError {
     /// The first message is not what it should be.
     #[must_use]
     pub fn undecodable() -> Self {
-        Self::new(1003, StatusCode::BAD_REQUEST, "Failed to decode authentication information")
+        Self::new(1003, Why::INVALID, "Failed to decode authentication information")
     }
 
     /// No message within the time to authenticate.
     #[must_use]
     pub fn timeout() -> Self {
-        Self::new(1008, StatusCode::REQUEST_TIMEOUT, "Authentication payload timeout")
+        let why = Why(StatusCode::REQUEST_TIMEOUT, ErrorKind::Timeout);
+        Self::new(1008, why, "Authentication payload timeout")
     }
 
     /// The URL carries what belongs into the first message.
@@ -81,26 +96,26 @@ impl HandshakeError {
     pub fn legacy() -> Self {
         let text = "Connection rejected, please  upgrade to `hypha-rpc` which pass the authentication information \
                     in the first message";
-        Self::new(1008, StatusCode::BAD_REQUEST, text)
+        Self::new(1008, Why::INVALID, text)
     }
 
     /// No free place for one more handshake within the time to wait.
     #[must_use]
     pub fn busy() -> Self {
-        Self::new(1013, StatusCode::SERVICE_UNAVAILABLE, "Server busy, please retry")
+        Self::new(1013, Why::UNAVAILABLE, "Server busy, please retry")
     }
 
     /// The server accepts nobody any more.
     #[must_use]
     pub fn stopping() -> Self {
-        Self::new(1001, StatusCode::SERVICE_UNAVAILABLE, "Server is shutting down")
+        Self::new(1001, Why::UNAVAILABLE, "Server is shutting down")
     }
 
     /// Another client of this name, at `address`, is there.
     #[must_use]
     pub fn taken(address: &str) -> Self {
         let why = format!("Client already exists and is active: {address}");
-        Self { status: StatusCode::CONFLICT, ..Self::establish(why) }
+        Self { status: StatusCode::CONFLICT, kind: ErrorKind::Conflict, ..Self::establish(why) }
     }
 
     /// The same with the limit that leaves no place.
@@ -110,20 +125,33 @@ impl HandshakeError {
         self
     }
 
-    /// A limit or a block: `message` as it stands.
+    /// A limit that leaves no place now: `message` as it stands.
     #[must_use]
     pub fn refused(message: impl Into<String>) -> Self {
-        Self::new(1008, StatusCode::TOO_MANY_REQUESTS, message)
+        Self::new(1008, Why(StatusCode::TOO_MANY_REQUESTS, ErrorKind::Overloaded), message)
+    }
+
+    /// A block: `message` as it stands.
+    #[must_use]
+    pub fn blocked(message: impl Into<String>) -> Self {
+        Self::new(1008, Why::FORBIDDEN, message)
+    }
+
+    /// The first message is longer than the `max` bytes that are allowed.
+    #[must_use]
+    pub fn too_long(max: usize) -> Self {
+        let text = format!("Authentication message too long: {max} bytes are allowed");
+        Self::new(1008, Why(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge), text)
     }
 
     /// Anything else that keeps the client out.
     #[must_use]
     pub fn establish(why: impl fmt::Display) -> Self {
-        Self::new(1001, StatusCode::FORBIDDEN, format!("Failed to establish connection: {why}"))
+        Self::new(1001, Why::FORBIDDEN, format!("Failed to establish connection: {why}"))
     }
 
-    fn new(code: u16, status: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), status, limit: None }
+    fn new(code: u16, Why(status, kind): Why, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), status, kind, limit: None }
     }
 
     fn authenticate(why: impl fmt::Display) -> Self {
@@ -148,9 +176,9 @@ impl From<TokenError> for HandshakeError {
     fn from(error: TokenError) -> Self {
         let why = error.to_string();
         match error {
-            TokenError::Unavailable(_) => Self::new(1013, StatusCode::SERVICE_UNAVAILABLE, why),
+            TokenError::Unavailable(_) => Self::new(1013, Why::UNAVAILABLE, why),
             TokenError::Revoked => Self { status: StatusCode::UNAUTHORIZED, ..Self::authenticate(why) },
-            _ => Self::new(1008, StatusCode::UNAUTHORIZED, format!("Authentication error: {why}")),
+            _ => Self::new(1008, Why::UNAUTHORIZED, format!("Authentication error: {why}")),
         }
     }
 }

@@ -59,7 +59,7 @@ where
     let settle = |user: &mut UserInfo| state.hub.registry.settle(user);
     let identity = hello.authenticate_known(&state.tokens, limits, clock::now(), settle)?;
     if let Some(why) = state.blocks.find(&identity.user, &identity.workspace, from) {
-        return Err(HandshakeError::refused(why));
+        return Err(HandshakeError::blocked(why));
     }
     let origin = Origin::take(state, from)?;
     let welcome = welcome(state.connection_info(&identity)?).to_string();
@@ -74,7 +74,7 @@ where
     let member = Member { peer, state: Arc::clone(state), is_counted, _origin: origin };
     // who was blocked in between is not closed by anybody else
     if let Some(why) = state.blocks.find(&member.peer.user, member.peer.workspace(), from) {
-        return Err(HandshakeError::refused(why));
+        return Err(HandshakeError::blocked(why));
     }
     // what was revoked before the client could be found is not closed by anybody else
     if state.tokens.revoked().any(&member.peer.user.credential.lineage) {

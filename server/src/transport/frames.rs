@@ -98,11 +98,10 @@ impl Writer {
         if out.is_empty() { Ok(()) } else { self.0.write_all(&out).await }
     }
 
-    /// Writes the reason as an error message if it is to be told, and the close frame with as much of it as fits.
-    pub(super) async fn close(&mut self, code: u16, reason: &str, told: bool) -> io::Result<()> {
+    /// Writes the error message that is to be told, and the close frame with as much of the reason as fits.
+    pub(super) async fn close(&mut self, code: u16, reason: &str, told: Option<String>) -> io::Result<()> {
         let mut out = Vec::new();
-        if told {
-            let text = serde_json::json!({"type": "error", "message": reason}).to_string();
+        if let Some(text) = told {
             put(&mut out, TEXT, text.as_bytes());
         }
         let payload = [&code.to_be_bytes(), close_reason(reason).as_bytes()].concat();

@@ -17,6 +17,7 @@ use crate::shutdown::Signal;
 use crate::state::State;
 use crate::transport::admission::{Member, admit};
 use crate::transport::session::{self, Heard};
+use crate::transport::told::error_text;
 
 /// Messages that may wait on the way to either side before the other is slowed.
 const CAPACITY: usize = 64;
@@ -75,7 +76,8 @@ async fn serve(state: Arc<State>, mut transport: Transport, _signal: Signal, is_
         Ok(member) => run(&state, transport, &member.peer).await,
         Err(error) => {
             state.refused(&error);
-            _ = close(&mut transport, &error.message, true).await;
+            let told = error_text(&error.message, Some(error.kind));
+            _ = say_end(&mut transport.outgoing, &error.message, Some(told)).await;
         }
     }
 }
@@ -100,6 +102,7 @@ async fn run(state: &Arc<State>, transport: Transport, peer: &Arc<Peer>) {
                 }
                 Next::End(Ending::Cut) => return Ok::<_, Error>(()),
                 Next::End(Ending::Close { reason, told, .. }) => {
+                    let told = told.then(|| error_text(&reason, None));
                     return say_end(&mut outgoing, &reason, told).await;
                 }
             }
@@ -137,17 +140,12 @@ fn message(peer: &Peer, item: Item) -> Option<Message> {
     }
 }
 
-async fn close(transport: &mut Transport, reason: &str, told: bool) -> CoreResult<()> {
-    say_end(&mut transport.outgoing, reason, told).await
-}
-
 async fn say_end(
     outgoing: &mut (impl futures_util::Sink<Message, Error = Error> + Unpin),
     reason: &str,
-    told: bool,
+    told: Option<String>,
 ) -> CoreResult<()> {
-    if told {
-        let text = serde_json::json!({"type": "error", "message": reason}).to_string();
+    if let Some(text) = told {
         outgoing.send(Message::Text(text)).await?;
     }
     outgoing.send(Message::Close(reason.to_owned())).await

@@ -7,5 +7,6 @@ pub(crate) mod origins;
 pub(crate) mod session;
 pub mod stream;
 pub mod streams;
+mod told;
 mod upstream;
 pub mod websocket;

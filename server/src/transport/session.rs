@@ -12,6 +12,7 @@ use crate::hub::{Ending, Item, Next, Peer};
 use crate::pace::Pace;
 use crate::state::State;
 use crate::transport::frames::{self, Reader, Writer};
+use crate::transport::told::error_text;
 
 /// Close code of an ordinary end.
 pub(super) const NORMAL: u16 = 1000;
@@ -46,7 +47,7 @@ async fn write(writer: &mut Writer, peer: &Peer) -> io::Result<()> {
             Next::Batch(items) => writer.write(items).await?,
             Next::End(Ending::Cut) => return Err(io::ErrorKind::ConnectionAborted.into()),
             Next::End(Ending::Close { code, reason, told }) => {
-                return writer.close(code, &reason, told).await;
+                return writer.close(code, &reason, told.then(|| error_text(&reason, None))).await;
             }
         }
     }

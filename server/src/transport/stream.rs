@@ -22,12 +22,14 @@ use serde_json::{Map, Value as Json};
 use tokio::time::timeout;
 
 use crate::auth::{AuthMessage, HandshakeError, identify};
-use crate::http::{Ends, failure, method_not_allowed};
+use crate::http::problem::{Form, Problem};
+use crate::http::{Ends, method_not_allowed};
 use crate::hub::{Ending, Item, Next};
 use crate::listener::Lasting;
 use crate::state::State;
 use crate::transport::admission::{Member, admit};
 use crate::transport::streams::{Secret, Source, Stream};
+use crate::transport::told::error_text;
 
 pub use super::upstream::post;
 
@@ -87,7 +89,7 @@ pub async fn open(Extract(state): Extract<Arc<State>>, request: Request) -> Resp
         Ok(response) => response,
         Err(error) => {
             state.refused(&error);
-            failure(error.status, &error.message)
+            Problem::new(error.kind, error.message).with_status(error.status).answer(Form::Reference)
         }
     }
 }
@@ -229,8 +231,7 @@ impl Downstream {
                 Ok(Next::End(Ending::Close { reason, told, .. })) => {
                     self.has_ended = true;
                     if told {
-                        let text = serde_json::json!({"type": "error", "message": reason}).to_string();
-                        self.take(vec![Item::Text(text)]);
+                        self.take(vec![Item::Text(error_text(&reason, None))]);
                     }
                 }
                 // the connection is cut as well, by whoever watches over it

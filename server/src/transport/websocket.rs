@@ -22,6 +22,7 @@ use crate::state::State;
 use crate::transport::admission::{Member, admit};
 use crate::transport::frames::{self, Reader, Writer};
 use crate::transport::session::{self, LAST_WORDS};
+use crate::transport::told::error_text;
 
 /// Bytes around the first message: its head, and a ping or two before it.
 const FRAME_HEADS: usize = 1 << 10;
@@ -115,10 +116,10 @@ async fn first_text(socket: &mut Reader, max: usize) -> Result<String, Handshake
     loop {
         return match socket.next().await {
             Some(Ok(Message::Text(text))) if text.len() <= max => Ok(text.as_str().to_owned()),
-            Some(Ok(Message::Text(_))) => Err(too_long(max)),
-            Some(Err(SocketError::Capacity(_))) => Err(too_long(max)),
+            Some(Ok(Message::Text(_))) => Err(HandshakeError::too_long(max)),
+            Some(Err(SocketError::Capacity(_))) => Err(HandshakeError::too_long(max)),
             Some(Err(SocketError::Io(error))) if error.kind() == io::ErrorKind::FileTooLarge => {
-                Err(too_long(max))
+                Err(HandshakeError::too_long(max))
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             _ => Err(HandshakeError::undecodable()),
@@ -126,11 +127,8 @@ async fn first_text(socket: &mut Reader, max: usize) -> Result<String, Handshake
     }
 }
 
-fn too_long(max: usize) -> HandshakeError {
-    HandshakeError::refused(format!("Authentication message too long: {max} bytes are allowed"))
-}
-
 async fn refuse(reader: Reader, mut writer: Writer, error: &HandshakeError, told: bool) {
+    let told = told.then(|| error_text(&error.message, Some(error.kind)));
     if timeout(LAST_WORDS, writer.close(error.code, &error.message, told)).await.is_ok() {
         frames::drain(reader, writer).await;
     }

@@ -8,6 +8,7 @@ mod clock;
 mod connection;
 mod driver;
 mod fallback;
+pub mod frame;
 mod headers;
 mod http_client;
 mod http_stream;

@@ -1,7 +1,8 @@
 //! A TCP socket on which a frame may be sent from any thread.
 //!
 //! Waking the driver costs a lone call two thread switches on each side. When nothing else is under way, the thread
-//! that has a frame writes it by itself; what the socket does not take at once, the driver sends.
+//! that has a frame writes it by itself; what the socket does not take at once, the driver sends. Everything that is to
+//! leave waits in one buffer, masked on its way there.
 
 use std::io;
 use std::pin::Pin;
@@ -9,23 +10,65 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::Sink;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::transport::Direct;
+use super::frame::{BINARY, CLOSE, TEXT, put_masked};
+use super::transport::{Direct, Message};
+use crate::{Error, ErrorKind};
 
 /// Frames above this go through the driver, which does not hold the caller up.
 const SMALL: usize = 64 << 10;
+/// So many bytes are not kept waiting for more that could leave with them.
+const ENOUGH: usize = 64 << 10;
+/// Memory for what is to leave that is kept when nothing is.
+const KEPT: usize = 1 << 20;
+/// Code of an ordinary end (RFC 6455 section 7.4.1).
+const NORMAL: u16 = 1000;
+/// Bytes of a reason that have room in the frame that ends a connection.
+const REASON_MAX: usize = 123;
+
+/// What the socket did not take yet: always whole frames, but for the part of the first that is sent.
+#[derive(Debug, Default)]
+struct Unsent {
+    bytes: Vec<u8>,
+    /// Bytes of it that have left.
+    gone: usize,
+}
+
+impl Unsent {
+    fn len(&self) -> usize {
+        self.bytes.len() - self.gone
+    }
+
+    /// Gives the socket what it takes.
+    fn leave(&mut self, socket: &TcpStream) -> io::Result<()> {
+        while self.gone < self.bytes.len() {
+            match socket.try_write(&self.bytes[self.gone..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.gone += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.gone = 0;
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT);
+        Ok(())
+    }
+}
 
 #[derive(Debug)]
 struct Inner {
     socket: TcpStream,
-    /// What the socket did not take yet: always whole frames, but for the part of the first that is sent.
-    unsent: Mutex<Vec<u8>>,
+    unsent: Mutex<Unsent>,
 }
 
-/// Handles of one socket: the driver reads and writes by [`AsyncRead`] and [`AsyncWrite`], others by [`Direct`].
+/// Handles of one socket: a websocket library reads by [`AsyncRead`] and answers pings by [`AsyncWrite`], the driver sends
+/// by [`Sink`], others by [`Direct`].
 #[derive(Clone, Debug)]
 pub(super) struct SharedSocket(Arc<Inner>);
 
@@ -34,76 +77,72 @@ impl SharedSocket {
         Self(Arc::new(Inner { socket, unsent: Mutex::default() }))
     }
 
-    /// Writes `bytes` behind what is unsent; what does not go now is kept.
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut unsent = self.0.unsent.lock();
-        let mut sent = 0;
-        while unsent.is_empty() && sent < bytes.len() {
-            match self.0.socket.try_write(&bytes[sent..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => sent += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        unsent.extend_from_slice(&bytes[sent..]);
-        Ok(())
-    }
-
     fn poll_unsent(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            if self.0.unsent.lock().is_empty() {
+            if self.0.unsent.lock().len() == 0 {
                 return Poll::Ready(Ok(()));
             }
             ready!(self.0.socket.poll_write_ready(cx))?;
-            let mut unsent = self.0.unsent.lock();
-            match self.0.socket.try_write(&unsent) {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(count) => drop(unsent.drain(..count)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+            self.0.unsent.lock().leave(&self.0.socket)?;
         }
     }
 }
 
 impl Direct for SharedSocket {
     fn send_now(&self, frame: &Bytes) -> bool {
-        if frame.len() > SMALL || !self.0.unsent.lock().is_empty() {
+        let mut unsent = self.0.unsent.lock();
+        if frame.len() > SMALL || unsent.len() > 0 {
             return false;
         }
-        self.write(&masked(frame)).is_ok()
+        put_masked(&mut unsent.bytes, BINARY, frame);
+        // what goes wrong here, the driver meets as well
+        unsent.leave(&self.0.socket).is_ok()
     }
 
     fn has_unsent(&self) -> bool {
-        !self.0.unsent.lock().is_empty()
+        self.0.unsent.lock().len() > 0
     }
 }
 
-/// A binary frame of a client (RFC 6455 section 5.2): whole, and masked with a fresh key.
-fn masked(frame: &Bytes) -> Vec<u8> {
-    const BINARY: u8 = 0x82;
-    const MASKED: u8 = 0x80;
-    let mut out = Vec::with_capacity(frame.len() + 14);
-    out.push(BINARY);
-    match frame.len() {
-        len @ 0..126 => out.push(MASKED | len as u8),
-        len @ 126..0x1_0000 => {
-            out.push(MASKED | 126);
-            out.extend_from_slice(&(len as u16).to_be_bytes());
+fn broken(error: &io::Error) -> Error {
+    Error::new(ErrorKind::PeerGone, format!("the connection broke: {error}"))
+}
+
+impl Sink<Message> for SharedSocket {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.0.unsent.lock().len() < ENOUGH {
+            return Poll::Ready(Ok(()));
         }
-        len => {
-            out.push(MASKED | 127);
-            out.extend_from_slice(&(len as u64).to_be_bytes());
+        self.poll_unsent(cx).map_err(|error| broken(&error))
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        let mut unsent = self.0.unsent.lock();
+        match message {
+            Message::Text(text) => put_masked(&mut unsent.bytes, TEXT, text.as_bytes()),
+            Message::Binary(frame) => put_masked(&mut unsent.bytes, BINARY, &frame),
+            Message::Close(reason) => {
+                let reason = &reason.as_bytes()[..reason.floor_char_boundary(REASON_MAX)];
+                put_masked(&mut unsent.bytes, CLOSE, &[&NORMAL.to_be_bytes(), reason].concat());
+            }
+        }
+        if unsent.len() < ENOUGH {
+            Ok(())
+        } else {
+            unsent.leave(&self.0.socket).map_err(|error| broken(&error))
         }
     }
-    let key: [u8; 4] = rand::random();
-    out.extend_from_slice(&key);
-    let start = out.len();
-    out.extend_from_slice(frame);
-    out[start..].iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
-    out
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_unsent(cx).map_err(|error| broken(&error))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        // the other side learns of the end when the last handle closes the socket
+        self.poll_unsent(cx).map_err(|error| broken(&error))
+    }
 }
 
 impl AsyncRead for SharedSocket {
@@ -126,7 +165,9 @@ impl AsyncWrite for SharedSocket {
     /// Takes all bytes or none, so that a frame written from another thread never comes between two parts of one.
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_unsent(cx))?;
-        self.write(bytes)?;
+        let mut unsent = self.0.unsent.lock();
+        unsent.bytes.extend_from_slice(bytes);
+        unsent.leave(&self.0.socket)?;
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -1,28 +1,32 @@
 //! The websocket transport.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt};
 use hyper::header::HeaderMap;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_tungstenite::Connector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
 use tokio_tungstenite::tungstenite::{self, Message as Frame};
-use tokio_tungstenite::{Connector, WebSocketStream};
 
 use super::headers;
 use super::options::{ClientOptions, websocket_url};
 use super::socket::SharedSocket;
-use super::transport::{Connect, Direct, Message, Transport};
+use super::transport::{Connect, Message, Transport};
 use crate::{Error, ErrorKind, Result};
 
+/// What functions are told of the way that their callers came.
+const CONNECTION_TYPE: &str = "websocket";
 /// Bytes of one frame from the server.
 pub(super) const FRAME_MAX: usize = 64 << 20;
+
+/// Bytes read at once. The library empties as many before each read, so there are not too many of them.
+const READ_BUFFER: usize = 32 << 10;
 
 /// Connects by websocket; TLS by rustls for `https` and `wss`.
 pub(super) struct WebSocket {
@@ -51,8 +55,10 @@ impl WebSocket {
     pub(super) async fn open(&self) -> Result<Transport, Refused> {
         // The server adds who speaks to a frame that may already be as long as it takes: the default of 16 MiB
         // would let a peer break our connection with one such frame.
-        let config =
-            WebSocketConfig::default().max_frame_size(Some(FRAME_MAX)).max_message_size(Some(FRAME_MAX));
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .max_frame_size(Some(FRAME_MAX))
+            .max_message_size(Some(FRAME_MAX));
         if self.url.starts_with("ws:") {
             self.open_plain(config).await
         } else {
@@ -66,7 +72,15 @@ impl WebSocket {
             tokio_tungstenite::connect_async_tls_with_config(self.request()?, Some(config), true, connector)
                 .await;
         let (socket, _) = opened.map_err(|error| self.refused(&error))?;
-        Ok(transport(socket, None))
+        let (outgoing, reading) = socket.split();
+        Ok(Transport {
+            direct: None,
+            connection_type: CONNECTION_TYPE,
+            incoming: incoming(reading),
+            outgoing: Box::pin(
+                outgoing.sink_map_err(|error| broken(&error)).with(|message| ready(Ok(written(message)))),
+            ),
+        })
     }
 
     async fn open_plain(&self, config: WebSocketConfig) -> Result<Transport, Refused> {
@@ -79,7 +93,12 @@ impl WebSocket {
         let shared = SharedSocket::new(tcp);
         let opened = tokio_tungstenite::client_async_with_config(request, shared.clone(), Some(config)).await;
         let (socket, _) = opened.map_err(|error| self.refused(&error))?;
-        Ok(transport(socket, Some(Arc::new(shared))))
+        Ok(Transport {
+            direct: Some(Arc::new(shared.clone())),
+            connection_type: CONNECTION_TYPE,
+            incoming: incoming(socket),
+            outgoing: Box::pin(shared),
+        })
     }
 
     fn unreachable(&self, error: &dyn std::fmt::Display) -> Refused {
@@ -129,24 +148,19 @@ fn lacks_websockets(error: &tungstenite::Error) -> bool {
     }
 }
 
-fn transport<S>(socket: WebSocketStream<S>, direct: Option<Arc<dyn Direct>>) -> Transport
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (outgoing, incoming) = socket.split();
-    Transport {
-        direct,
-        connection_type: "websocket",
-        incoming: Box::pin(incoming.filter_map(|frame| std::future::ready(received(frame)))),
-        outgoing: Box::pin(outgoing.sink_map_err(|error| broken(&error)).with(|message| {
-            std::future::ready(Ok::<_, Error>(match message {
-                Message::Text(text) => Frame::text(text),
-                Message::Binary(frame) => Frame::Binary(frame),
-                Message::Close(reason) => {
-                    Frame::Close(Some(CloseFrame { code: CloseCode::Normal, reason: reason.into() }))
-                }
-            }))
-        })),
+type Incoming = Pin<Box<dyn Stream<Item = Result<Message>> + Send>>;
+
+fn incoming(frames: impl Stream<Item = Result<Frame, tungstenite::Error>> + Send + 'static) -> Incoming {
+    Box::pin(frames.filter_map(|frame| ready(received(frame))))
+}
+
+fn written(message: Message) -> Frame {
+    match message {
+        Message::Text(text) => Frame::text(text),
+        Message::Binary(frame) => Frame::Binary(frame),
+        Message::Close(reason) => {
+            Frame::Close(Some(CloseFrame { code: CloseCode::Normal, reason: reason.into() }))
+        }
     }
 }
 

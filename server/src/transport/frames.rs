@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::StreamExt;
+use polyfn_core::net::frame::{BINARY, CLOSE, PING, PONG, TEXT, put_head};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -30,12 +31,6 @@ const AHEAD: usize = 64 << 10;
 const COPIED: usize = 16 << 10;
 /// How long the other side has to answer a close frame.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-const TEXT: u8 = 0x81;
-const BINARY: u8 = 0x82;
-const CLOSE: u8 = 0x88;
-const PING: u8 = 0x89;
-const PONG: u8 = 0x8a;
 
 /// The reading half.
 pub(super) struct Reader(WebSocketStream<ReadOnly>);
@@ -85,7 +80,7 @@ impl Writer {
         for item in items {
             match item {
                 Item::Frame(frame) if frame.len() > COPIED => {
-                    head(&mut out, BINARY, frame.len());
+                    put_head(&mut out, BINARY, frame.len(), None);
                     let mut both = Bytes::from(std::mem::take(&mut out)).chain(frame);
                     self.0.write_all_buf(&mut both).await?;
                 }
@@ -128,23 +123,8 @@ fn room(item: &Item) -> usize {
     HEAD_MAX + if item.len() > COPIED { 0 } else { item.len() }
 }
 
-fn head(out: &mut Vec<u8>, kind: u8, len: usize) {
-    out.push(kind);
-    match len {
-        0..=125 => out.push(len as u8),
-        126..=0xffff => {
-            out.push(126);
-            out.extend_from_slice(&(len as u16).to_be_bytes());
-        }
-        _ => {
-            out.push(127);
-            out.extend_from_slice(&(len as u64).to_be_bytes());
-        }
-    }
-}
-
 fn put(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
-    head(out, kind, payload.len());
+    put_head(out, kind, payload.len(), None);
     out.extend_from_slice(payload);
 }
 
@@ -229,25 +209,5 @@ impl AsyncWrite for ReadOnly {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn encoded(len: usize) -> Vec<u8> {
-        let mut out = Vec::new();
-        head(&mut out, BINARY, len);
-        out
-    }
-
-    #[test]
-    fn heads_take_the_shortest_form() {
-        assert_eq!(encoded(0), [0x82, 0]);
-        assert_eq!(encoded(125), [0x82, 125]);
-        assert_eq!(encoded(126), [0x82, 126, 0, 126]);
-        assert_eq!(encoded(0xffff), [0x82, 126, 0xff, 0xff]);
-        assert_eq!(encoded(0x1_0000), [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
     }
 }

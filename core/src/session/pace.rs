@@ -1,4 +1,4 @@
-//! How many parts of a long message may be under way: few enough that small calls do not wait behind them.
+//! How long the parts of a long message are, and how many may be under way: so that small calls do not wait behind them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,38 +8,85 @@ use super::event::Time;
 /// What parts may wait in sockets and queues, beside the way itself: everything else waits as long. On a way within one
 /// machine more of it makes nothing faster: who reads, passes on and writes share its processors.
 const PATIENCE: Duration = Duration::from_micros(250);
-/// The same as a part of the time that the way itself takes, where that is more.
+/// The same as a part of the time that the way itself takes, where that is more, or where others speak.
 const PART_OF_WAY: u32 = 4;
 /// So many are under way however long they take. Where the line stands still between two, more follow at once.
 const LEAST: usize = 1;
+/// Bytes of a part while others speak, who may have to wait for one of them wherever they pass.
+const SHORT: usize = 64 << 10;
+/// Parts that are short after somebody has spoken.
+const COURTEOUS: usize = 32;
+
+/// Makes parts short as long as others speak.
+#[derive(Debug)]
+pub(super) struct Courtesy {
+    /// What others had said when the last part was cut.
+    heard: u64,
+    /// Parts that are still to be short.
+    left: usize,
+}
+
+impl Courtesy {
+    /// For a message that begins to leave when others have said so much.
+    pub(super) const fn new(said: u64) -> Self {
+        Self { heard: said, left: 0 }
+    }
+
+    /// Bytes of the next part, `max` at most.
+    pub(super) fn cut(&mut self, said: u64, max: usize) -> usize {
+        if self.heard != said {
+            (self.heard, self.left) = (said, COURTEOUS);
+        }
+        if self.left == 0 {
+            return max;
+        }
+        self.left -= 1;
+        SHORT.min(max)
+    }
+}
+
+/// A part that is not confirmed yet.
+#[derive(Debug)]
+struct Sent {
+    at: Time,
+    bytes: usize,
+}
 
 /// Watches how long parts take to be confirmed, as delay-based congestion control does (RFC 6817).
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    sent: VecDeque<Time>,
-    fastest: Option<Duration>,
+    sent: VecDeque<Sent>,
+    under_way: usize,
+    /// The least time that parts of so many bytes took.
+    fastest: Option<(usize, Duration)>,
     /// Beside [`LEAST`].
     more: usize,
 }
 
 impl Pace {
-    /// Whether one part more may leave, where `max` are allowed at most.
-    pub(super) fn allows(&self, max: usize) -> bool {
-        self.sent.len() < (LEAST + self.more).min(max)
+    /// Whether one part more may leave, where `max` bytes are allowed at most.
+    pub(super) fn allows(&self, bytes: usize, max: usize) -> bool {
+        self.sent.len() < LEAST + self.more && self.under_way + bytes <= max
     }
 
-    pub(super) fn leaves(&mut self, now: Time) {
-        self.sent.push_back(now);
+    pub(super) fn leaves(&mut self, bytes: usize, now: Time) {
+        self.under_way += bytes;
+        self.sent.push_back(Sent { at: now, bytes });
     }
 
-    /// A part was confirmed; they are so in the order in which they left.
-    pub(super) fn returned(&mut self, now: Time, max: usize) {
-        let Some(sent) = self.sent.pop_front() else { return };
-        let took = now.saturating_sub(sent);
-        let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
-        self.fastest = Some(fastest);
-        if took <= fastest + PATIENCE.max(fastest / PART_OF_WAY) {
-            self.more = (self.more + 1).min(max.saturating_sub(LEAST));
+    /// A part was confirmed; they are so in the order in which they left. `whole` parts are not cut short.
+    pub(super) fn returned(&mut self, now: Time, whole: usize) {
+        let Some(Sent { at, bytes }) = self.sent.pop_front() else { return };
+        self.under_way -= bytes;
+        let took = now.saturating_sub(at);
+        let known = self.fastest.filter(|(of, _)| *of == bytes);
+        let fastest = known.map_or(took, |(_, fastest)| fastest.min(took));
+        self.fastest = Some((bytes, fastest));
+        let of_way = fastest / PART_OF_WAY;
+        let patience = if bytes < whole { of_way } else { PATIENCE.max(of_way) };
+        if took <= fastest + patience {
+            // no more than there is room for: else the window would be wide open when it gets narrow again
+            self.more = (self.more + 1).min(self.sent.len() + 1);
         } else {
             self.more -= self.more.div_ceil(4);
         }
@@ -50,42 +97,62 @@ impl Pace {
 mod tests {
     use super::*;
 
+    const WHOLE: usize = 4 * SHORT;
     const MAX: usize = 16;
 
-    /// Parts that take as long as `took` says for the number that are under way.
-    fn settled(took: impl Fn(usize) -> u64) -> usize {
+    /// Parts of so many bytes that take as long as `took` says for the number that are under way.
+    fn settled(bytes: usize, took: impl Fn(u64) -> u64) -> usize {
         let (mut pace, mut now) = (Pace::default(), Time::ZERO);
         for _ in 0..200 {
-            while pace.allows(MAX) {
-                pace.leaves(now);
+            while pace.allows(bytes, MAX * WHOLE) {
+                pace.leaves(bytes, now);
             }
-            now += Duration::from_millis(took(pace.sent.len()));
-            pace.returned(now, MAX);
+            now += Duration::from_micros(took(pace.sent.len() as u64));
+            pace.returned(now, WHOLE);
         }
-        while pace.allows(MAX) {
-            pace.leaves(now);
+        while pace.allows(bytes, MAX * WHOLE) {
+            pace.leaves(bytes, now);
         }
         pace.sent.len()
     }
 
     #[test]
     fn a_line_that_holds_them_gets_all() {
-        assert_eq!(settled(|_| 0), MAX);
+        assert_eq!(settled(WHOLE, |_| 0), MAX);
+        assert_eq!(settled(SHORT, |_| 0), 4 * MAX, "as many bytes");
+        let seconds = |parts| 1_000_000 / parts;
+        assert_eq!(settled(SHORT, seconds), 4 * MAX, "a long way is filled although others speak");
     }
 
     #[test]
     fn parts_that_only_wait_are_not_sent() {
-        let under_way = settled(|parts| 2 * parts as u64);
+        let under_way = settled(WHOLE, |parts| 2000 * parts);
         assert!((LEAST..6).contains(&under_way), "{under_way}");
+    }
+
+    #[test]
+    fn short_parts_wait_less() {
+        let quick = |parts| 100 * parts;
+        assert!(settled(WHOLE, quick) > settled(SHORT, quick));
+    }
+
+    #[test]
+    fn parts_are_short_while_others_speak() {
+        let mut courtesy = Courtesy::new(7);
+        assert_eq!(courtesy.cut(7, WHOLE), WHOLE);
+        assert_eq!(courtesy.cut(8, WHOLE), SHORT);
+        assert_eq!(courtesy.cut(9, SHORT / 2), SHORT / 2, "no longer than allowed");
+        let cut = (0..2 * COURTEOUS).map(|_| courtesy.cut(9, WHOLE));
+        assert_eq!(cut.filter(|bytes| *bytes == SHORT).count(), COURTEOUS - 1);
     }
 
     #[test]
     fn no_limit_is_passed() {
         let mut pace = Pace::default();
-        assert!(pace.allows(1));
-        pace.leaves(Time::ZERO);
-        assert!(!pace.allows(1));
-        pace.returned(Time::ZERO, 1);
-        assert!(pace.allows(1) && !pace.allows(0));
+        assert!(pace.allows(SHORT, SHORT));
+        pace.leaves(SHORT, Time::ZERO);
+        assert!(!pace.allows(SHORT, SHORT));
+        pace.returned(Time::ZERO, SHORT);
+        assert!(pace.allows(SHORT, SHORT) && !pace.allows(SHORT, 0));
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::calls::Owner;
 use super::draft::{Beside, CallSpec, Speaker};
 use super::event::Time;
-use super::pace::Pace;
+use super::pace::{Courtesy, Pace};
 use super::push::Leaving;
 use super::runs::Run;
 use super::session::Session;
@@ -50,9 +50,13 @@ pub(super) struct Transfer {
     beside: Beside,
     key: String,
     stage: Stage,
+    /// The number of the next part.
     next: usize,
+    /// Where it begins.
+    cut: usize,
     open: usize,
     pace: Pace,
+    courtesy: Courtesy,
     spare: Spare,
 }
 
@@ -61,6 +65,8 @@ pub(super) struct Transfer {
 pub(super) struct Transfers {
     by_id: HashMap<u64, Transfer>,
     last: u64,
+    /// Short messages that have left beside them.
+    others: u64,
 }
 
 impl Transfers {
@@ -88,6 +94,8 @@ impl Session {
     ) {
         let message = message.into();
         if !self.is_long(message.len()) {
+            // other frames are parts' own, or nobody waits for them
+            self.transfers.others += u64::from(!matches!(waiter, Waiter::Nobody));
             return self.send(to, message.into_bytes());
         }
         let key = self.new_id();
@@ -101,8 +109,10 @@ impl Session {
             key,
             stage: Stage::Creating,
             next: 0,
+            cut: 0,
             open: 1,
             pace: Pace::default(),
+            courtesy: Courtesy::new(self.transfers.others),
             spare: Spare::default(),
         };
         self.transfers.by_id.insert(id, transfer);
@@ -121,7 +131,7 @@ impl Session {
         let Some(transfer) = self.transfers.by_id.get_mut(&id) else { return };
         transfer.open -= 1;
         let stage = transfer.stage;
-        transfer.pace.returned(now, self.options.chunk_window);
+        transfer.pace.returned(now, self.options.chunk_size);
         match &mut transfer.waiter {
             Waiter::Nobody | Waiter::Items(_) => {}
             Waiter::Call(session) => self.calls.touch(session, now),
@@ -154,11 +164,14 @@ impl Session {
     }
 
     fn fill_window(&mut self, id: u64, now: Time) {
-        let (size, window) = (self.options.chunk_size, self.options.chunk_window);
+        let whole = self.options.chunk_size;
+        let window = whole.saturating_mul(self.options.chunk_window);
+        // Hypha's server counts messages and cuts the connection of who sends too many: parts are whole there.
+        let is_courteous = !self.extensions.is_empty();
         while let Some(transfer) = self.transfers.by_id.get_mut(&id)
             && transfer.stage == Stage::Parts
         {
-            let start = transfer.next * size;
+            let start = transfer.cut;
             if start >= transfer.package.len() {
                 if transfer.open == 0 {
                     transfer.open = 1;
@@ -167,13 +180,16 @@ impl Session {
                 }
                 return;
             }
-            if !transfer.pace.allows(window) {
+            if !transfer.pace.allows(whole, window) {
                 return;
             }
-            transfer.pace.leaves(now);
+            let others = self.transfers.others;
+            let size = if is_courteous { transfer.courtesy.cut(others, whole) } else { whole };
             let end = transfer.package.len().min(start + size);
+            transfer.pace.leaves(end - start, now);
             let part = (transfer.next, start..end);
             transfer.next += 1;
+            transfer.cut = end;
             transfer.open += 1;
             self.cache_call(id, "set", now, Some(part));
         }

@@ -14,6 +14,8 @@ use crate::runtime;
 
 /// Smaller bytes are copied at once: to hand them over takes about as long.
 const LEAST: usize = 1 << 20;
+/// So many are copied before other threads may have the processor.
+const TURN: usize = 256 << 10;
 
 /// A `bytes` object whose content is still to come: until then nobody may look into it.
 struct Fill {
@@ -27,11 +29,15 @@ struct Fill {
 unsafe impl Send for Fill {}
 
 impl Fill {
-    /// Copies, and lets go of what was copied.
-    fn run(&mut self) {
+    /// Copies, and lets go of what was copied. In between others have their `turn`.
+    fn run(&mut self, turn: impl Fn()) {
         let from = std::mem::take(&mut self.from);
-        // SAFETY: the object was made for as many bytes, and is ours alone until it is filled; a second run has none.
-        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.to, from.len()) };
+        for start in (0..from.len()).step_by(TURN) {
+            let part = &from[start..from.len().min(start + TURN)];
+            // SAFETY: the object was made for as many bytes, and is ours alone until it is filled; a second run has none.
+            unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), self.to.add(start), part.len()) };
+            turn();
+        }
         memory::recycle(from);
     }
 }
@@ -75,7 +81,7 @@ impl Fills {
 
     /// Fills what is left, here.
     pub(crate) fn run(&mut self) {
-        self.fills.drain(..).for_each(|mut fill| fill.run());
+        self.fills.drain(..).for_each(|mut fill| fill.run(|| ()));
     }
 
     fn len(&self) -> usize {
@@ -92,7 +98,7 @@ impl Fills {
         inbox.begin_fill(bytes);
         let work = move || {
             // The objects go where there is a loop: they must not be let go of here.
-            self.fills.iter_mut().for_each(Fill::run);
+            self.fills.iter_mut().for_each(|fill| fill.run(std::thread::yield_now));
             inbox.end_fill(Filled { then: Box::new(then), fills: self, bytes });
         };
         match runtime::handle() {

@@ -1,6 +1,10 @@
-//! Websocket frames as they are written (RFC 6455 section 5.2), always whole ones.
+//! Websocket frames (RFC 6455 section 5.2): how they are written, always whole ones, and how they are read.
 //!
 //! Libraries keep what they write in buffers of their own and move it about; of a long message each byte counts.
+
+mod inlet;
+
+pub use inlet::{Inlet, Sender};
 
 /// A frame of text.
 pub const TEXT: u8 = 0x81;

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::Sink;
+use futures_util::{Sink, Stream};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::{self, Message as Frame};
 
-use super::frame::{BINARY, CLOSE, TEXT, put_masked};
+use super::frame::{BINARY, CLOSE, Inlet, PONG, Sender, TEXT, put_masked};
 use super::transport::{Direct, Message};
 use crate::{Error, ErrorKind};
 
@@ -65,16 +66,29 @@ impl Unsent {
 struct Inner {
     socket: TcpStream,
     unsent: Mutex<Unsent>,
+    /// What was read by [`AsyncRead`].
+    read: Mutex<Vec<u8>>,
 }
 
-/// Handles of one socket: a websocket library reads by [`AsyncRead`] and answers pings by [`AsyncWrite`], the driver sends
-/// by [`Sink`], others by [`Direct`].
+/// Handles of one socket: a library does the handshake by [`AsyncRead`] and [`AsyncWrite`], the driver reads by
+/// [`Incoming`] and sends by [`Sink`], others by [`Direct`].
 #[derive(Clone, Debug)]
 pub(super) struct SharedSocket(Arc<Inner>);
 
 impl SharedSocket {
     pub(super) fn new(socket: TcpStream) -> Self {
-        Self(Arc::new(Inner { socket, unsent: Mutex::default() }))
+        Self(Arc::new(Inner { socket, unsent: Mutex::default(), read: Mutex::default() }))
+    }
+
+    /// The messages that come after the handshake.
+    pub(super) fn incoming(&self, max: usize) -> Incoming {
+        const END: &[u8] = b"\r\n\r\n";
+        let mut read = std::mem::take(&mut *self.0.read.lock());
+        // the library may have read more than the answer to the handshake, and keeps it to itself
+        let end =
+            read.windows(END.len()).position(|bytes| bytes == END).map_or(read.len(), |at| at + END.len());
+        let inlet = Inlet::new(Sender::Server, max, read.split_off(end));
+        Incoming { socket: self.clone(), inlet, is_answering: false, has_ended: false }
     }
 
     fn poll_unsent(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -145,12 +159,73 @@ impl Sink<Message> for SharedSocket {
     }
 }
 
+/// Messages that come in; pings are answered.
+pub(super) struct Incoming {
+    socket: SharedSocket,
+    inlet: Inlet,
+    /// The answer to a ping has not left.
+    is_answering: bool,
+    has_ended: bool,
+}
+
+impl Incoming {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let socket = &self.socket.0.socket;
+        loop {
+            ready!(socket.poll_read_ready(cx))?;
+            match self.inlet.fill(|buffer| socket.try_read_buf(buffer)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+        }
+    }
+
+    /// Answers a ping; what the socket does not take now leaves when there is room.
+    fn pong(&mut self, payload: &[u8], cx: &mut Context<'_>) {
+        put_masked(&mut self.socket.0.unsent.lock().bytes, PONG, payload);
+        self.answer(cx);
+    }
+
+    fn answer(&mut self, cx: &mut Context<'_>) {
+        // what goes wrong here, whoever sends or reads meets as well
+        self.is_answering = self.socket.poll_unsent(cx).is_pending();
+    }
+}
+
+impl Stream for Incoming {
+    type Item = Result<Frame, tungstenite::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_answering {
+            self.answer(cx);
+        }
+        while !self.has_ended {
+            match self.inlet.next_message().transpose() {
+                Some(Ok(Frame::Ping(payload))) => self.pong(&payload, cx),
+                Some(message) => {
+                    self.has_ended = message.is_err();
+                    return Poll::Ready(Some(message));
+                }
+                None => match ready!(self.poll_fill(cx)) {
+                    Ok(count) => self.has_ended = count == 0,
+                    Err(error) => {
+                        self.has_ended = true;
+                        return Poll::Ready(Some(Err(error.into())));
+                    }
+                },
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
 impl AsyncRead for SharedSocket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.socket.poll_read_ready(cx))?;
             match self.0.socket.try_read(into.initialize_unfilled()) {
                 Ok(count) => {
+                    self.0.read.lock().extend_from_slice(&into.initialize_unfilled()[..count]);
                     into.advance(count);
                     return Poll::Ready(Ok(()));
                 }
@@ -184,7 +259,8 @@ impl AsyncWrite for SharedSocket {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt;
+    use futures_util::{SinkExt, StreamExt};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::protocol::Role;
@@ -211,7 +287,7 @@ mod tests {
             });
             assert!(sending.await.unwrap(), "{len}");
             let mut flushing = socket.clone();
-            tokio::io::AsyncWriteExt::flush(&mut flushing).await.unwrap();
+            AsyncWriteExt::flush(&mut flushing).await.unwrap();
             assert_eq!(other.next().await.unwrap().unwrap().into_data(), frame, "{len}");
         }
     }
@@ -227,11 +303,39 @@ mod tests {
         }
         assert!(!socket.send_now(&frame(count)), "nothing may overtake what waits");
         let mut flushing = socket.clone();
-        let flushed = tokio::spawn(async move { tokio::io::AsyncWriteExt::flush(&mut flushing).await });
+        let flushed = tokio::spawn(async move { AsyncWriteExt::flush(&mut flushing).await });
         for number in 0..count {
             assert_eq!(other.next().await.unwrap().unwrap().into_data(), frame(number));
         }
         flushed.await.unwrap().unwrap();
         assert!(!socket.has_unsent());
+    }
+
+    #[tokio::test]
+    async fn pings_are_answered_between_messages() {
+        let (socket, mut other) = pair().await;
+        let mut incoming = socket.incoming(1000);
+        other.send(Frame::Ping("there?".into())).await.unwrap();
+        other.send(Frame::Binary("work".into())).await.unwrap();
+        assert_eq!(incoming.next().await.unwrap().unwrap().into_data(), "work");
+        assert_eq!(other.next().await.unwrap().unwrap(), Frame::Pong("there?".into()));
+        drop(other);
+        assert!(incoming.next().await.is_none_or(|end| end.is_err()));
+        assert!(incoming.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_comes_with_the_handshake_is_not_lost() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut other, _) = listener.accept().await.unwrap();
+        let mut socket = SharedSocket::new(socket);
+        other.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x82\x01a").await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"a") {
+            socket.read_buf(&mut read).await.unwrap();
+        }
+        let message = socket.incoming(1000).next().await.unwrap().unwrap();
+        assert_eq!(message.into_data(), "a");
     }
 }

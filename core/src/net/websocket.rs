@@ -92,11 +92,11 @@ impl WebSocket {
         tcp.set_nodelay(true).map_err(|error| self.unreachable(&error))?;
         let shared = SharedSocket::new(tcp);
         let opened = tokio_tungstenite::client_async_with_config(request, shared.clone(), Some(config)).await;
-        let (socket, _) = opened.map_err(|error| self.refused(&error))?;
+        opened.map_err(|error| self.refused(&error))?;
         Ok(Transport {
             direct: Some(Arc::new(shared.clone())),
             connection_type: CONNECTION_TYPE,
-            incoming: incoming(socket),
+            incoming: incoming(shared.incoming(FRAME_MAX)),
             outgoing: Box::pin(shared),
         })
     }

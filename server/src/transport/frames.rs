@@ -1,39 +1,38 @@
-//! The two halves of a websocket: tungstenite reads, we write.
+//! The two halves of a websocket.
 //!
-//! Frames of a server are not masked, so writing them is a head of a few bytes and the payload: done here, what waits
-//! leaves in one write, long payloads are not copied, and an idle connection keeps no buffer for what it once sent.
+//! Frames of a server are not masked, so writing them is a head of a few bytes and the payload: what waits leaves in one
+//! write, long payloads are not copied, and an idle connection keeps no buffer for what it once sent or read.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use futures_util::StreamExt;
-use polyfn_core::net::frame::{BINARY, CLOSE, PING, PONG, TEXT, put_head};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use bytes::{Buf, Bytes};
+use polyfn_core::net::frame::{BINARY, CLOSE, Inlet, PING, PONG, Sender, TEXT, put_head};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::coop;
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use crate::auth::handshake::close_reason;
 use crate::hub::Item;
 
-/// Bytes read at once. An idle connection holds this much, so it is small.
-const READ_BUFFER: usize = 2 << 10;
-/// Bytes read at once as long as more come than are asked for: a long frame in small pieces costs a call each.
-const AHEAD: usize = 64 << 10;
 /// Payloads up to this size are copied behind each other, longer ones are written from where they are.
 const COPIED: usize = 16 << 10;
 /// How long the other side has to answer a close frame.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The reading half.
-pub(super) struct Reader(WebSocketStream<ReadOnly>);
+pub(super) struct Reader {
+    socket: OwnedReadHalf,
+    inlet: Inlet,
+    /// Bytes that may still come from somebody unknown.
+    left: Option<usize>,
+    has_ended: bool,
+}
 
 /// The writing half.
 pub(super) struct Writer(OwnedWriteHalf);
@@ -41,21 +40,11 @@ pub(super) struct Writer(OwnedWriteHalf);
 /// The two halves of `stream`, of which `read` was read already.
 ///
 /// Until [`Reader::trust`] no more than `first` bytes are taken in.
-pub(super) async fn split(
-    stream: TcpStream,
-    read: Vec<u8>,
-    first: usize,
-    max_frame: usize,
-) -> (Reader, Writer) {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .max_frame_size(Some(max_frame))
-        .max_message_size(Some(max_frame));
-    let (reader, writer) = stream.into_split();
+pub(super) fn split(stream: TcpStream, read: Vec<u8>, first: usize, max_frame: usize) -> (Reader, Writer) {
+    let (socket, writer) = stream.into_split();
     let left = Some(first.saturating_sub(read.len()));
-    let source = ReadOnly { socket: reader, left, ahead: BytesMut::new(), is_long: false };
-    let socket = WebSocketStream::from_partially_read(source, read, Role::Server, Some(config));
-    (Reader(socket.await), Writer(writer))
+    let inlet = Inlet::new(Sender::Client, max_frame, read);
+    (Reader { socket, inlet, left, has_ended: false }, Writer(writer))
 }
 
 impl Reader {
@@ -64,12 +53,51 @@ impl Reader {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> Option<Result<Message, SocketError>> {
-        self.0.next().await
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, SocketError>>> {
+        // the same task writes, and must come to that between many small frames
+        let turn = ready!(coop::poll_proceed(cx));
+        while !self.has_ended {
+            if let Some(message) = self.inlet.next_message().transpose() {
+                self.has_ended = message.is_err();
+                turn.made_progress();
+                return Poll::Ready(Some(message));
+            }
+            match ready!(self.poll_fill(cx)) {
+                Ok(count) => self.has_ended = count == 0,
+                Err(error) => {
+                    self.has_ended = true;
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let socket: &TcpStream = self.socket.as_ref();
+        loop {
+            ready!(socket.poll_read_ready(cx))?;
+            match self.inlet.fill(|buffer| socket.try_read_buf(buffer)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(count) => return Poll::Ready(self.charge(count)),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    fn charge(&mut self, count: usize) -> io::Result<usize> {
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(count).ok_or(io::ErrorKind::FileTooLarge)?;
+        }
+        Ok(count)
     }
 
     /// Lets frames of any allowed length come: it is known now who sends them.
     pub(super) fn trust(&mut self) {
-        self.0.get_mut().left = None;
+        self.left = None;
     }
 }
 
@@ -108,7 +136,7 @@ impl Writer {
 /// Lets the other side hear our last words: what is closed with unread bytes is torn down at once, and what was on
 /// its way with it. So we read on, for a moment, whatever comes.
 pub(super) async fn drain(reader: Reader, mut writer: Writer) {
-    let mut stream = reader.0.into_inner().socket;
+    let mut stream = reader.socket;
     _ = timeout(GOODBYE, async {
         _ = writer.0.shutdown().await;
         let mut scrap = vec![0; 64 << 10];
@@ -126,88 +154,4 @@ fn room(item: &Item) -> usize {
 fn put(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
     put_head(out, kind, payload.len(), None);
     out.extend_from_slice(payload);
-}
-
-/// The socket as tungstenite sees it. What it writes by itself (pongs, answers to a close) goes nowhere: our writer
-/// does that.
-struct ReadOnly {
-    socket: OwnedReadHalf,
-    /// Bytes that may still come from somebody unknown.
-    left: Option<usize>,
-    /// Read and not asked for yet; nothing is kept here while nothing comes.
-    ahead: BytesMut,
-    /// The last read gave all that there was room for: there is more.
-    is_long: bool,
-}
-
-impl ReadOnly {
-    /// Reads into what was asked for, and not beyond it.
-    fn read_directly(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let (before, room) = (buf.filled().len(), buf.remaining());
-        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
-        let count = buf.filled().len() - before;
-        self.is_long = count == room;
-        if let Some(left) = &mut self.left {
-            match left.checked_sub(count) {
-                Some(rest) => *left = rest,
-                None => return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into())),
-            }
-        }
-        read
-    }
-
-    /// Reads more than was asked for; the rest is there for the next time.
-    fn read_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut ahead = BytesMut::with_capacity(AHEAD);
-        let read = std::pin::pin!(self.socket.read_buf(&mut ahead)).poll(cx);
-        self.is_long = ahead.len() == AHEAD;
-        self.ahead = ahead;
-        self.give(buf);
-        read.map_ok(|_| ())
-    }
-
-    /// Gives what was read already.
-    fn give(&mut self, buf: &mut ReadBuf<'_>) {
-        let count = self.ahead.len().min(buf.remaining());
-        buf.put_slice(&self.ahead[..count]);
-        self.ahead.advance(count);
-        if self.ahead.is_empty() {
-            self.ahead = BytesMut::new();
-        }
-    }
-}
-
-impl AsyncRead for ReadOnly {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if !self.ahead.is_empty() {
-            // as a read of the socket would be: the same task writes, and must come to that between many small frames
-            let turn = ready!(coop::poll_proceed(cx));
-            self.give(buf);
-            turn.made_progress();
-            return Poll::Ready(Ok(()));
-        }
-        if self.is_long && self.left.is_none() {
-            self.read_ahead(cx, buf)
-        } else {
-            self.read_directly(cx, buf)
-        }
-    }
-}
-
-impl AsyncWrite for ReadOnly {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(buf.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
 }

@@ -83,7 +83,7 @@ async fn serve(state: Arc<State>, stream: TcpStream, read: Vec<u8>, misplaced: b
     let limits = &state.config.limits;
     let (first, any) = (limits.max_auth_size.saturating_add(FRAME_HEADS), limits.max_frame_size);
     let from = stream.peer_addr().ok().map(|from| from.ip());
-    let (mut reader, writer) = frames::split(stream, read, first, any).await;
+    let (mut reader, writer) = frames::split(stream, read, first, any);
     let joined =
         if misplaced { Err(HandshakeError::legacy()) } else { join(&state, &mut reader, from).await };
     match joined {

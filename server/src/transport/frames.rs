@@ -20,6 +20,8 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use crate::auth::handshake::close_reason;
 use crate::hub::Item;
 
+/// Bytes of messages after which the task that reads them writes what has come of them.
+const TURN: usize = 256 << 10;
 /// Payloads up to this size are copied behind each other, longer ones are written from where they are.
 const COPIED: usize = 16 << 10;
 /// How long the other side has to answer a close frame.
@@ -31,6 +33,8 @@ pub(super) struct Reader {
     inlet: Inlet,
     /// Bytes that may still come from somebody unknown.
     left: Option<usize>,
+    /// Bytes of messages in this turn.
+    taken: usize,
     has_ended: bool,
 }
 
@@ -44,7 +48,7 @@ pub(super) fn split(stream: TcpStream, read: Vec<u8>, first: usize, max_frame: u
     let (socket, writer) = stream.into_split();
     let left = Some(first.saturating_sub(read.len()));
     let inlet = Inlet::new(Sender::Client, max_frame, read);
-    (Reader { socket, inlet, left, has_ended: false }, Writer(writer))
+    (Reader { socket, inlet, left, taken: 0, has_ended: false }, Writer(writer))
 }
 
 impl Reader {
@@ -57,15 +61,25 @@ impl Reader {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, SocketError>>> {
-        // the same task writes, and must come to that between many small frames
+        // the same task writes, and must come to that between many small frames, and between long ones
         let turn = ready!(coop::poll_proceed(cx));
+        if self.taken > TURN {
+            self.taken = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         while !self.has_ended {
             if let Some(message) = self.inlet.next_message().transpose() {
+                self.taken += message.as_ref().map_or(0, Message::len);
                 self.has_ended = message.is_err();
                 turn.made_progress();
                 return Poll::Ready(Some(message));
             }
-            match ready!(self.poll_fill(cx)) {
+            let read = self.poll_fill(cx);
+            if read.is_pending() {
+                self.taken = 0;
+            }
+            match ready!(read) {
                 Ok(count) => self.has_ended = count == 0,
                 Err(error) => {
                     self.has_ended = true;

@@ -8,7 +8,16 @@ use crate::peer::{Ended, Peer};
 use crate::{start, token, token_until};
 
 fn told(code: u16, message: &str) -> Ended {
-    let text = json!({"type": "error", "message": message}).to_string();
+    said(&json!({"type": "error", "message": message}), code, message)
+}
+
+/// A handshake that is refused, with the code of the error.
+fn refused(code: u16, message: &str, kind: &str) -> Ended {
+    said(&json!({"type": "error", "message": message, "code": kind}), code, message)
+}
+
+fn said(text: &serde_json::Value, code: u16, message: &str) -> Ended {
+    let text = text.to_string();
     let reason = message[..message.len().min(123)].to_owned();
     Ended { texts: vec![text], close: Some((code, reason)) }
 }
@@ -70,10 +79,11 @@ async fn refusals_have_their_code_and_text() {
         ),
     ];
     for (first, code, message) in table {
-        assert_eq!(Peer::refused(&running, Message::text(first)).await, told(code, &message));
+        let kind = if code == 1003 { "invalid" } else { "permission_denied" };
+        assert_eq!(Peer::refused(&running, Message::text(first)).await, refused(code, &message, kind));
     }
     let binary = Peer::refused(&running, Message::binary(vec![0x81])).await;
-    assert_eq!(binary, told(1003, "Failed to decode authentication information"));
+    assert_eq!(binary, refused(1003, "Failed to decode authentication information", "invalid"));
     let long = Peer::refused(&running, Message::text("x".repeat(100_000))).await;
     assert_eq!(long.close.unwrap().0, 1008);
 }
@@ -93,7 +103,7 @@ async fn the_silent_are_closed() {
     let limits = Limits { time_to_authenticate: "0.2".parse().unwrap(), ..Limits::default() };
     let running = start(Config { limits, ..Config::default() }).await;
     let ended = Peer::open(&running, "").await.ended().await;
-    assert_eq!(ended, told(1008, "Authentication payload timeout"));
+    assert_eq!(ended, refused(1008, "Authentication payload timeout", "timeout"));
 }
 
 #[tokio::test]
@@ -162,7 +172,7 @@ async fn a_live_client_keeps_its_name_and_notices_nothing() {
     let second = json!({"client_id": "one", "token": token}).to_string();
     let ended = Peer::refused(&running, Message::text(second)).await;
     let text = "Failed to establish connection: Client already exists and is active: lab-one/one";
-    assert_eq!(ended, told(1001, text));
+    assert_eq!(ended, refused(1001, text, "conflict"));
     let mut other = Peer::named(&running, "two", &token).await;
     let session = other.call("one", "services.any.thing", vec![]).await;
     assert_eq!(other.end(&session).await, Ok("alive".into()));
@@ -209,7 +219,11 @@ async fn another_user_does_not_take_the_place_of_a_live_client() {
     let ended = Peer::refused(&running, Message::text(first)).await;
     assert_eq!(
         ended,
-        told(1001, "Failed to establish connection: Client already exists and is active: lab-one/one")
+        refused(
+            1001,
+            "Failed to establish connection: Client already exists and is active: lab-one/one",
+            "conflict"
+        )
     );
     let mut other = Peer::named(&running, "two", &ann).await;
     let session = other.call("one", "services.any.thing", vec![]).await;

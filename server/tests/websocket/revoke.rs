@@ -20,6 +20,12 @@ fn ended(code: u16, message: &str) -> Ended {
     Ended { texts: vec![text], close: Some((code, message.to_owned())) }
 }
 
+/// How a revoked token is refused at the handshake.
+fn turned_away() -> Ended {
+    let text = json!({"type": "error", "message": REFUSED, "code": "permission_denied"}).to_string();
+    Ended { texts: vec![text], close: Some((1001, REFUSED.to_owned())) }
+}
+
 async fn refused(running: &Running, hello: &Json) -> Ended {
     Peer::refused(running, Message::text(hello.to_string())).await
 }
@@ -52,7 +58,7 @@ async fn all_that_hangs_on_a_revoked_token_ends_within_a_second() {
         thief.back(),
         helper.back(),
     ] {
-        assert_eq!(refused(&running, &hello).await, ended(1001, REFUSED));
+        assert_eq!(refused(&running, &hello).await, turned_away());
     }
     for token in [&lost, &copy] {
         let text = boss.manager("parse_token", vec![token.as_str().into()]).await.unwrap_err();
@@ -82,7 +88,7 @@ async fn a_reconnection_token_ends_with_its_session() {
     assert_eq!(boss.ended().await.texts.len(), 0, "its place was taken");
     assert_eq!(again.manager("revoke_token", vec![stolen.into()]).await, Ok(Value::Nil));
     assert_eq!(again.ended().await, ended(1008, CLOSED));
-    assert_eq!(refused(&running, &newer).await, ended(1001, REFUSED));
+    assert_eq!(refused(&running, &newer).await, turned_away());
     // the token by which the session began is another one
     Peer::named(&running, "boss", &own).await;
 }
@@ -113,7 +119,7 @@ async fn what_comes_while_its_token_is_revoked_does_not_stay() {
     // as if it was revoked between the look at the token and the arrival
     running.state().tokens.revoked().add(TokenId::of(&own), u64::MAX);
     let hello = json!({"client_id": "boss", "token": own});
-    assert_eq!(refused(&running, &hello).await, ended(1001, REFUSED));
+    assert_eq!(refused(&running, &hello).await, turned_away());
 }
 
 /// In the reference, who may read the workspace of a stranger makes itself an admin there.

@@ -235,7 +235,8 @@ impl Session {
     /// Whether so little is under way that there is nothing to gain from sending frames together.
     pub fn is_quiet(&self) -> bool {
         const FEW: usize = 2;
-        self.calls.len() <= FEW && self.runs.len() <= FEW
+        // parts are no reason for others to wait
+        self.calls.len() <= FEW + self.transfers.under_way() && self.runs.len() <= FEW
     }
 
     /// Whether frames wait to be sent.

@@ -74,6 +74,11 @@ impl Transfers {
         self.by_id.len()
     }
 
+    /// Calls that these make.
+    pub(super) fn under_way(&self) -> usize {
+        self.by_id.values().map(|transfer| transfer.open).sum()
+    }
+
     /// The receiver forgets by itself what it has of a generator's items.
     pub(super) fn forget_leaving(&mut self, source: Handle) {
         self.by_id.retain(

@@ -351,3 +351,34 @@ fn the_runs_of_a_caller_that_is_gone_are_broken_off() {
     assert!(bob.begin_reply(kept).is_none() && bob.begin_reply(run).is_none());
     assert_eq!(bob.statistics().runs, 0);
 }
+
+/// Whether the parts of a long message are short. Ann, whose server knows `known`, makes a small call after the second.
+fn short_parts(known: Extensions) -> Vec<bool> {
+    let (mut ann, mut bob) = (peer(ANN, Options::default(), known), polyfn(BOB));
+    call(&mut ann, &spec(None), &Value::Bytes(vec![7; 4_100_000].into()));
+    let mut parts = Vec::new();
+    while let Some(sent) = ann.poll_send() {
+        if sent.frame.len() > 10_000 {
+            parts.push(sent.frame.len() < 70_000);
+            if parts.len() == 2 {
+                call(&mut ann, &spec(None), &Value::Int(1));
+            }
+        }
+        bob.receive(&relayed(&ann, &sent, true), NOW).unwrap();
+        carry(&mut bob, &mut ann, NOW);
+    }
+    assert_eq!(ann.statistics().transfers, 0);
+    parts
+}
+
+#[test]
+fn parts_are_short_for_a_while_after_a_small_call() {
+    let parts = short_parts(Extensions::ALL);
+    let (first, rest) = parts.split_at(parts.iter().position(|is_short| *is_short).unwrap());
+    assert!((2..6).contains(&first.len()), "those that were cut before are whole: {}", first.len());
+    let (short, last) = rest.split_at(32);
+    assert!(short.iter().all(|is_short| *is_short) && last.iter().all(|is_short| !is_short));
+    assert!(!last.is_empty());
+    // Hypha counts messages and cuts connections that send too many
+    assert!(short_parts(Extensions::NONE).iter().all(|is_short| !is_short));
+}

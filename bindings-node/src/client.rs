@@ -55,7 +55,7 @@ pub struct OpenOptions {
     /// How often to fetch a reconnection token; zero for never.
     pub token_refresh_interval: Option<f64>,
     /// Messages above this size travel in parts.
-    pub chunk_size: Option<u32>,
+    pub chunk_size: Option<f64>,
     /// Limits of the session, by core's names.
     pub limits: Option<HashMap<String, f64>>,
     /// Whether to connect again when the connection breaks.
@@ -522,7 +522,7 @@ fn settings(given: OpenOptions) -> Result<ClientOptions> {
     set(&mut options.ping_timeout, given.ping_timeout)?;
     set(&mut options.token_refresh_interval, given.token_refresh_interval)?;
     if let Some(size) = given.chunk_size {
-        options.session.chunk_size = size as usize;
+        options.session.chunk_size = usize::try_from(whole("chunkSize", size)?).unwrap_or(usize::MAX);
     }
     for (name, value) in given.limits.unwrap_or_default() {
         options.session.set_limit(&name, whole(&name, value)?)?;

@@ -81,7 +81,7 @@ fn read_options(given: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
     set(given, "encryption_private_key", |key: Key| options.encryption_private_key = Some(key.0))?;
     set(given, "encryption_public_key", |key: Key| options.encryption_public_key = Some(key.0))?;
     set(given, "app_id", |app_id| options.session.app_id = app_id)?;
-    set(given, "long_message_chunk_size", |size| options.session.chunk_size = size)?;
+    set(given, "long_message_chunk_size", |size: usize| options.session.chunk_size = size)?;
     set(given, "method_timeout", |time: Seconds| options.session.method_timeout = time.0)?;
     set(given, "rintf_timeout", |time: Seconds| options.session.rintf_timeout = time.0)?;
     set(given, "connect_timeout", |time: Seconds| options.connect_timeout = time.0)?;

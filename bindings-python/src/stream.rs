@@ -255,7 +255,14 @@ impl RemoteStream {
 
 impl Drop for RemoteStream {
     fn drop(&mut self) {
-        Python::attach(|py| self.reading.close(py));
+        Python::attach(|py| {
+            // It may be let go of while an exception passes, which what is called here would replace.
+            let passing = PyErr::take(py);
+            self.reading.close(py);
+            if let Some(passing) = passing {
+                passing.restore(py);
+            }
+        });
     }
 }
 

@@ -98,19 +98,41 @@ impl Arguments {
             let error = format!("{} takes {most} arguments by position, found {found}", self.signature());
             return Err(Error::invalid(error).at(&format!("args[{most}]")));
         }
-        let mut given = serde_json::Map::new();
-        for (name, value) in self.names.iter().zip(positional) {
-            given.insert(name.clone(), stand_in(value));
+        if let Some((name, _)) = keywords
+            .iter()
+            .find(|(name, _)| self.names.iter().take(positional.len()).any(|known| known == name))
+        {
+            let error = format!("{} got `{name}` twice", self.signature());
+            return Err(Error::invalid(error).at(name));
         }
-        for (name, value) in keywords.iter() {
-            if given.insert(name.clone(), stand_in(value)).is_some() {
-                let error = format!("{} got `{name}` twice", self.signature());
-                return Err(Error::invalid(error).at(name));
-            }
+        let mut odd = false;
+        let given = self.given(positional, keywords, |number| {
+            odd = true;
+            if number.is_nan() { f64::MAX } else { f64::MAX.copysign(number) }
+        });
+        let refusal = |error: ValidationError<'_>| self.refusal(&error, positional, keywords);
+        self.validator.validate(&given).map_err(refusal)?;
+        if odd {
+            // NaN is neither less nor more than anything, and like the infinities no integer
+            let low = |number: f64| if number.is_nan() { f64::MIN } else { f64::MAX.copysign(number) };
+            self.validator.validate(&self.given(positional, keywords, low)).map_err(refusal)?;
+            let broken = self.given(positional, keywords, |_| 0.5);
+            let is_type =
+                |error: &ValidationError<'_>| matches!(error.kind(), ValidationErrorKind::Type { .. });
+            return self
+                .validator
+                .iter_errors(&broken)
+                .find(is_type)
+                .map_or(Ok(()), |error| Err(refusal(error)));
         }
-        self.validator
-            .validate(&Json::Object(given))
-            .map_err(|error| self.refusal(&error, positional, keywords))
+        Ok(())
+    }
+
+    /// The arguments by name, as JSON; numbers that JSON has not are what `odd` makes of them.
+    fn given(&self, positional: &[Value], keywords: &Map, mut odd: impl FnMut(f64) -> f64) -> Json {
+        let by_place = self.names.iter().zip(positional).map(|(name, value)| (name.clone(), value));
+        let by_name = keywords.iter().map(|(name, value)| (name.clone(), value));
+        Json::Object(by_place.chain(by_name).map(|(name, value)| (name, stand_in(value, &mut odd))).collect())
     }
 
     fn signature(&self) -> String {
@@ -196,31 +218,33 @@ fn admit_bytes(schema: &mut Json) {
 }
 
 /// The value as JSON, with something in place of what JSON cannot hold.
-fn stand_in(value: &Value) -> Json {
+fn stand_in(value: &Value, odd: &mut dyn FnMut(f64) -> f64) -> Json {
     match value {
-        Value::Float(number) if !number.is_finite() => {
-            Json::from(if number.is_nan() { 0.0 } else { f64::MAX.copysign(*number) })
-        }
-        Value::List(items) => Json::Array(items.iter().map(stand_in).collect()),
+        Value::Float(number) if !number.is_finite() => Json::from(odd(*number)),
+        Value::List(items) => Json::Array(items.iter().map(|item| stand_in(item, odd)).collect()),
         Value::Map(map) if map.text("_rtype") == Some("pydantic_model") => {
-            map.get("_rvalue").map_or(Json::Null, stand_in)
+            map.get("_rvalue").map_or(Json::Null, |value| stand_in(value, odd))
         }
-        Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), stand_in(value))).collect(),
+        Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), stand_in(value, odd))).collect(),
         // An extension of this number is a time.
         Value::Extension(-1, _) => Json::from("1970-01-01T00:00:00Z"),
         Value::Tagged(tagged) => match &**tagged {
-            Tagged::Set(items) => Json::Array(items.iter().map(stand_in).collect()),
-            Tagged::Pairs(pairs) => members(pairs),
+            Tagged::Set(items) => Json::Array(items.iter().map(|item| stand_in(item, odd)).collect()),
+            Tagged::Pairs(pairs) => members(pairs, odd),
             _ => Json::Object(serde_json::Map::new()),
         },
-        Value::Pairs(pairs) => members(pairs),
+        Value::Pairs(pairs) => members(pairs, odd),
         plain => plain.to_json().unwrap_or_else(|_| Json::Object(serde_json::Map::new())),
     }
 }
 
-fn members(pairs: &[(Value, Value)]) -> Json {
-    let name = |key: &Value| key.as_text().map_or_else(|| stand_in(key).to_string(), str::to_owned);
-    pairs.iter().map(|(key, value)| (name(key), stand_in(value))).collect()
+fn members(pairs: &[(Value, Value)], odd: &mut dyn FnMut(f64) -> f64) -> Json {
+    let mut members = serde_json::Map::new();
+    for (key, value) in pairs {
+        let name = key.as_text().map_or_else(|| stand_in(key, odd).to_string(), str::to_owned);
+        members.insert(name, stand_in(value, odd));
+    }
+    Json::Object(members)
 }
 
 fn member<'a>(value: &'a Value, path: &[LocationSegment<'_>]) -> Option<&'a Value> {
@@ -243,7 +267,7 @@ fn describe(value: &Value) -> String {
         Value::Float(number) if !number.is_finite() => number.to_string(),
         Value::Tagged(tagged) => tagged.describe().to_owned(),
         other => {
-            let text = stand_in(other).to_string();
+            let text = stand_in(other, &mut |_| 0.0).to_string();
             match text.char_indices().nth(SHOWN) {
                 Some((end, _)) => format!("{}...", &text[..end]),
                 None => text,

@@ -134,6 +134,7 @@ impl Connection {
         sink: Arc<dyn Sink>,
         runtime: &tokio::runtime::Handle,
     ) -> Result<Self> {
+        options.check()?;
         let connector = options.connector()?;
         let mut session = options.session.clone();
         if session.seed == 0 {
@@ -291,7 +292,14 @@ impl Connection {
                 "`{kind}` is not a type of event, it belongs to the protocol"
             )));
         }
-        let to = map.text("to").unwrap_or("*").to_owned();
+        let to = match map.get("to") {
+            None | Some(Value::Nil) => "*".to_owned(),
+            Some(Value::Text(to)) if !to.is_empty() => to.to_string(),
+            Some(_) => {
+                let text = "`to` of an event must be the address of a client, or `*` for the whole workspace";
+                return Err(Error::invalid(text));
+            }
+        };
         let mut out = Writer::new();
         let mut message = map.clone();
         message.insert("to", to.as_str());
@@ -301,6 +309,9 @@ impl Connection {
 
     /// Says goodbye and ends the connection; what is under way fails with `peer_gone`.
     pub fn close(&self) {
+        if !self.shared.is_abandoned.load(Ordering::Acquire) {
+            self.shared.with(|session, _| session.say_goodbye());
+        }
         self.shared.is_closing.store(true, Ordering::Release);
         self.shared.closing.notify_one();
     }

@@ -15,6 +15,9 @@ use crate::session::{self, Encryption};
 use crate::wire::KeyPair;
 use crate::{Error, Result};
 
+/// Bytes of a part of a long message: shorter ones would hold little beside their own routing.
+const CHUNK_MIN: usize = 1024;
+
 /// Settings of a connection.
 #[derive(Clone)]
 pub struct ClientOptions {
@@ -126,6 +129,22 @@ impl ClientOptions {
             None => KeyPair::new(rand::random()),
         };
         Ok(Some(Encryption::new(keys, rand::random())))
+    }
+
+    /// # Errors
+    /// `invalid` for what no connection can live with.
+    pub(super) fn check(&self) -> Result<()> {
+        let size = self.session.chunk_size;
+        if size < CHUNK_MIN {
+            let text = format!("long_message_chunk_size is {size}, it must be {CHUNK_MIN} bytes at least");
+            return Err(Error::invalid(text));
+        }
+        if self.ping_interval.is_zero() {
+            return Err(Error::invalid(
+                "ping_interval is 0, it must be longer: seconds between two questions",
+            ));
+        }
+        Ok(())
     }
 
     pub(super) fn connector(&self) -> Result<Arc<dyn Connect>> {

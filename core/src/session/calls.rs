@@ -128,6 +128,10 @@ impl Calls {
         Some(call.target.clone())
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = (CallKey, &Call)> {
+        self.by_session.iter().map(|(key, call)| (*key, call))
+    }
+
     pub(super) fn get(&self, session: &str) -> Option<&Call> {
         self.by_session.get(&CallKey::of(session)?)
     }
@@ -234,12 +238,11 @@ impl Session {
         }
     }
 
-    /// A peer has gone: what was asked of it fails now, what it asked for is not needed any longer.
+    /// A peer has gone: what was asked of it fails now, what it asked for goes on for a while.
     pub(super) fn peer_gone(&mut self, peer: &str, now: Time) {
         let error = Error::new(crate::ErrorKind::PeerGone, format!("Client disconnected: {peer}"));
         self.sources.forget_reader(peer);
-        let cancelled = self.runs.forget(peer);
-        cancelled.into_iter().for_each(|run| self.emit(Event::Cancelled { run }));
+        self.runs.leaves(peer, now);
         for call in self.calls.take_for(peer) {
             self.end_call(call, Err(error.clone()), now);
         }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Extensions;
 use super::calls::{Call, CallKey, Owner};
 use super::event::{CallId, Event, Time};
-use super::session::Session;
+use super::session::{Outgoing, Session};
 use super::transfer::Waiter;
 use crate::codec::Writer;
 use crate::wire::{CANCEL, Header};
@@ -16,13 +16,49 @@ impl Session {
     /// is ignored.
     pub fn forget_call(&mut self, id: CallId, now: Time) {
         if let Some((key, call)) = self.calls.take_by_owner(id) {
-            self.send_cancel(key, &call, now);
+            self.give_up(key, &call, now);
             self.take_back(&call.target, call.objects);
         }
     }
 
+    /// Nobody waits for a call any longer. One that waited here for a connection is not made.
+    pub(super) fn give_up(&mut self, key: CallKey, call: &Call, now: Time) {
+        if !self.take_unsent(key) {
+            self.send_cancel(key, call, now);
+        }
+    }
+
+    /// Takes back the request of a call that has not left.
+    fn take_unsent(&mut self, key: CallKey) -> bool {
+        let is_request = |outgoing: &Outgoing| {
+            let header = Header::parse(&outgoing.frame);
+            header.is_ok_and(|header| header.kind == "method" && header.session == Some(key.as_str()))
+        };
+        let Some(at) = self.waiting.iter().position(is_request) else { return false };
+        let frame = self.waiting.remove(at).map_or(0, |outgoing| outgoing.frame.len());
+        self.outgoing_bytes -= frame;
+        true
+    }
+
+    /// Says of all calls that nobody waits for them any longer, since we go for good.
+    pub fn say_goodbye(&mut self) {
+        if !self.extensions.has(Extensions::CANCEL) || !self.phase.is_ready() {
+            return;
+        }
+        let frames: Vec<(String, Vec<u8>)> = self
+            .calls
+            .all()
+            .filter(|(_, call)| matches!(call.owner, Owner::Language(_)))
+            .filter_map(|(key, call)| {
+                let from = call.from.as_deref().unwrap_or(&self.address);
+                Some((call.target.clone(), cancel_frame(from, call, key).ok()?.to_vec()))
+            })
+            .collect();
+        frames.into_iter().for_each(|(target, frame)| self.send(&target, frame.into()));
+    }
+
     /// Tells the owner of a function that nobody waits for it any longer.
-    pub(super) fn send_cancel(&mut self, key: CallKey, call: &Call, now: Time) {
+    fn send_cancel(&mut self, key: CallKey, call: &Call, now: Time) {
         if !matches!(call.owner, Owner::Language(_)) {
             return;
         }
@@ -51,6 +87,7 @@ impl Session {
     /// Sends the signs of life that are due; ends the runs whose callers do not wait any longer.
     pub(super) fn tick_runs(&mut self, now: Time) {
         let due = self.runs.due(now);
+        due.forgotten.into_iter().for_each(|run| self.emit(Event::Cancelled { run }));
         for beat in due.beats {
             self.send_heartbeat(&beat);
         }

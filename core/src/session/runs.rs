@@ -56,6 +56,8 @@ pub(super) struct Runs {
     by_caller: HashMap<u64, usize>,
     hasher: RandomState,
     last: RunId,
+    /// Callers that have gone, and until when they may come back.
+    gone: HashMap<String, Time>,
     next_check: Option<Time>,
 }
 
@@ -66,6 +68,8 @@ pub(super) struct Due {
     pub(super) beats: Vec<Run>,
     /// Their callers do not wait any longer.
     pub(super) expired: Vec<RunId>,
+    /// Their callers have not come back.
+    pub(super) forgotten: Vec<RunId>,
 }
 
 impl Runs {
@@ -77,6 +81,7 @@ impl Runs {
         self.by_id.clear();
         self.by_call.clear();
         self.by_caller.clear();
+        self.gone.clear();
     }
 
     /// How many functions run for `caller`.
@@ -100,14 +105,33 @@ impl Runs {
                 due.beats.push(run.clone());
             }
         }
+        let gone: Vec<String> =
+            self.gone.extract_if(|_, until| *until <= now).map(|(caller, _)| caller).collect();
+        due.forgotten = gone.iter().flat_map(|caller| self.forget(caller)).collect();
         let open = self.by_id.values().filter(|run| run.deadline.is_none_or(|at| at > now));
-        self.next_check = open.filter_map(Run::next_check).min();
+        self.next_check = open.filter_map(Run::next_check).chain(self.gone.values().copied()).min();
         due
+    }
+
+    /// A caller has gone. Who has lost its connection for a moment comes back under its name and waits for its calls.
+    pub(super) fn leaves(&mut self, caller: &str, now: Time) {
+        if self.count(caller) > 0 {
+            let until = now + COMES_BACK;
+            self.gone.insert(caller.to_owned(), until);
+            self.next_check = Some(self.next_check.map_or(until, |at| at.min(until)));
+        }
+    }
+
+    /// A caller is there.
+    pub(super) fn is_there(&mut self, caller: &str) {
+        if !self.gone.is_empty() {
+            self.gone.remove(caller);
+        }
     }
 
     /// Nobody waits for these any longer. Those whose callers know cancelling are to be broken off; the others go on,
     /// as the callers of old expect.
-    pub(super) fn forget(&mut self, caller: &str) -> Vec<RunId> {
+    fn forget(&mut self, caller: &str) -> Vec<RunId> {
         let (mut cancelled, mut dropped) = (Vec::new(), Vec::new());
         for (id, run) in self.by_id.iter().filter(|(_, run)| run.caller == caller && !run.is_cancelled) {
             let list = if run.extensions.has(Extensions::CANCEL) { &mut cancelled } else { &mut dropped };
@@ -180,6 +204,8 @@ impl Runs {
     }
 }
 
+/// How long functions go on for a caller that has gone.
+const COMES_BACK: Duration = Duration::from_secs(10);
 /// How often to say that the work goes on when the caller named no interval.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
 /// Bytes that most replies fit into: their buffers need not grow.

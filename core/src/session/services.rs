@@ -52,14 +52,15 @@ enum ContextRule {
 }
 
 impl ContextRule {
-    fn read(value: Option<&Value>) -> Self {
-        match value {
-            Some(Value::Bool(true)) => Self::Always,
-            Some(Value::List(paths)) => {
-                Self::Paths(paths.iter().filter_map(|path| path.as_text().map(str::to_owned)).collect())
-            }
-            _ => Self::Never,
-        }
+    /// A list names functions; of anything else Python's truth counts, as with the reference. Who means yes and is taken
+    /// to mean no would let callers say who they are.
+    fn read(value: Option<&Value>) -> Result<Self> {
+        Ok(match value {
+            None | Some(Value::Nil | Value::Bool(false) | Value::Int(0)) => Self::Never,
+            Some(Value::List(paths)) => Self::Paths(texts("require_context", paths)?.into_iter().collect()),
+            Some(Value::Text(text)) if text.is_empty() => Self::Never,
+            Some(_) => Self::Always,
+        })
     }
 
     fn covers(&self, path: &str) -> bool {
@@ -325,14 +326,20 @@ impl Session {
             None | Some(Value::Nil) => Map::new(),
             Some(_) => return Err(Error::invalid(format!("`config` of service {id} must be a map"))),
         };
-        let visibility = config.text("visibility").map_or(Ok(Visibility::default()), str::parse)?;
+        let visibility = match config.get("visibility") {
+            None | Some(Value::Nil) => Visibility::default(),
+            Some(Value::Text(text)) => text.parse()?,
+            Some(_) => {
+                return Err(Error::invalid("`visibility` must be `public`, `unlisted` or `protected`"));
+            }
+        };
         if !config.contains("visibility") {
             config.insert("visibility", "protected");
         }
         let authorized = authorized_workspaces(&config, visibility)?;
         let trusted = trusted_keys(&config)?;
         config.insert("workspace", self.info.workspace.as_str());
-        let context = ContextRule::read(config.get("require_context"));
+        let context = ContextRule::read(config.get("require_context"))?;
         let kind = map.text("type").unwrap_or_default();
         let settings = Settings::read(kind, &config)?;
         let events = (kind == "functions").then_some(settings.signature);
@@ -417,6 +424,11 @@ fn check_id(id: &str) -> Result<String> {
             "`{id}` cannot be a service id: it may not be empty or hold any of . / : @ *"
         )));
     }
+    if id == "built-in" {
+        return Err(Error::invalid(
+            "`built-in` cannot be a service id: every client has that service already",
+        ));
+    }
     if id.starts_with("_rintf_") {
         return Err(Error::invalid(format!(
             "`{id}` cannot be a service id: `_rintf_` marks objects given to one peer"
@@ -426,14 +438,27 @@ fn check_id(id: &str) -> Result<String> {
 }
 
 fn authorized_workspaces(config: &Map, visibility: Visibility) -> Result<Vec<String>> {
-    let Some(Value::List(list)) = config.get("authorized_workspaces") else { return Ok(Vec::new()) };
+    let list = match config.get("authorized_workspaces") {
+        None | Some(Value::Nil) => return Ok(Vec::new()),
+        Some(Value::List(list)) => list,
+        Some(_) => {
+            return Err(Error::invalid("`authorized_workspaces` must be a list of names of workspaces"));
+        }
+    };
     if visibility != Visibility::Protected {
         return Err(Error::invalid(format!(
             "authorized_workspaces can only be set when visibility is 'protected', got visibility='{}'",
             config.text("visibility").unwrap_or_default()
         )));
     }
-    Ok(list.iter().filter_map(|item| item.as_text().map(str::to_owned)).collect())
+    texts("authorized_workspaces", list)
+}
+
+/// The texts of the list that `name` is.
+fn texts(name: &str, list: &[Value]) -> Result<Vec<String>> {
+    let text = |item: &Value| item.as_text().map(str::to_owned);
+    let texts: Option<Vec<String>> = list.iter().map(text).collect();
+    texts.ok_or_else(|| Error::invalid(format!("`{name}` must hold texts only")))
 }
 
 /// The keys of those that a service trusts (protocol section 12.4).

@@ -33,6 +33,8 @@ pub(super) const ID_LEN: usize = 20;
 
 /// Frames that may pass a part of a long message, one after the other: the part is to arrive at last, too.
 const MAX_PASSING: usize = 64;
+/// Bytes of an event. Those who read it may know no frames that are longer.
+const EVENT_MAX: usize = 262_144 + 1024;
 
 /// A frame that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,8 +119,8 @@ pub struct Session {
     parts: VecDeque<Outgoing>,
     /// How many have passed the first of them.
     passed: usize,
-    waiting: VecDeque<Outgoing>,
-    outgoing_bytes: usize,
+    pub(super) waiting: VecDeque<Outgoing>,
+    pub(super) outgoing_bytes: usize,
     /// Large memory is kept until the connection is over.
     keeping: Option<memory::Keeping>,
     random: fastrand::Rng,
@@ -288,7 +290,7 @@ impl Session {
     /// Lets time pass: ends calls past their deadline, sends heartbeats, sweeps what nobody uses.
     pub fn tick(&mut self, now: Time) {
         for (key, call) in self.calls.take_expired(self.listening, now) {
-            self.send_cancel(key, &call, now);
+            self.give_up(key, &call, now);
             let error = self.timed_out(&call.target, &call.method);
             self.end_call(call, Err(error), now);
         }
@@ -451,9 +453,15 @@ impl Session {
     /// Sends an event that is encoded already.
     ///
     /// # Errors
-    /// `peer_gone` when the connection is over.
+    /// `peer_gone` when the connection is over, `too_large` for what not everybody would take (protocol section 20).
     pub fn emit_frame(&mut self, to: &str, frame: Bytes) -> Result<()> {
         self.phase.check_open()?;
+        if frame.len() > EVENT_MAX {
+            return Err(Error::too_large(format!(
+                "an event of {} bytes, {EVENT_MAX} are allowed: events travel whole; call a function with what is long",
+                frame.len()
+            )));
+        }
         self.send(to, frame);
         Ok(())
     }

@@ -345,11 +345,59 @@ fn the_runs_of_a_caller_that_is_gone_are_broken_off() {
     for id in ["ann", "old"] {
         bob.receive(&gone(None, id), NOW).unwrap();
     }
-    let told = events(&mut bob);
-    let cancelled: Vec<_> = told.iter().filter(|event| matches!(event, Event::Cancelled { .. })).collect();
-    assert_eq!(cancelled, [&Event::Cancelled { run }], "callers of old expect that functions go on");
+    assert!(events(&mut bob).iter().all(|event| matches!(event, Event::Signal { .. })), "they may come back");
+    bob.tick(NOW + 9 * SECOND);
+    assert_eq!((events(&mut bob), bob.statistics().runs), (vec![], 2));
+    assert!(bob.next_tick().is_some_and(|at| at <= NOW + 10 * SECOND));
+    bob.tick(NOW + 10 * SECOND);
+    assert_eq!(events(&mut bob), [Event::Cancelled { run }], "callers of old expect that functions go on");
     assert!(bob.begin_reply(kept).is_none() && bob.begin_reply(run).is_none());
     assert_eq!(bob.statistics().runs, 0);
+}
+
+#[test]
+fn who_comes_back_in_time_gets_the_result() {
+    for known in [Extensions::ALL, Extensions::NONE] {
+        let (mut ann, mut bob) = (peer(ANN, Options::default(), known), polyfn(BOB));
+        call(&mut ann, &spec(None), &1.into());
+        carry(&mut ann, &mut bob, NOW);
+        let run = invoked(&mut bob).run.unwrap();
+        bob.receive(&gone(None, "ann"), NOW).unwrap();
+        // whatever it says next is a sign of life
+        call(&mut ann, &spec(None), &2.into());
+        carry(&mut ann, &mut bob, NOW + SECOND);
+        bob.tick(NOW + 20 * SECOND);
+        assert!(!events(&mut bob).iter().any(|event| matches!(event, Event::Cancelled { .. })));
+        finish(&mut bob, run, &Value::from("done"), NOW + 20 * SECOND);
+        carry(&mut bob, &mut ann, NOW + 20 * SECOND);
+        assert!(matches!(&events(&mut ann)[..], [Event::Resolved { call: 1, .. }]));
+    }
+}
+
+#[test]
+fn a_call_that_was_given_up_while_away_is_never_made() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    ann.disconnected("a cut");
+    call(&mut ann, &spec(Some(SECOND)), &1.into());
+    ann.forget_call(1, NOW);
+    call(&mut ann, &spec(Some(SECOND)), &2.into());
+    ann.tick(NOW + 2 * SECOND);
+    assert_eq!(ann.statistics().outgoing_bytes, 0);
+    ann.connected(ConnectionInfo { extensions: Extensions::ALL, ..info(ANN) }, NOW + 3 * SECOND);
+    answer(&mut ann, &mut Vec::new(), NOW + 3 * SECOND);
+    carry(&mut ann, &mut bob, NOW + 3 * SECOND);
+    assert_eq!((events(&mut bob), bob.statistics().runs), (vec![], 0));
+}
+
+#[test]
+fn who_leaves_for_good_says_so() {
+    let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));
+    call(&mut ann, &spec(None), &1.into());
+    carry(&mut ann, &mut bob, NOW);
+    let run = invoked(&mut bob).run.unwrap();
+    ann.say_goodbye();
+    carry(&mut ann, &mut bob, NOW);
+    assert_eq!(events(&mut bob), [Event::Cancelled { run }]);
 }
 
 /// Whether the parts of a long message are short. Ann, whose server knows `known`, makes a small call after the second.

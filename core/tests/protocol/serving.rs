@@ -288,6 +288,7 @@ fn functions_in_results_go_with_their_receiver() {
     let run = invoked(&mut session).run.unwrap();
     session.receive(&gone(None, "other"), NOW).unwrap();
     assert!(matches!(&events(&mut session)[..], [Event::Released(70), Event::Signal { .. }]));
+    session.tick(NOW + 10 * SECOND);
     assert!(session.begin_reply(run).is_none(), "nobody waits for it");
     assert_eq!((session.statistics().kept, session.statistics().runs), (1, 0));
 }

@@ -265,6 +265,18 @@ async def test_limits_of_a_connection(server_url, owner):
         assert "4 calls are under way already" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"long_message_chunk_size": 0}, "long_message_chunk_size is 0, it must be 1024 bytes at least"),
+        ({"ping_interval": 0}, "ping_interval is 0"),
+    ],
+)
+async def test_options_that_no_connection_can_live_with(server_url, options, words):
+    with pytest.raises(polyfn.InvalidError, match=words):
+        await polyfn.connect_to_server(server_url, **options)
+
+
 @pytest.mark.parametrize("name", ["max_calls", "stream_window"])
 async def test_limits_that_are_none(server_url, name):
     with pytest.raises(polyfn.InvalidError, match=f"{name} must be a whole number from 1 on, not 0"):

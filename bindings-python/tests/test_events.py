@@ -119,3 +119,18 @@ async def test_the_connection_tells_how_it_stands(server_url, owner):
         await server.disconnect()
         assert server.connection_state == "closed"
         assert told[-1][0] == "disconnected"
+
+
+@pytest.mark.parametrize("to", [5, "", ["q"], b"q", {"id": "q"}])
+async def test_an_address_that_is_none(owner, to):
+    with pytest.raises(polyfn.InvalidError, match="`to` of an event must be the address of a client"):
+        owner.emit({"type": "e", "to": to})
+
+
+async def test_an_event_is_no_way_for_long_things(owner, caller):
+    heard: asyncio.Queue = asyncio.Queue()
+    caller.on("news", heard.put_nowait)
+    with pytest.raises(polyfn.TooLargeError, match="an event of .* bytes, 263168 are allowed"):
+        owner.emit({"type": "news", "to": caller.client_id, "content": b"x" * 300_000})
+    await owner.emit({"type": "news", "to": caller.client_id, "content": b"x" * 260_000})
+    assert len((await asyncio.wait_for(heard.get(), 5)).content) == 260_000

@@ -430,3 +430,25 @@ def test_two_loops(program):
         asyncio.run(main())
     """)
     assert (ran.stdout, ran.stderr) == ("a stream is read on one event loop only\n", "")
+
+
+async def test_a_stream_in_nobodys_hands_does_not_replace_what_passes(offer, owner, caller, at_rest):
+    async def one_and_no_more():
+        yield 1
+        await asyncio.Event().wait()
+
+    service = await offer(make=one_and_no_more)
+
+    async def read():
+        # the loop alone holds the stream
+        async for _ in await service.make():
+            pass
+
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(read(), 0.2)
+    task = asyncio.ensure_future(read())
+    await asyncio.wait([task], timeout=0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await at_rest(owner, caller)

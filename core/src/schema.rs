@@ -12,8 +12,8 @@
 //! | a set | an array |
 //! | a time | a string |
 //! | a model of pydantic | its values |
-//! | NaN | 0 |
-//! | infinities | the largest and smallest float |
+//! | infinities | the largest and smallest float, but no integer |
+//! | NaN | any float: it satisfies neither bounds nor `type: integer` |
 
 use jsonschema::paths::LocationSegment;
 use jsonschema::{PatternOptions, ValidationError, Validator, error::ValidationErrorKind};

@@ -133,6 +133,20 @@ fn what_json_cannot_hold_counts_as_something() {
     }
 }
 
+#[test]
+fn numbers_that_json_has_not_are_no_integers_and_keep_to_bounds() {
+    let one = |schema| compiled(&json!({"type": "object", "properties": {"x": schema}}));
+    let taken = |schema, number: f64| one(schema).check(&[number.into()], &Map::new()).is_ok();
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert!(taken(json!({"type": "number"}), number) && !taken(json!({"type": "integer"}), number));
+        assert!(!taken(json!({"type": "number", "minimum": -1, "maximum": 1}), number), "{number}");
+    }
+    assert!(taken(json!({"minimum": 1}), f64::INFINITY) && !taken(json!({"maximum": 1}), f64::INFINITY));
+    assert!(!taken(json!({"minimum": 1}), f64::NAN) && !taken(json!({"maximum": 1}), f64::NAN));
+    let error = one(json!({"type": "integer"})).check(&[f64::NAN.into()], &Map::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
 fn tagged(value: Tagged<Value>) -> Value {
     Value::Tagged(Box::new(value))
 }

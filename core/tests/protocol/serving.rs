@@ -161,6 +161,43 @@ fn the_context_says_who_calls_where_the_service_asks_for_it() {
 }
 
 #[test]
+fn whatever_means_yes_asks_for_the_context() {
+    let truths = [
+        (Value::Int(1), true),
+        (Value::from("yes"), true),
+        (Value::Map(Map::from_iter([("a", 1)])), true),
+        (Value::Int(0), false),
+        (Value::from(""), false),
+        (Value::Nil, false),
+        (Value::List(Vec::new()), false),
+    ];
+    for (value, is_wanted) in truths {
+        let config = [("visibility", "public".into()), ("require_context", value.clone())];
+        let mut session = session(&[service("s", &config, 1, &["f"])]);
+        session.receive(&called("elsewhere/x", "services.s.f", &[], &star()), NOW).unwrap();
+        assert_eq!(invoked(&mut session).context.is_some(), is_wanted, "{value:?}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_in_a_service_is_refused() {
+    let mut session = session(&[]);
+    let list = |item: Value| Value::List(vec![item]);
+    let table = [
+        ("s", ("require_context", list(5.into())), "`require_context` must hold texts only"),
+        ("s", ("visibility", 5.into()), "`visibility` must be"),
+        ("s", ("authorized_workspaces", "lab".into()), "`authorized_workspaces` must be a list"),
+        ("s", ("authorized_workspaces", list(5.into())), "`authorized_workspaces` must hold texts only"),
+        ("built-in", ("visibility", "public".into()), "`built-in` cannot be a service id"),
+    ];
+    for (id, setting, words) in table {
+        let error = offer(&mut session, &service(id, &[setting], 1, &["f"])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.message().starts_with(words), "{error}");
+    }
+}
+
+#[test]
 fn who_speaks_is_said_in_the_first_segment_only() {
     let mut session = session(&[public("calc", 1, &["add"])]);
     for key in ["ctx", "from", "to", "ws", "user", "type", "method", "session", "parent"] {

@@ -1,0 +1,82 @@
+"""Calls over a connection that breaks and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import hypha_rpc
+import polyfn
+import pytest
+from runner.proxy import Proxy
+
+
+@pytest.mark.parametrize("package", [polyfn, hypha_rpc])
+async def test_a_call_outlives_a_short_cut(server_url, owner, package):
+    begun, release, back = asyncio.Event(), asyncio.Event(), asyncio.Queue()
+
+    async def work():
+        begun.set()
+        await release.wait()
+        return "done"
+
+    await owner.register_service({"id": "slow", "work": work})
+    await owner.subscribe("client_connected")
+    with Proxy(server_url) as proxy:
+        token = await owner.generate_token()
+        options = {"server_url": proxy.url, "workspace": owner.workspace, "token": token, "client_id": "cut"}
+        client = await package.connect_to_server(options)
+        service = await client.get_service(f"{owner.client_id}:slow")
+        call = asyncio.ensure_future(service.work())
+        await begun.wait()
+        owner.on("client_connected", lambda event: back.put_nowait(event["data"]["id"]))
+        proxy.cut()
+        while not (await asyncio.wait_for(back.get(), 10)).endswith("cut"):
+            pass
+        release.set()
+        assert await asyncio.wait_for(call, 10) == "done"
+        await client.disconnect()
+
+
+async def test_a_call_given_up_while_away_is_never_made(server_url, owner):
+    paid = []
+    await owner.register_service({"id": "shop", "config": {"visibility": "public"}, "pay": paid.append})
+    with Proxy(server_url) as proxy:
+        client = await polyfn.connect_to_server(proxy.url, transport="websocket")
+        shop = await client.get_service(f"{owner.workspace}/{owner.client_id}:shop")
+        away = asyncio.ensure_future(client.wait_for("disconnected", timeout=5))
+        back = asyncio.ensure_future(client.wait_for("connected", timeout=20))
+        await asyncio.sleep(0)
+        proxy.upgrades = "cut"
+        proxy.cut()
+        await away
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(shop.pay(1), 0.2)
+        with pytest.raises(polyfn.RpcTimeoutError):
+            await shop.pay.with_options(timeout=0.2)(2)
+        proxy.upgrades = "pass"
+        await back
+        await shop.pay(3)
+        assert paid == [3]
+        await client.disconnect()
+
+
+async def test_who_leaves_for_good_says_so(server_url, owner):
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def work():
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    await owner.register_service({"id": "long", "config": {"visibility": "public"}, "work": work})
+    client = await polyfn.connect_to_server(server_url)
+    service = await client.get_service(f"{owner.workspace}/{owner.client_id}:long")
+    call = asyncio.ensure_future(service.work())
+    await begun.wait()
+    await client.disconnect()
+    await asyncio.wait_for(cancelled.wait(), 5)
+    with pytest.raises(polyfn.PeerGoneError):
+        await call

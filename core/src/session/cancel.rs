@@ -4,10 +4,11 @@ use bytes::Bytes;
 
 use super::Extensions;
 use super::calls::{Call, CallKey, Owner};
+use super::draft::CallSpec;
 use super::event::{CallId, Event, Time};
 use super::session::{Outgoing, Session};
 use super::transfer::Waiter;
-use crate::codec::Writer;
+use crate::codec::{Promise, Writer};
 use crate::wire::{CANCEL, Header};
 use crate::{Error, ErrorKind, Result};
 
@@ -84,9 +85,26 @@ impl Session {
         }
     }
 
+    /// Whatever a peer answers is a sign of life.
+    fn ask_whether_there(&mut self, peer: &str, now: Time) {
+        let spec = CallSpec {
+            target: peer,
+            method: "services.built-in.ping",
+            promise: Promise::Star,
+            args: 1,
+            ..CallSpec::default()
+        };
+        // what cannot be sent is not answered
+        _ = self.begin_call(&spec).and_then(|mut draft| {
+            draft.writer.text("ping")?;
+            self.send_call(Owner::Nobody, draft, now)
+        });
+    }
+
     /// Sends the signs of life that are due; ends the runs whose callers do not wait any longer.
     pub(super) fn tick_runs(&mut self, now: Time) {
         let due = self.runs.due(now);
+        due.asked.iter().for_each(|caller| self.ask_whether_there(caller, now));
         due.forgotten.into_iter().for_each(|run| self.emit(Event::Cancelled { run }));
         for beat in due.beats {
             self.send_heartbeat(&beat);

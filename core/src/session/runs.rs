@@ -56,9 +56,17 @@ pub(super) struct Runs {
     by_caller: HashMap<u64, usize>,
     hasher: RandomState,
     last: RunId,
-    /// Callers that have gone, and until when they may come back.
-    gone: HashMap<String, Time>,
+    /// Callers that have gone and may come back.
+    gone: HashMap<String, Gone>,
     next_check: Option<Time>,
+}
+
+/// A caller that has gone.
+#[derive(Clone, Copy, Debug)]
+struct Gone {
+    until: Time,
+    /// Whether it was asked if it is back: who only waits says nothing by itself.
+    is_asked: bool,
 }
 
 /// Runs for which something is due.
@@ -68,6 +76,8 @@ pub(super) struct Due {
     pub(super) beats: Vec<Run>,
     /// Their callers do not wait any longer.
     pub(super) expired: Vec<RunId>,
+    /// Callers to be asked whether they have come back.
+    pub(super) asked: Vec<String>,
     /// Their callers have not come back.
     pub(super) forgotten: Vec<RunId>,
 }
@@ -105,11 +115,17 @@ impl Runs {
                 due.beats.push(run.clone());
             }
         }
-        let gone: Vec<String> =
-            self.gone.extract_if(|_, until| *until <= now).map(|(caller, _)| caller).collect();
-        due.forgotten = gone.iter().flat_map(|caller| self.forget(caller)).collect();
+        let is_lost = |gone: &mut Gone| gone.is_asked && gone.until <= now;
+        let lost: Vec<String> =
+            self.gone.extract_if(|_, gone| is_lost(gone)).map(|(caller, _)| caller).collect();
+        due.forgotten = lost.iter().flat_map(|caller| self.forget(caller)).collect();
+        for (caller, gone) in self.gone.iter_mut().filter(|(_, gone)| gone.until <= now) {
+            *gone = Gone { until: now + ANSWERS, is_asked: true };
+            due.asked.push(caller.clone());
+        }
         let open = self.by_id.values().filter(|run| run.deadline.is_none_or(|at| at > now));
-        self.next_check = open.filter_map(Run::next_check).chain(self.gone.values().copied()).min();
+        self.next_check =
+            open.filter_map(Run::next_check).chain(self.gone.values().map(|gone| gone.until)).min();
         due
     }
 
@@ -117,7 +133,7 @@ impl Runs {
     pub(super) fn leaves(&mut self, caller: &str, now: Time) {
         if self.count(caller) > 0 {
             let until = now + COMES_BACK;
-            self.gone.insert(caller.to_owned(), until);
+            self.gone.insert(caller.to_owned(), Gone { until, is_asked: false });
             self.next_check = Some(self.next_check.map_or(until, |at| at.min(until)));
         }
     }
@@ -204,8 +220,10 @@ impl Runs {
     }
 }
 
-/// How long functions go on for a caller that has gone.
+/// How long functions go on for a caller that has gone, before it is asked.
 const COMES_BACK: Duration = Duration::from_secs(10);
+/// How long it may take to answer.
+const ANSWERS: Duration = Duration::from_secs(2);
 /// How often to say that the work goes on when the caller named no interval.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
 /// Bytes that most replies fit into: their buffers need not grow.

@@ -350,9 +350,17 @@ fn the_runs_of_a_caller_that_is_gone_are_broken_off() {
     assert_eq!((events(&mut bob), bob.statistics().runs), (vec![], 2));
     assert!(bob.next_tick().is_some_and(|at| at <= NOW + 10 * SECOND));
     bob.tick(NOW + 10 * SECOND);
+    assert_eq!(
+        (events(&mut bob), bob.statistics().runs),
+        (vec![], 2),
+        "they are asked whether they are back"
+    );
+    bob.tick(NOW + 12 * SECOND);
     assert_eq!(events(&mut bob), [Event::Cancelled { run }], "callers of old expect that functions go on");
     assert!(bob.begin_reply(kept).is_none() && bob.begin_reply(run).is_none());
     assert_eq!(bob.statistics().runs, 0);
+    let asked: Vec<_> = std::iter::from_fn(|| bob.poll_send()).map(|sent| sent.to).collect();
+    assert!(asked.contains(&ANN.to_owned()) && asked.contains(&"lab/old".to_owned()), "{asked:?}");
 }
 
 #[test]
@@ -363,9 +371,10 @@ fn who_comes_back_in_time_gets_the_result() {
         carry(&mut ann, &mut bob, NOW);
         let run = invoked(&mut bob).run.unwrap();
         bob.receive(&gone(None, "ann"), NOW).unwrap();
-        // whatever it says next is a sign of life
-        call(&mut ann, &spec(None), &2.into());
-        carry(&mut ann, &mut bob, NOW + SECOND);
+        // who only waits says nothing by itself
+        bob.tick(NOW + 10 * SECOND);
+        carry(&mut bob, &mut ann, NOW + 10 * SECOND);
+        carry(&mut ann, &mut bob, NOW + 10 * SECOND);
         bob.tick(NOW + 20 * SECOND);
         assert!(!events(&mut bob).iter().any(|event| matches!(event, Event::Cancelled { .. })));
         finish(&mut bob, run, &Value::from("done"), NOW + 20 * SECOND);

@@ -326,6 +326,7 @@ fn functions_in_results_go_with_their_receiver() {
     session.receive(&gone(None, "other"), NOW).unwrap();
     assert!(matches!(&events(&mut session)[..], [Event::Released(70), Event::Signal { .. }]));
     session.tick(NOW + 10 * SECOND);
+    session.tick(NOW + 12 * SECOND);
     assert!(session.begin_reply(run).is_none(), "nobody waits for it");
     assert_eq!((session.statistics().kept, session.statistics().runs), (1, 0));
 }

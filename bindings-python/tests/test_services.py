@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 
 import polyfn
 import pytest
@@ -66,6 +67,34 @@ async def test_every_kind_of_function(offer):
     assert await service.part_by_name(2) == 5
     assert await service.builtin([1, 2]) == 2
     assert await service.kind("7") == 7
+
+
+@pytest.mark.parametrize(
+    ("service", "found"),
+    [
+        (None, "found None"),
+        ("x", "of type str"),
+        (5, "of type int"),
+        ([1], "of type list"),
+        (add, "put the function into a dict"),
+        (functools.partial(add, 1), "put the function into a dict"),
+        (Shelf, "the class Shelf"),
+    ],
+)
+async def test_what_is_no_service(owner, service, found):
+    for offer in (owner.register_service, owner.export, owner.get_service_schema):
+        with pytest.raises(polyfn.InvalidError, match=f"must be a dict or an object, .*{found}"):
+            await offer(service)
+    with pytest.raises(polyfn.InvalidError, match=found):
+        owner.rpc.add_service(service)
+
+
+async def test_names_of_members_are_text(owner):
+    for key in (5, None, ("a",)):
+        with pytest.raises(polyfn.InvalidError, match=re.escape(f"found {key!r}")):
+            await owner.register_service({"id": "k", key: add})
+        with pytest.raises(polyfn.InvalidError, match=re.escape(f"found {key!r}")):
+            await owner.get_service_schema({"id": "k", key: add})
 
 
 async def test_nested_members_and_values(offer):

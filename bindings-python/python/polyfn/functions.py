@@ -6,10 +6,11 @@ import asyncio
 import concurrent.futures
 import functools
 import inspect
+import types
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
-from . import _native, coercion, schema
+from . import _native, coercion, errors, schema
 from .threads import Threads
 
 #: Entries that are offered although their names begin with an underscore.
@@ -60,7 +61,11 @@ def service_map(service: Any, threads: Threads | None = None) -> dict[str, Any]:
     >>> service = service_map(Shelf())
     >>> sorted(service), service["id"], service["put"]("Emma")
     (['description', 'id', 'put', 'room'], 'default', 'Emma is on the shelf')
+    >>> service_map(Shelf)
+    Traceback (most recent call last):
+    polyfn.errors.InvalidError: a service must be a dict or an object, found the class Shelf: make one of it
     """
+    _check_service(service)
     entries = _members(service, seen=[])
     if not isinstance(service, Mapping):
         entries.setdefault("id", "default")
@@ -78,6 +83,25 @@ def service_map(service: Any, threads: Threads | None = None) -> dict[str, Any]:
             key: value if key in DESCRIPTIVE else threads.offload(value) for key, value in entries.items()
         }
     return entries
+
+
+def _check_service(service: Any) -> None:
+    if isinstance(service, Mapping):
+        for key in cast("Mapping[Any, Any]", service):
+            if not isinstance(key, str):
+                raise errors.InvalidError(f"the keys of a service must be str, found {key!r}")
+        return
+    if isinstance(service, type):
+        found = f"the class {service.__name__}: make one of it"
+    elif inspect.isroutine(service) or isinstance(service, functools.partial | _native.RemoteFunction):
+        found = f"{service!r}: put the function into a dict"
+    elif service is None:
+        found = "None"
+    elif type(service).__module__ == "builtins" and not isinstance(service, types.ModuleType):
+        found = f"an object of type {type(service).__name__}"
+    else:
+        return
+    raise errors.InvalidError(f"a service must be a dict or an object, found {found}")
 
 
 def described(entries: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,6 +135,7 @@ def schema_tree(service: Any) -> dict[str, Any]:
     >>> schema_tree({"id": "calc", "size": 3, "deep": {"is": True}})
     {'size': {'type': 'number'}, 'deep': {'is': {'type': 'boolean'}}}
     """
+    _check_service(service)
     entries = (
         dict(cast("Mapping[str, Any]", service)) if isinstance(service, Mapping) else service_map(service)
     )

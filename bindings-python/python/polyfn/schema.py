@@ -79,10 +79,10 @@ def declared_schema(function: Any) -> Schema | None:
 
 
 def is_checked(function: Callable[..., Any]) -> bool:
-    """Whether the arguments of a function are checked before it runs.
+    """Whether the core checks the arguments of a function before it runs.
 
-    They are where somebody has declared a schema, unless it takes any number of arguments by position, for
-    which a schema has no names.
+    It does where somebody has declared a schema, unless it takes any number of arguments by position, for
+    which a schema has no names: these are checked by `checks`.
     """
     kinds = {parameter.kind for parameter in signature_of(function).values()}
     return declared_schema(function) is not None and inspect.Parameter.VAR_POSITIONAL not in kinds

@@ -164,6 +164,12 @@ def test_decorators():
     assert Shelf().put("Emma") == ("Emma", 1)
 
 
+@pytest.mark.parametrize("parameters", ["str", 5, [1]])
+def test_parameters_are_a_schema(parameters):
+    with pytest.raises(polyfn.InvalidError, match=r"`parameters` must be a dict.*, found"):
+        schema.schema_function(parameters=parameters)(print)
+
+
 async def test_decorated_coroutines():
     @schema.schema_function
     async def later(at: datetime.date = schema.Field(datetime.date(2020, 1, 1), description="when")):  # noqa: B008

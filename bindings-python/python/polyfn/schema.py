@@ -23,13 +23,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import reprlib
 import sys
 import types
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast, overload
 
-from . import docstrings
+from . import docstrings, errors
 from .annotations import MISSING, Schema, Schemas, with_default
 from .coercion import Field, default_of, has_pydantic, hints_of, is_field, prepared
 
@@ -150,6 +151,9 @@ def schema_function(
         )
     kind, mode = _kind_and_mode(schema_type)
     if parameters is not None:
+        if not isinstance(parameters, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            text = "`parameters` must be a dict, the JSON Schema of an object"
+            raise errors.InvalidError(f"{text}, found {reprlib.repr(parameters)}")
         about = {
             "name": name or getattr(func, "__name__", None),
             "description": description,

@@ -83,13 +83,42 @@ async def test_messages_that_make_no_sense(owner, message):
         owner.emit(message)
 
 
+@pytest.mark.parametrize(
+    ("message", "found"),
+    [
+        ({"a": 1}, "found {'a': 1}"),
+        ({"type": 5}, "found {'type': 5}"),
+        ({"type": "x", 5: 6}, "found 5"),
+        ({"type": "x", "to": "*", 5: 6}, "found 5"),
+        (None, "found None"),
+    ],
+)
+async def test_what_is_no_message(owner, message, found):
+    with pytest.raises(polyfn.InvalidError, match=found):
+        owner.emit(message)
+    with pytest.raises(polyfn.InvalidError, match="found 5"):
+        owner.emit({"type": "x"}, 5)
+
+
+async def test_what_is_no_handler(owner):
+    for adds in (owner.on, owner.once):
+        with pytest.raises(polyfn.InvalidError, match="the handler of 'z' must be a function, found 5"):
+            adds("z", 5)
+        with pytest.raises(polyfn.InvalidError, match="the type of an event must be str, found 5"):
+            adds(5, print)
+    with pytest.raises(polyfn.InvalidError, match="found None"):
+        await owner.wait_for(None)
+    assert owner._events._handlers == {}
+
+
 async def test_wait_for(owner, caller):
     waiting = asyncio.ensure_future(caller.wait_for("greeting", timeout=5))
     await asyncio.sleep(0)
     await owner.emit({"type": "greeting", "to": caller.client_id, "text": "hello"})
     assert (await waiting).text == "hello"
-    with pytest.raises(asyncio.TimeoutError):
-        await caller.wait_for("nothing", timeout=0.001)
+    for waits in (caller.wait_for, caller.rpc.wait_for):
+        with pytest.raises(polyfn.RpcTimeoutError, match=r"no event 'nothing' came within 0\.001 seconds"):
+            await waits("nothing", timeout=0.001)
     assert caller._events._handlers == {}, "nothing is left behind"
 
 

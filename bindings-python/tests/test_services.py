@@ -97,6 +97,35 @@ async def test_names_of_members_are_text(owner):
             await owner.get_service_schema({"id": "k", key: add})
 
 
+@pytest.mark.parametrize("service", [None, 5, {"a": 1}])
+async def test_what_names_no_service(owner, service):
+    calls = [owner.get_service, owner.unregister_service, polyfn.get_remote_service]
+    if service is not None:
+        # without anything it is the manager
+        calls.append(owner.rpc.get_remote_service)
+    for call in calls:
+        with pytest.raises(polyfn.InvalidError, match=f"found {service}"):
+            await call(service)
+    with pytest.raises(polyfn.InvalidError, match=f"found {service}"):
+        owner.rpc.get_local_service(service)
+
+
+async def test_an_export_takes_a_config(owner, caller):
+    api = {"config": {"visibility": "protected", "mark": 1}, "add": add}
+    info = await owner.export(api, {"visibility": "public", "name": "mine"})
+    assert (info.config.visibility, info.config.mark) == ("public", 1)
+    assert await (await caller.get_app(owner.client_id)).add(1) == 11
+    assert (await owner.export(api)).config.visibility == "protected"
+    with pytest.raises(polyfn.InvalidError, match="must be a dict, found 5"):
+        await owner.export(api, 5)
+
+
+async def test_a_ping_that_takes_too_long(owner):
+    for pings in (owner.ping, owner.rpc.ping):
+        with pytest.raises(polyfn.RpcTimeoutError, match=r"did not answer .*ping within 0 seconds"):
+            await pings(owner.client_id, timeout=0)
+
+
 async def test_nested_members_and_values(offer):
     service = await offer(
         {

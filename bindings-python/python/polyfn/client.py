@@ -11,8 +11,9 @@ from typing import Any, Protocol, cast
 from . import _native, errors, service_types
 from .apps import Hosted, hosted
 from .codecs import Codecs
-from .events import Events, Handler
-from .functions import described, schema_tree, service_map
+from .deadline import within
+from .events import Events, Handler, checked
+from .functions import described, exported, id_of, schema_tree, service_map
 from .modules import Modules
 from .proxy import ObjectProxy
 from .rpc import Rpc
@@ -194,7 +195,7 @@ class Client:
 
         With `notify=False` the server is not told.
         """
-        service_id = service if isinstance(service, str) else cast("str", service["id"])
+        service_id = id_of(service)
         if notify:
             await self._native_client.unregister_service(service_id)
         else:
@@ -233,7 +234,7 @@ class Client:
         `encryption_public_key`: the owner's public key, to which what its functions are told is encrypted
         from end to end. It must come from elsewhere, not by way of the server.
         """
-        name = service_id if isinstance(service_id, str) else cast("str", service_id["id"])
+        name = id_of(service_id)
         settings = {**(config or {}), **more}
         key = settings.pop("encryption_public_key", None)
         method, kwargs = "services.default.get_service", {"config": settings}
@@ -313,9 +314,12 @@ class Client:
             await self.register_service({**given, **kind, "config": config}, overwrite=True)
         await self._call("register_auth_service", (about.get("id", "auth-service"),), {})
 
-    async def export(self, api: Any) -> ObjectProxy:
-        """Offer functions under the service id `default`, where `get_app` finds them."""
-        return await self.register_service({**service_map(api), "id": "default"}, overwrite=True)
+    async def export(self, api: Any, config: Mapping[str, Any] | None = None) -> ObjectProxy:
+        """Offer functions under the service id `default`, where `get_app` finds them.
+
+        `config` is that of the service; it goes before what the service itself says.
+        """
+        return await self.register_service(exported(api, config), overwrite=True)
 
     async def get_app(self, client_id: str) -> Any:
         """Get what a client, `client` or `workspace/client`, has exported."""
@@ -332,7 +336,7 @@ class Client:
     async def ping(self, client_id: str, timeout: float | None = None) -> Any:
         """Ask another client whether it is there."""
         call = self._native_client.call(client_id, "services.built-in.ping", ("ping",))
-        return await asyncio.wait_for(call, timeout)
+        return await within(call, timeout, f"client {client_id} did not answer a ping")
 
     def register_codec(self, config: Mapping[str, Any]) -> None:
         """Have objects of a class sent in a form of one's own.
@@ -384,9 +388,9 @@ class Client:
         Without `to` only the handlers of this object hear of it. There is no acknowledgement, so awaiting the
         result is optional.
         """
-        full = {**message, **(extra or {})}
+        full = checked(message, extra)
         if full.get("to") is None:
-            self._events.fire(str(full["type"]), ObjectProxy(full))
+            self._events.fire(full["type"], ObjectProxy(full))
         else:
             self._native_client.emit(full)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
-from typing import Any
+import reprlib
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from . import errors
+from .deadline import within
 
 Handler = Callable[[Any], Any]
 
@@ -26,11 +30,20 @@ class Events:
 
     def on(self, event: str, handler: Handler) -> None:
         """Call `handler` with the data of each such event."""
-        self._handlers.setdefault(event, []).append((handler, False))
+        self._add(event, handler, False)
 
     def once(self, event: str, handler: Handler) -> None:
         """Call `handler` for the next such event only."""
-        self._handlers.setdefault(event, []).append((handler, True))
+        self._add(event, handler, True)
+
+    def _add(self, event: Any, handler: Any, is_once: bool) -> None:
+        if not isinstance(event, str):
+            raise errors.InvalidError(f"the type of an event must be str, found {reprlib.repr(event)}")
+        if not callable(handler):
+            raise errors.InvalidError(
+                f"the handler of {event!r} must be a function, found {reprlib.repr(handler)}"
+            )
+        self._handlers.setdefault(event, []).append((handler, is_once))
 
     def off(self, event: str | None = None, handler: Handler | None = None) -> None:
         """Take handlers back: all, all of one event, or one of them."""
@@ -52,7 +65,7 @@ class Events:
 
         self.once(event, handler)
         try:
-            return await asyncio.wait_for(heard, timeout)
+            return await within(heard, timeout, f"no event {event!r} came")
         finally:
             self.off(event, handler)
 
@@ -76,6 +89,29 @@ class Events:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _report("event", error)
+
+
+def checked(message: Any, extra: Any = None) -> dict[str, Any]:
+    """A message as it is sent, with its `type`.
+
+    >>> checked({"type": "greeting"}, {"text": "hello"})
+    {'type': 'greeting', 'text': 'hello'}
+    >>> checked({"a": 1})
+    Traceback (most recent call last):
+    polyfn.errors.InvalidError: a message needs a `type` that is str, found {'a': 1}
+    """
+    full: dict[str, Any] = {}
+    parts: tuple[Any, ...] = (message,) if extra is None else (message, extra)
+    for part in parts:
+        if not isinstance(part, Mapping):
+            raise errors.InvalidError(f"a message must be a dict with a `type`, found {reprlib.repr(part)}")
+        full.update(cast("Mapping[str, Any]", part))
+    for key in cast("dict[Any, Any]", full):
+        if not isinstance(key, str):
+            raise errors.InvalidError(f"the keys of a message must be str, found {key!r}")
+    if not isinstance(full.get("type"), str):
+        raise errors.InvalidError(f"a message needs a `type` that is str, found {reprlib.repr(full)}")
+    return full
 
 
 def _report(event: str, error: BaseException) -> None:

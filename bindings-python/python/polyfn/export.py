@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from .connecting import connect_to_server
-from .functions import service_map
+from .functions import exported
 
 
 class Api:
@@ -44,11 +44,9 @@ class Api:
 
     async def _run(self, obj: Any, config: Mapping[str, Any], options: dict[str, Any]) -> None:
         skips_wait = options.pop("skip_wait", False)
-        service = service_map(obj)
-        own = cast("Mapping[str, Any]", service.get("config") or {})
-        service["config"] = {**own, **{key: value for key, value in config.items() if key != "name"}}
+        service = exported(obj, config)
         server = await connect_to_server()
-        await server.register_service({**service, "id": "default"}, **options)
+        await server.register_service(service, **options)
         if not skips_wait:
             async with server:
                 await server.serve()

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import functools
 import inspect
+import reprlib
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
@@ -102,6 +103,40 @@ def _check_service(service: Any) -> None:
     else:
         return
     raise errors.InvalidError(f"a service must be a dict or an object, found {found}")
+
+
+def exported(api: Any, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The service `default` that is made of what a program exports.
+
+    >>> service = exported({"config": {"visibility": "public"}}, {"name": "mine", "require_context": True})
+    >>> service["id"], service["config"]
+    ('default', {'visibility': 'public', 'require_context': True})
+    """
+    if config is not None and not isinstance(config, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise errors.InvalidError(f"the config of an export must be a dict, found {reprlib.repr(config)}")
+    service = service_map(api)
+    own: Any = service.get("config") or {}
+    if config is None or not isinstance(own, Mapping):
+        return {**service, "id": "default"}
+    # by `name` the registry of `api` knows it
+    given = {key: value for key, value in config.items() if key != "name"}
+    return {**service, "config": {**cast("Mapping[str, Any]", own), **given}, "id": "default"}
+
+
+def id_of(service: Any) -> str:
+    """The id of a service that is named by it, or by a dict that has it, such as its info.
+
+    >>> id_of("calc"), id_of({"id": "calc", "type": "tool"})
+    ('calc', 'calc')
+    >>> id_of(None)
+    Traceback (most recent call last):
+    polyfn.errors.InvalidError: expected the id of a service, or a dict with its `id`, found None
+    """
+    name = cast("Mapping[str, Any]", service).get("id") if isinstance(service, Mapping) else service
+    if not isinstance(name, str):
+        found = reprlib.repr(cast("Any", service))
+        raise errors.InvalidError(f"expected the id of a service, or a dict with its `id`, found {found}")
+    return name
 
 
 def described(entries: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .case import convert_case
-from .functions import described, service_map
+from .deadline import within
+from .functions import described, id_of, service_map
 from .proxy import ObjectProxy
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Rpc:
         settings = {**(config or {}), **more}
         if service_uri is None:
             return await self.get_manager_service(settings)
+        service_uri = id_of(service_uri)
         client, colon, service = service_uri.rpartition(":")
         service, _, app = service.partition("@")
         if app and self._server.app_id not in ("*", app):
@@ -81,7 +82,7 @@ class Rpc:
         """A service of this client, as it was registered."""
         services = self.get_all_local_services()
         try:
-            return services[service_id.rpartition(":")[2]]
+            return services[id_of(service_id).rpartition(":")[2]]
         except KeyError:
             raise KeyError(f"Service not found: {service_id}") from None
 
@@ -128,7 +129,7 @@ class Rpc:
         answer_key: str | bytes | None = None,
     ) -> Any:
         call = self._server._native_client.call(client, method, args, None, answer_key)
-        return await asyncio.wait_for(call, timeout)
+        return await within(call, timeout, f"client {client} did not answer {method}")
 
     def __getattr__(self, name: str) -> Any:
         if name in _SHARED:

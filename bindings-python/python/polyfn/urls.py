@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from typing import Any, NamedTuple
+
+from .errors import InvalidError
 
 _SERVICE = re.compile(
     r"(?P<server>https?://[^\s?#]+?)/(?P<workspace>[^/\s]+)/services/"
@@ -32,6 +35,8 @@ def parse_service_url(url: str) -> ServiceUrl:
     Traceback (most recent call last):
     ValueError: 'https://lab.example/calc' is no URL of a service, expected https://host/workspace/services/service
     """
+    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidError(f"expected the URL of a service, found {reprlib.repr(url)}")
     found = _SERVICE.match(url.strip())
     if found is None:
         raise ValueError(f"{url!r} is no URL of a service, expected https://host/workspace/services/service")

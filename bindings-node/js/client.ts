@@ -2,6 +2,7 @@
 import { hosted } from "./apps/hosting.js";
 import { type CaseConversion, convertCase } from "./case.js";
 import type { Codec } from "./codecs.js";
+import { environmentSettings } from "./environment.js";
 import { errorOf, InvalidError, type RpcError, toldError } from "./errors.js";
 import { type EventListener, Events } from "./events.js";
 import type { Manager, TokenConfig } from "./manager.js";
@@ -551,6 +552,18 @@ export async function connectToServer(
     throw errorOf("internal", String(error));
   }
   return connection as unknown as Client;
+}
+
+/** The same with `transport: "http"`, for networks that let no websocket through. */
+export async function connectToServerHTTP(
+  options?: string | ConnectOptions,
+  more?: Partial<ConnectOptions>,
+): Promise<Client> {
+  // here and not in `more`, which would keep the environment from being read
+  const given = typeof options === "string" ? { serverUrl: options } : options;
+  const all = { ...given, ...more } as Partial<ConnectOptions>;
+  const isEmpty = Object.keys(all).length === 0;
+  return connectToServer({ ...(isEmpty ? environmentSettings() : all), transport: "http" } as ConnectOptions);
 }
 
 export type { RemoteFunction };

@@ -29,6 +29,7 @@ export {
   type ConnectionConfig,
   type ConnectionState,
   connectToServer,
+  connectToServerHTTP,
   type GetServiceConfig,
   type RegisterConfig,
 } from "./client.js";
@@ -66,7 +67,12 @@ export { hyphaWebsocketClient } from "./namespace.js";
 export { NdArray, type NdItem, type TypedArray } from "./ndarray.js";
 export type { ConnectOptions } from "./options.js";
 export type { CallOptions, RemoteFunction } from "./remote.js";
-export { getRemoteService, type ReachedService, type RemoteServiceOptions } from "./remote-service.js";
+export {
+  getRemoteService,
+  getRemoteServiceHTTP,
+  type ReachedService,
+  type RemoteServiceOptions,
+} from "./remote-service.js";
 export type { RpcObject } from "./rpc.js";
 export { currentSignal, currentTrace } from "./running.js";
 export { type FunctionSchema, type JsonSchema, schemaFunction, schemaMethod, z } from "./schema.js";

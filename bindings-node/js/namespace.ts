@@ -1,7 +1,7 @@
 // The namespace under which programs know hypha-rpc.
-import { connectToServer } from "./client.js";
+import { connectToServer, connectToServerHTTP } from "./client.js";
 import { login, logout } from "./login.js";
-import { getRemoteService } from "./remote-service.js";
+import { getRemoteService, getRemoteServiceHTTP } from "./remote-service.js";
 import { schemaFunction, schemaMethod, z } from "./schema.js";
 
 /**
@@ -15,8 +15,12 @@ export const hyphaWebsocketClient = {
   API_VERSION: 3,
   connectToServer,
   connect_to_server: connectToServer,
+  connectToServerHTTP,
+  connect_to_server_http: connectToServerHTTP,
   getRemoteService,
   get_remote_service: getRemoteService,
+  getRemoteServiceHTTP,
+  get_remote_service_http: getRemoteServiceHTTP,
   login,
   logout,
   schemaFunction,

@@ -46,3 +46,11 @@ export async function getRemoteService(
     throw error;
   }
 }
+
+/** The same as {@link getRemoteService} with `transport: "http"`. */
+export function getRemoteServiceHTTP(
+  url: string,
+  options: RemoteServiceOptions = {},
+): Promise<ReachedService> {
+  return getRemoteService(url, { ...options, transport: "http" });
+}

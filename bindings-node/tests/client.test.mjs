@@ -260,7 +260,9 @@ test("the namespace of hypha-rpc leads to the same", async () => {
   const { hyphaWebsocketClient } = polyfn;
   for (const name of [
     "connectToServer",
+    "connectToServerHTTP",
     "getRemoteService",
+    "getRemoteServiceHTTP",
     "login",
     "logout",
     "schemaFunction",

@@ -1,8 +1,11 @@
 // Ways to a connection: options, the environment, the URL of a service, logging in.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { pipeline } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import native from "../lib/native.cjs";
 import { PACKAGE, runProgram, serverForFile } from "./server.mjs";
@@ -218,6 +221,32 @@ describe("the URL of a service", () => {
       message: /is not that of the service/,
     });
     await assert.rejects(getRemoteService(`${url}-none`), { code: "not_found" });
+  });
+
+  test("goes by HTTP alone, where that is asked", async () => {
+    let said = "";
+    const proxy = createServer((socket) => {
+      socket.on("data", (data) => {
+        said += data.toString("latin1");
+      });
+      pipeline(socket, connect(server.port, "127.0.0.1"), socket, () => undefined);
+    }).listen(0, "127.0.0.1");
+    await once(proxy, "listening");
+    const url = `http://127.0.0.1:${proxy.address().port}`;
+    try {
+      const client = await polyfn.connectToServerHTTP(url, { clientId: "by-http" });
+      assert.equal(client.clientId, "by-http");
+      const config = { visibility: "public" };
+      await client.registerService({ id: "calc", config, add: (a, b) => a + b });
+      const calc = await polyfn.getRemoteServiceHTTP(`${url}/${client.workspace}/services/by-http:calc`);
+      assert.equal(await calc.add(1, 2), 3);
+      await calc[Symbol.asyncDispose]();
+      await client.disconnect();
+      assert.match(said, /\/rpc/);
+      assert.doesNotMatch(said, /upgrade: websocket/i);
+    } finally {
+      proxy.close();
+    }
   });
 
   test("does not keep the process once nothing is called", async () => {

@@ -1,4 +1,5 @@
 // Events from Rust, a batch at a time, and calls to it. One pump per environment: a worker thread has its own.
+import { whenAborted } from "./aborting.js";
 import { type Ends, type Invocation, runHandler } from "./callback.js";
 import { Codecs } from "./codecs.js";
 import { Decoder, idAt } from "./decode.js";
@@ -207,8 +208,7 @@ class Pump implements Keeper, Outlet, Watch, Ends {
       this.native.forget(client, id);
       call.reject(signal.reason);
     };
-    signal.addEventListener("abort", giveUp, { once: true });
-    return () => signal.removeEventListener("abort", giveUp);
+    return whenAborted(signal, giveUp);
   }
 
   watch(running: Running): void {

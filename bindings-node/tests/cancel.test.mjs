@@ -106,6 +106,22 @@ test("an aborted signal gives the call up, and the function is told", async () =
   assert.equal(reason.code, "cancelled");
 });
 
+test("many calls may hang on one signal without a warning", async () => {
+  const warnings = [];
+  const listener = (warning) => warnings.push(warning.name);
+  process.on("warning", listener);
+  const controller = new AbortController();
+  const wait = service.wait.withOptions({ signal: controller.signal });
+  const tags = Array.from({ length: 30 }, (_, number) => `many ${number}`);
+  const calls = tags.map((tag) => wait(tag));
+  await Promise.all(tags.map((tag) => run(tag).begun));
+  controller.abort();
+  for (const call of calls) await assert.rejects(call, { name: "AbortError" });
+  for (const tag of tags) assert.ok((await run(tag).aborted) instanceof CallCancelledError);
+  process.off("warning", listener);
+  assert.deepEqual(warnings, []);
+});
+
 test("a function without a context asks for its signal", async () => {
   const plain = await api.getService(`${owner.workspace}/${owner.clientId}:plain`);
   const controller = new AbortController();

@@ -1,4 +1,5 @@
 // Services that are offered: what may be one, and what it is called.
+import { types } from "node:util";
 import { InvalidError } from "./errors.js";
 import { type Described, servedMembers } from "./functions.js";
 import { stubOf } from "./remote.js";
@@ -45,13 +46,26 @@ export function offered(service: Service): Service & { id: string; type?: unknow
   if (typeof service !== "object" || service === null || Array.isArray(service)) {
     throw new InvalidError("a service must be an object or an instance of a class");
   }
+  refuseOthers(service);
   if (typeof (service as { id?: unknown }).id === "string") return service as { id: string };
   if (isPlain(service)) throw new InvalidError("Service id not found: give the service an `id`");
   return withFields(service, { id: "default" }) as { id: string };
 }
 
+/** Refuses objects that a service cannot be, though they look like instances of a class. */
+function refuseOthers(service: Service): void {
+  if (types.isPromise(service)) {
+    throw new InvalidError("a service must be an object, found a promise: `await` it first");
+  }
+  if (types.isMap(service) || types.isSet(service)) {
+    const found = types.isMap(service) ? "Map" : "Set";
+    throw new InvalidError(`a service must be an object, found a ${found}: give \`{ id, ...functions }\``);
+  }
+}
+
 /** The service with other fields; methods keep their `this`. */
 export function withFields(service: Service, fields: Record<string, unknown>): Service {
+  refuseOthers(service);
   return new Proxy(service, {
     get: (target, key, receiver) =>
       Object.hasOwn(fields, key) ? fields[key as string] : Reflect.get(target, key, receiver),

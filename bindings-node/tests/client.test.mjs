@@ -72,6 +72,16 @@ describe("services", () => {
     assert.deepEqual((await peer.get_service_schema(remote)).add, schema.add);
   });
 
+  test("what is no service is refused, with what to do", async () => {
+    const wait = { code: "invalid", message: /found a promise: `await` it first/ };
+    await assert.rejects(api.registerService(Promise.resolve({ id: "late" })), wait);
+    await assert.rejects(api.export(Promise.resolve({})), wait);
+    for (const given of [new Map([["id", "map"]]), new Set()]) {
+      const message = /found a (Map|Set): give `{ id, \.\.\.functions }`/;
+      await assert.rejects(api.registerService(given), { code: "invalid", message });
+    }
+  });
+
   test("an application is what a client has exported", async () => {
     await api.export({ hello: () => "from the app" });
     await api.export({ hello: () => "from the newer app" });

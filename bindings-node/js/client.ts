@@ -1,6 +1,7 @@
 // A connection to a server.
 import { hosted } from "./apps/hosting.js";
 import { type CaseConversion, convertCase } from "./case.js";
+import { eventTypes, idOf, keyText } from "./checks.js";
 import type { Codec } from "./codecs.js";
 import { environmentSettings } from "./environment.js";
 import { errorOf, InvalidError, type RpcError, toldError } from "./errors.js";
@@ -61,9 +62,9 @@ export interface GetServiceConfig {
   /** How the members are named. Default: as the owner names them, and in the other case beside that. */
   caseConversion?: CaseConversion | null;
   case_conversion?: CaseConversion | null;
-  /** The owner's public key in hexadecimal digits: calls of the service are encrypted to it from end to end. */
-  encryptionPublicKey?: string;
-  encryption_public_key?: string;
+  /** The owner's public key, 32 bytes or 64 hexadecimal digits: calls of the service are encrypted to it from end to end. */
+  encryptionPublicKey?: string | Uint8Array;
+  encryption_public_key?: string | Uint8Array;
   [key: string]: unknown;
 }
 
@@ -203,7 +204,7 @@ export class Connection implements Listener, AsyncDisposable {
 
   /** Takes a service back, named by its id or by what `registerService` gave; without `notify` the server is not told. */
   async unregisterService(service: string | { id: string }, notify = true): Promise<void> {
-    const id = shortId(typeof service === "string" ? service : service.id);
+    const id = shortId(idOf(service, "the service"));
     if (notify) {
       await pump().begin(this.#client, (call) => pump().native.unregister(this.#client, call, id));
     } else {
@@ -301,10 +302,10 @@ export class Connection implements Listener, AsyncDisposable {
    * console.log(await calculator.add(1, 2));
    */
   async getService(service: string | { id: string }, config: GetServiceConfig = {}): Promise<RemoteService> {
-    const id = typeof service === "string" ? service : service.id;
+    const id = idOf(service, "the service");
     const { caseConversion, case_conversion = caseConversion ?? null, ...rest } = config ?? {};
     const { encryption_public_key, encryptionPublicKey, ...selection } = rest;
-    const key = encryption_public_key ?? encryptionPublicKey;
+    const key = keyText(encryption_public_key ?? encryptionPublicKey, "encryptionPublicKey");
     const keywords = { config: selection, _rkwargs: true };
     const found = await this.#manager("get_service", [id, keywords], selection.timeout, key);
     const rename = (call: RemoteFunction, name: string) => this.#rename(call, name);
@@ -335,13 +336,13 @@ export class Connection implements Listener, AsyncDisposable {
 
   /** Asks for events of a type, or of several, also after a reconnect. */
   async subscribe(eventType: string | string[]): Promise<unknown> {
-    const types = [eventType].flat();
+    const types = eventTypes(eventType);
     return pump().begin(this.#client, (call) => pump().native.subscribe(this.#client, call, types));
   }
 
   /** Asks for no more of them. */
   async unsubscribe(eventType: string | string[]): Promise<unknown> {
-    const types = [eventType].flat();
+    const types = eventTypes(eventType);
     return pump().begin(this.#client, (call) => pump().native.unsubscribe(this.#client, call, types));
   }
 

@@ -1,5 +1,7 @@
 // Options of a connection, under the names of hypha-rpc and in camelCase.
 import { readFileSync } from "node:fs";
+import { types } from "node:util";
+import { wrongType } from "./checks.js";
 import { environmentSettings } from "./environment.js";
 import { InvalidError } from "./errors.js";
 import { toCamel } from "./names.js";
@@ -138,28 +140,42 @@ export interface InertOptions {
 export type ConnectOptions = InertOptions &
   ((CamelOptions & Partial<SnakeOptions>) | (SnakeOptions & Partial<CamelOptions>));
 
-const NAMES = new Set([
-  "serverUrl",
-  "workspace",
-  "clientId",
-  "token",
-  "reconnectionToken",
-  "name",
-  "appId",
-  "methodTimeout",
-  "connectTimeout",
-  "pingInterval",
-  "pingTimeout",
-  "tokenRefreshInterval",
-  "chunkSize",
-  "reconnect",
-  "transport",
-  "rintfTimeout",
-  "encryption",
-  "encryptionPrivateKey",
-  "encryptionPublicKey",
-  "additionalHeaders",
-  "ssl",
+type Check = (value: unknown) => boolean;
+const TEXT: [string, Check] = ["a string", (value) => typeof value === "string"];
+const NUMBER: [string, Check] = ["a number", (value) => typeof value === "number"];
+const SECONDS: [string, Check] = ["a number of seconds", NUMBER[1]];
+const TRUTH: [string, Check] = ["true or false", (value) => typeof value === "boolean"];
+const KEY: [string, Check] = [
+  "64 hexadecimal digits or 32 bytes",
+  (value) => typeof value === "string" || types.isUint8Array(value),
+];
+const HEADERS: [string, Check] = [
+  "an object of names and values",
+  (value) => typeof value === "object" && !Array.isArray(value),
+];
+/** Of each option what it must be; `ssl` is looked at where it is used. */
+const NAMES = new Map<string, [string, Check]>([
+  ["serverUrl", TEXT],
+  ["workspace", TEXT],
+  ["clientId", TEXT],
+  ["token", TEXT],
+  ["reconnectionToken", TEXT],
+  ["name", TEXT],
+  ["appId", TEXT],
+  ["methodTimeout", SECONDS],
+  ["connectTimeout", SECONDS],
+  ["pingInterval", SECONDS],
+  ["pingTimeout", SECONDS],
+  ["tokenRefreshInterval", SECONDS],
+  ["chunkSize", NUMBER],
+  ["reconnect", TRUTH],
+  ["transport", TEXT],
+  ["rintfTimeout", SECONDS],
+  ["encryption", TRUTH],
+  ["encryptionPrivateKey", KEY],
+  ["encryptionPublicKey", KEY],
+  ["additionalHeaders", HEADERS],
+  ["ssl", ["a boolean or the path of a file", () => true]],
 ]);
 /** Under the names of the core, which knows their defaults. */
 const LIMITS = new Map(native.limitNames().map((name) => [toCamel(name), name]));
@@ -197,10 +213,15 @@ function known(given: object): Record<string, unknown> {
   const limits: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given)) {
     const camel = toCamel(name).replace(/^longMessageChunkSize$/, "chunkSize");
-    if (NAMES.has(camel)) {
-      if (value != null) options[camel] = value;
+    const asked = NAMES.get(camel);
+    if (asked !== undefined) {
+      if (value == null) continue;
+      if (!asked[1](value)) throw wrongType(name, asked[0], value);
+      options[camel] = value;
     } else if (LIMITS.has(camel)) {
-      if (value != null) limits[LIMITS.get(camel) as string] = value;
+      if (value == null) continue;
+      if (!NUMBER[1](value)) throw wrongType(name, NUMBER[0], value);
+      limits[LIMITS.get(camel) as string] = value;
     } else if (name === "server") {
       options.serverUrl ??= (value as { url?: string } | null)?.url;
     } else if (camel in MISSING) {
@@ -226,7 +247,7 @@ function tls(ssl: unknown): object {
 }
 
 function hint(name: string): string {
-  const near = [...NAMES, ...LIMITS.keys(), ...INERT, ...Object.keys(MISSING)].find(
+  const near = [...NAMES.keys(), ...LIMITS.keys(), ...INERT, ...Object.keys(MISSING)].find(
     (other) => distance(name, other) <= 2,
   );
   return near === undefined ? "" : `, did you mean \`${near}\`?`;

@@ -1,4 +1,5 @@
 // Functions of peers.
+import { checkCallOptions } from "./checks.js";
 
 /** A function of a peer, as it was described to us. */
 export interface Stub {
@@ -70,7 +71,12 @@ export function makeRemote(
     __name__: { value: name, enumerable: true },
     __doc__: { value: stub.doc, enumerable: true },
     __schema__: { value: stub.schema, enumerable: true },
-    withOptions: { value: (more: CallOptions) => makeRemote(stub, call, { ...options, ...more }) },
+    withOptions: {
+      value: (more: CallOptions) => {
+        checkCallOptions(more);
+        return makeRemote(stub, call, { ...options, ...more });
+      },
+    },
   });
   return remote as RemoteFunction;
 }

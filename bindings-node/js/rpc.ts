@@ -1,5 +1,6 @@
 // A connection by the names of hypha-rpc's `rpc` object, for programs that use them.
 import { type CaseConversion, convertCase, type Rename } from "./case.js";
+import { idOf } from "./checks.js";
 import type { Connection } from "./client.js";
 import { errorOf, InvalidError, NotFoundError } from "./errors.js";
 import { addOtherNames, type SnakeNames, toSnake } from "./names.js";
@@ -59,7 +60,8 @@ export class Rpc {
 
   /** Asks another client whether it is there; fails when it does not answer within `timeout` seconds. */
   async ping(clientId: string, timeout = 1): Promise<string> {
-    const answer = await this.#inside.call(clientId, "services.built-in.ping", ["ping"], timeout);
+    const client = idOf(clientId, "the client");
+    const answer = await this.#inside.call(client, "services.built-in.ping", ["ping"], timeout);
     if (answer !== "pong") throw errorOf("remote", `client ${clientId} answered ${String(answer)} to a ping`);
     return "pong";
   }

@@ -88,6 +88,33 @@ describe("options", () => {
     }
   });
 
+  test("of a wrong type are refused", async () => {
+    for (const [options, message] of [
+      [{ encryption: "yes" }, /encryption must be true or false, found a string/],
+      [{ clientId: 5 }, /clientId must be a string, found a number/],
+      [{ methodTimeout: "5" }, /methodTimeout must be a number of seconds, found a string/],
+      [{ encryptionPrivateKey: 5 }, /must be 64 hexadecimal digits or 32 bytes, found a number/],
+      [{ additionalHeaders: "x" }, /must be an object of names and values, found a string/],
+      [{ max_calls: "4" }, /max_calls must be a number, found a string/],
+    ]) {
+      await assert.rejects(connectToServer(server.url, options), { name: "InvalidError", message });
+    }
+  });
+
+  test("of calls and ids that are none are refused", async () => {
+    const named = (message) => ({ name: "InvalidError", message });
+    const id = named(/must be an id \(a text, not empty\), found undefined/);
+    for (const call of ["getService", "unregisterService", "ping"]) await assert.rejects(api[call](), id);
+    for (const types of [undefined, [5]]) {
+      await assert.rejects(api.subscribe(types), named(/the type of an event must be a string/));
+      await assert.rejects(api.unsubscribe(types), named(/the type of an event must be a string/));
+    }
+    const { withOptions } = api.echo;
+    assert.throws(() => withOptions({ signal: 5 }), named(/signal must be an AbortSignal/));
+    assert.throws(() => withOptions({ timeout: "5" }), named(/timeout must be a number of seconds/));
+    assert.throws(() => withOptions({ timout: 3 }), named(/no option `timout`, expected signal, timeout/));
+  });
+
   test("may set limits", async () => {
     let release;
     const released = new Promise((resolve) => {

@@ -117,6 +117,9 @@ test("what is said under a key is understood", async () => {
   const sealed = await other.getService(info.id, { encryptionPublicKey: one.getPublicKey() });
   assert.deepEqual(await sealed.echo("x"), ["x", true, other.getPublicKey()]);
   assert.equal(await sealed.apply((value) => value * 2, 21), 42);
+  const bytes = Buffer.from(one.getPublicKey(), "hex");
+  const again = await other.getService(info.id, { encryptionPublicKey: bytes });
+  assert.deepEqual(await again.echo("x"), ["x", true, other.getPublicKey()]);
   const numbers = [];
   for await (const number of await sealed.count(3)) numbers.push(number);
   assert.deepEqual(numbers, [0, 1, 2]);

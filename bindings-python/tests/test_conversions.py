@@ -498,3 +498,15 @@ async def test_models_of_pydantic(offer):
             type(made)(no=0, parts=[])
     odd = {"_rtype": "pydantic_model", "_rvalue": {"x": 1}, "_rschema": {"required": 5, "properties": 3}}
     assert await service.take(odd) == odd
+
+
+async def test_a_model_keeps_what_is_beside_its_fields_and_their_order(offer):
+    pydantic = pytest.importorskip("pydantic")
+
+    class Open(pydantic.BaseModel, extra="allow"):
+        t: int = 1
+        a: int = 2
+
+    service = await offer(take=lambda model: model)
+    made = await service.take(Open(more="kept"))
+    assert list(made.model_dump().items()) == [("t", 1), ("a", 2), ("more", "kept")]

@@ -51,7 +51,7 @@ def encode(model: Any) -> dict[str, Any]:
 def decode(form: dict[str, Any]) -> Any:
     """A model of the values; the form itself where there is no pydantic, or where they do not fit."""
     try:
-        schema = json.dumps(_plain(form["_rschema"]), sort_keys=True)
+        schema = json.dumps(_plain(form["_rschema"]))
         if len(schema) > MOST_SCHEMA:
             return form
         return _model(schema)(**form["_rvalue"])
@@ -103,8 +103,9 @@ class _Maker:
                 self._kind(about),
                 self._pydantic.Field(default, description=about.get("description"), **limits),
             )
+        config = {"extra": "allow"} if schema.get("additionalProperties") is True else None
         return self._pydantic.create_model(
-            schema.get("title", "Model"), __doc__=schema.get("description"), **fields
+            schema.get("title", "Model"), __config__=config, __doc__=schema.get("description"), **fields
         )
 
     def _kind(self, schema: dict[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 // JavaScript functions as handlers: called while the batch is drained, answered at once unless they are async.
 import { type Declared, declaredArguments } from "./declared.js";
 import { addContext, bindKeywords, type Served, withoutContext } from "./functions.js";
-import { isHttpError } from "./http.js";
+import { thrownResponse } from "./http.js";
 import type { Outbox } from "./outbox.js";
 import { type Running, runAs } from "./running.js";
 
@@ -25,22 +25,22 @@ export interface Ends {
 /** Runs a handler and sees to it that its caller hears how it ended. */
 export function runHandler(ends: Ends, served: Served, invocation: Invocation): void {
   const { running, context, hasContext } = invocation;
-  let result: unknown;
   try {
     if (hasContext) addSignal(context, running);
     const { declared } = served;
-    result =
+    const result =
       declared === undefined ? callPlain(served, invocation) : callDeclared(served, declared, invocation);
+    // The member `then` of a result is the user's: to read it may throw as well.
+    if (!isThenable(result)) return answer(ends, running, result);
+    // Those that may ask for their signal later are told of what happens until then.
+    if (hasContext || running.isLimited) running.watch();
+    result.then(
+      (value) => answer(ends, running, value),
+      (error) => fail(ends, running, error),
+    );
   } catch (error) {
-    return fail(ends, running, error);
+    fail(ends, running, error);
   }
-  if (!isThenable(result)) return answer(ends, running, result);
-  // Those that may ask for their signal later are told of what happens until then.
-  if (hasContext || running.isLimited) running.watch();
-  result.then(
-    (value) => answer(ends, running, value),
-    (error) => fail(ends, running, error),
-  );
 }
 
 function addSignal(context: unknown, running: Running): void {
@@ -86,6 +86,7 @@ function answer(ends: Ends, running: Running, value: unknown): void {
 export function fail(ends: Ends, running: Running, thrown: unknown): void {
   if (running.isWatched) ends.unwatch(running);
   if (running.run === 0) return;
-  if (running.isEvent && isHttpError(thrown)) answer(ends, running, thrown.response());
+  const response = running.isEvent ? thrownResponse(thrown) : undefined;
+  if (response !== undefined) answer(ends, running, response);
   else ends.fail(running.client, running.run, thrown);
 }

@@ -179,24 +179,32 @@ export interface Thrown {
 
 /** What is sent of something that was thrown, whatever it is. An error of another side goes on as it was told. */
 export function thrownOf(thrown: unknown): Thrown {
-  if (!(thrown instanceof Error || types.isNativeError(thrown))) {
-    return { message: asText(thrown), code: "remote", type: "", trace: "", cause: undefined };
-  }
-  const { name, message, stack, cause } = thrown as Error & { cause?: unknown };
-  const known = thrown instanceof RpcError ? thrown : undefined;
+  const isError = attempt(() => thrown instanceof Error || types.isNativeError(thrown), false);
+  if (!isError) return { message: asText(thrown), code: "remote", type: "", trace: "", cause: undefined };
+  const error = thrown as Error;
+  const known = attempt(() => (thrown instanceof RpcError ? thrown : undefined), undefined);
+  const cause = attempt(() => error.cause, undefined);
   return {
-    message: String(message),
-    code: known?.code ?? "remote",
-    type: String(known?.remoteType ?? name),
-    trace: String(known?.remoteTraceback ?? stack ?? ""),
-    cause: (isRemoteSide(cause) ? cause.cause : cause) ?? undefined,
+    message: attempt(() => String(error.message), "(its message cannot be read)"),
+    code: attempt(() => String(known?.code ?? "remote"), "remote"),
+    type: attempt(() => String(known?.remoteType ?? error.name), "Error"),
+    trace: attempt(() => String(known?.remoteTraceback ?? error.stack ?? ""), ""),
+    cause: attempt(() => (isRemoteSide(cause) ? cause.cause : cause) ?? undefined, undefined),
   };
 }
 
-function asText(thrown: unknown): string {
+/** To read what was thrown runs code of the user's, which may throw as well: getters, `toString`, a Proxy. */
+function attempt<T>(read: () => T, otherwise: T): T {
   try {
-    return typeof thrown === "object" ? JSON.stringify(thrown) : String(thrown);
+    return read();
   } catch {
-    return "the function threw something that cannot be shown";
+    return otherwise;
   }
+}
+
+function asText(thrown: unknown): string {
+  const show = (): string | undefined =>
+    typeof thrown === "object" ? JSON.stringify(thrown) : String(thrown);
+  // Undefined is what a `toJSON` may give.
+  return attempt(show, undefined) ?? "the function threw something that cannot be shown";
 }

@@ -78,9 +78,15 @@ Object.defineProperty(HTTPError.prototype, "name", {
   writable: true,
 });
 
-/** Whether a function that threw this means to answer with it. */
-export function isHttpError(thrown: unknown): thrown is HTTPError {
-  return typeof thrown === "object" && thrown !== null && MARK in thrown;
+/** The answer that a function gives by throwing this, if it gives one. */
+export function thrownResponse(thrown: unknown): FunctionResponse | undefined {
+  if (typeof thrown !== "object" || thrown === null) return undefined;
+  try {
+    return MARK in thrown ? (thrown as unknown as HTTPError).response() : undefined;
+  } catch {
+    // A Proxy, or a method of a subclass, may throw: then it is an error like any other.
+    return undefined;
+  }
 }
 
 /** What events of HTTP requests can do. */

@@ -38,7 +38,12 @@ export class Source {
   readonly #make: () => Producer;
   readonly #onResult = (result: Result): void => {
     this.#isAsking = false;
-    if (this.#take(result)) this.#run();
+    try {
+      if (this.#take(result)) this.#run();
+    } catch (error) {
+      // An iterator written by hand may answer anything.
+      this.#fail(error);
+    }
   };
   readonly #onFailure = (error: unknown): void => {
     this.#isAsking = false;

@@ -9,6 +9,36 @@ class CheeseError extends Error {
   name = "CheeseError";
 }
 
+/** What cannot be read without another error, and the message with which it arrives. */
+const HOSTILE = {
+  "toJSON that gives nothing": [{ toJSON() {} }, /cannot be shown/],
+  "a revoked Proxy": [revoked({}), /cannot be shown/],
+  "a revoked Proxy of a function": [revoked(() => 1), /cannot be shown/],
+  "a message without a text": [
+    Object.assign(new Error("a"), { message: Object.create(null) }),
+    /cannot be read/,
+  ],
+  "a message that throws": [throwing("message"), /cannot be read/],
+  "a name that throws": [throwing("name"), /^a fault$/],
+  "a stack that throws": [throwing("stack"), /^a fault$/],
+  "a cause that throws": [throwing("cause"), /^a fault$/],
+  "a revoked Proxy as its cause": [new Error("a fault", { cause: revoked({}) }), /^a fault$/],
+  "a code that throws": [throwing("code", new NotFoundError("a fault")), /^a fault$/],
+};
+
+function revoked(target) {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
+}
+
+function throwing(member, error = new Error("a fault")) {
+  const get = () => {
+    throw new Error(`${member} cannot be had`);
+  };
+  return Object.defineProperty(error, member, { get });
+}
+
 const server = await serverForFile();
 let api;
 let service;
@@ -37,6 +67,18 @@ before(async () => {
     halfACharacter: () => {
       throw new Error("half \ud83d");
     },
+    throwHostile: (what) => {
+      throw HOSTILE[what][0];
+    },
+    throwHostileLater: async (what) => {
+      throw HOSTILE[what][0];
+    },
+    generateHostile: async function* (what) {
+      yield 1;
+      throw HOSTILE[what][0];
+    },
+    giveRevoked: () => revoked({}),
+    iterateBadly: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => undefined }) }),
     pass: (other) => other(),
     endless: () => {
       const error = new Error("endless");
@@ -124,4 +166,36 @@ test("an error always arrives", async () => {
   let depth = 0;
   for (let cause = await caught(service.endless()); cause; cause = cause.cause) depth += 1;
   assert.equal(depth, 10);
+});
+
+for (const [what, [, message]] of Object.entries(HOSTILE)) {
+  test(`an error always arrives: ${what}`, async () => {
+    const read = async () => {
+      for await (const _ of await service.generateHostile(what));
+    };
+    for (const promise of [service.throwHostile(what), service.throwHostileLater(what), read()]) {
+      const error = await caught(promise);
+      assert.ok(error instanceof RemoteError, String(error));
+      assert.match(error.message, message);
+    }
+  });
+}
+
+test("a result that cannot be looked at is an error", async () => {
+  const error = await caught(service.giveRevoked());
+  assert.deepStrictEqual([error.code, error.remoteType], ["remote", "TypeError"]);
+  const items = await service.iterateBadly();
+  assert.equal((await caught(items.next())).remoteType, "TypeError");
+});
+
+test("a request is answered whatever its function throws", async () => {
+  await api.registerService({
+    id: "hostile",
+    type: "functions",
+    config: { visibility: "public" },
+    fail: () => {
+      throw revoked({});
+    },
+  });
+  assert.equal((await fetch(`${server.url}/${api.config.workspace}/apps/hostile/fail`)).status, 500);
 });

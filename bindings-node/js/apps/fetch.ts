@@ -1,5 +1,5 @@
 // Handlers of the web's own kind, `(Request) => Response`, as web apps.
-import { isHttpError } from "../http.js";
+import { thrownResponse } from "../http.js";
 import native from "../native.cjs";
 import type { Answer, Exchange, Source } from "./exchange.js";
 import { type AppInfo, headersOf, infoOf, type Pair, targetOf } from "./scope.js";
@@ -66,12 +66,13 @@ async function answered(handle: () => Response | Promise<Response>): Promise<Res
   try {
     response = await handle();
   } catch (error) {
-    if (!isHttpError(error)) throw error;
-    const { body, headers } = error.response();
+    const thrown = thrownResponse(error);
+    if (thrown === undefined) throw error;
+    const { status, body, headers } = thrown;
     const all = Object.entries(headers as Record<string, string | string[]>).flatMap(([name, value]) =>
       [value].flat().map((one): [string, string] => [name, one]),
     );
-    return new Response(body as string, { status: error.status, headers: all });
+    return new Response(body as string, { status: status as number, headers: all });
   }
   // other copies of the class are as good
   if (typeof response?.status !== "number" || typeof response.headers?.get !== "function") {

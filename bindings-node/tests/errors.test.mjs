@@ -2,8 +2,20 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect } from "node:util";
-import { connectToServer, NotFoundError, RemoteError, RpcTimeoutError } from "../lib/index.js";
+import {
+  CallCancelledError,
+  connectToServer,
+  InternalError,
+  InvalidError,
+  NotFoundError,
+  PeerGoneError,
+  RemoteError,
+  RpcTimeoutError,
+} from "../lib/index.js";
 import { serverForFile } from "./server.mjs";
+
+const OF_FUNCTIONS = [NotFoundError, InvalidError];
+const OF_CALLS = [RpcTimeoutError, PeerGoneError, CallCancelledError, InternalError];
 
 class CheeseError extends Error {
   name = "CheeseError";
@@ -59,8 +71,10 @@ before(async () => {
       throw new TypeError("it failed", { cause: causes });
     },
     failBy: (kind) => {
-      throw new { NotFoundError, RpcTimeoutError }[kind]("by hand");
+      const Kind = [...OF_FUNCTIONS, ...OF_CALLS].find(({ name }) => name === kind);
+      throw new Kind("by hand", { cause: new Error("why") });
     },
+    waitFor: () => new Promise(() => undefined),
     throwIt: (what) => {
       throw { text: "a text", number: 5, null: null, object: { a: 1 }, cycle: globalThis }[what];
     },
@@ -139,11 +153,25 @@ test("an error that is passed on stays what it was at first", async () => {
 });
 
 test("a function may throw by kind", async () => {
-  for (const kind of [NotFoundError, RpcTimeoutError]) {
+  for (const kind of OF_FUNCTIONS) {
     const error = await caught(service.failBy(kind.name));
     assert.ok(error instanceof kind);
     assert.deepStrictEqual([error.message, error.code], ["by hand", kind.code]);
   }
+});
+
+test("what became of a function's own calls is not said of the call to it", async () => {
+  for (const kind of OF_CALLS) {
+    const error = await caught(service.failBy(kind.name));
+    assert.deepStrictEqual(
+      [error.code, error.message, error.remoteType, error.cause.cause?.message],
+      ["remote", "by hand", kind.name, "why"],
+    );
+  }
+  const slow = await caught(service.pass(() => service.waitFor.withOptions({ timeout: 0.01 })()));
+  assert.deepStrictEqual([slow.code, slow.remoteType], ["remote", "RpcTimeoutError"]);
+  const gone = await caught(service.pass(() => api.rpc.getRemoteService("nobody:service")));
+  assert.deepStrictEqual([gone.code, gone.remoteType], ["remote", "PeerGoneError"]);
 });
 
 test("what is thrown without being an error arrives as one", async () => {

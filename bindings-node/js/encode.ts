@@ -147,6 +147,14 @@ export class Encoder {
     this.at += 4;
   }
 
+  /** The count of what `write` writes, which gives it, and that behind it. */
+  counted(write: () => number): void {
+    const start = this.at;
+    this.count(0);
+    const count = write();
+    this.#view.setUint32(start, count, true);
+  }
+
   /** A number, without a step. */
   double(value: number): void {
     if (this.at + 8 > this.bytes.length) this.#grow(8);
@@ -237,8 +245,10 @@ export class Encoder {
   /** Writes a list. */
   list(items: unknown[]): void {
     this.byte(Out.List);
-    this.count(items.length);
-    for (let number = 0; number < items.length; number += 1) {
+    // Once, because a getter of an item may change the list.
+    const { length } = items;
+    this.count(length);
+    for (let number = 0; number < length; number += 1) {
       try {
         this.value(items[number]);
       } catch (error) {

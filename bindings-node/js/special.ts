@@ -115,22 +115,33 @@ function writeMemory(encoder: Encoder, memory: ArrayBufferLike | Uint8Array): vo
 function writePairs(encoder: Encoder, map: Map<unknown, unknown>): void {
   encoder.enter(2); // on the wire: a map that holds a list of pairs
   encoder.byte(Out.Pairs);
-  encoder.count(map.size);
-  for (const [key, value] of map) {
-    try {
-      encoder.value(key);
-      encoder.value(value);
-    } catch (error) {
-      throw within(`.get(${String(key)})`, error);
+  // Not its size: a subclass may yield more or less, and a getter of an item may change it.
+  encoder.counted(() => {
+    let count = 0;
+    for (const [key, value] of map) {
+      try {
+        encoder.value(key);
+        encoder.value(value);
+      } catch (error) {
+        throw within(`.get(${String(key)})`, error);
+      }
+      count += 1;
     }
-  }
+    return count;
+  });
 }
 
 function writeSet(encoder: Encoder, set: Set<unknown>): void {
   encoder.enter(1); // on the wire: a map that holds a list
   encoder.byte(Out.Set);
-  encoder.count(set.size);
-  for (const item of set) encoder.value(item);
+  encoder.counted(() => {
+    let count = 0;
+    for (const item of set) {
+      encoder.value(item);
+      count += 1;
+    }
+    return count;
+  });
 }
 
 function writeExtension(encoder: Encoder, { type, data }: Extension): void {

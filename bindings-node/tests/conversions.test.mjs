@@ -242,6 +242,44 @@ test("what a getter throws reaches the caller as it is", async () => {
   await assert.rejects(echo(value), (error) => error === own);
 });
 
+test("of sets, maps and lists arrives what they yield, whatever they say of their size", async () => {
+  class Odd extends Set {
+    *[Symbol.iterator]() {
+      for (const item of this.values()) if (item % 2) yield item;
+    }
+  }
+  class Doubled extends Map {
+    *[Symbol.iterator]() {
+      yield* this.entries();
+      for (const [key, value] of this.entries()) yield [`${key} again`, value];
+    }
+  }
+  assert.deepStrictEqual(await echo([new Odd([1, 2, 3]), 4]), [new Set([1, 3]), 4]);
+  const doubled = await echo([new Doubled([["a", 1]]), 4]);
+  assert.deepStrictEqual(doubled, [
+    new Map([
+      ["a", 1],
+      ["a again", 1],
+    ]),
+    4,
+  ]);
+  const items = [
+    {
+      get count() {
+        return items.push("more");
+      },
+    },
+  ];
+  const set = new Set([
+    {
+      get count() {
+        return set.add("more").size;
+      },
+    },
+  ]);
+  assert.deepStrictEqual(await echo([items, set, 4]), [[{ count: 2 }], new Set([{ count: 2 }, "more"]), 4]);
+});
+
 test("62 levels pass", async () => {
   let deep = [];
   for (let level = 1; level < 62; level += 1) deep = [deep];

@@ -38,7 +38,7 @@ export function writeSpecial(encoder: Encoder, value: object): void {
 /** The same for subclasses, and for objects of other realms. */
 function writerOf(value: object): Write {
   if (Array.isArray(value)) return (encoder, items: unknown[]) => encoder.list(items);
-  if (ArrayBuffer.isView(value)) return value instanceof Uint8Array ? writeBytes : writeView;
+  if (ArrayBuffer.isView(value)) return types.isUint8Array(value) ? writeBytes : writeView;
   if (types.isAnyArrayBuffer(value)) return writeMemory;
   if (types.isDate(value)) return writeDate;
   if (types.isMap(value)) return writePairs;
@@ -84,7 +84,7 @@ function writeBytes(encoder: Encoder, bytes: Uint8Array): void {
 
 function writeView(encoder: Encoder, view: ArrayBufferView): void {
   const content = contentOf(view);
-  if (view instanceof DataView) return writeMemory(encoder, content);
+  if (types.isDataView(view)) return writeMemory(encoder, content);
   encoder.byte(Out.Array);
   encoder.text(dtypeOf(view));
   encoder.byte(NO_SHAPE);

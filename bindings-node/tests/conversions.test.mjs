@@ -1,17 +1,24 @@
 // Values by way of the wire and back: what goes out and what comes in.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { runInNewContext } from "node:vm";
 import { connectToServer, Extension, InvalidError } from "../lib/index.js";
 import { serverForFile } from "./server.mjs";
 
 const server = await serverForFile();
 let api;
 let echo;
+let classOf;
 
 before(async () => {
   api = await connectToServer({ server_url: server.url });
-  await api.registerService({ id: "echo", echo: (value) => value, count: (...args) => args.length });
-  ({ echo } = await api.getService("echo"));
+  await api.registerService({
+    id: "echo",
+    echo: (value) => value,
+    count: (...args) => args.length,
+    classOf: (value) => value.constructor.name,
+  });
+  ({ echo, classOf } = await api.getService("echo"));
 });
 after(() => api.disconnect());
 
@@ -142,6 +149,20 @@ test("of a view the view is sent, not the memory under it", async () => {
   const memory = new Uint8Array([0, 0, 1, 0, 2, 0, 3, 0]).buffer;
   assert.deepStrictEqual(await echo(new Int16Array(memory, 2, 2)), new Int16Array([1, 2]));
   assert.deepStrictEqual(await echo(new Uint8Array(memory, 2, 3)), Buffer.from([1, 0, 2]));
+});
+
+test("bytes and views of another realm are what they are here", async () => {
+  for (const [source, name] of [
+    ["new Uint8Array([1, 2])", "Buffer"],
+    ["new Uint8Array(10_000)", "Buffer"],
+    ["new Uint8ClampedArray([1, 2])", "Uint8Array"],
+    ["new Int16Array([1, 2])", "Int16Array"],
+    ["new DataView(new ArrayBuffer(2))", "ArrayBuffer"],
+    ["new ArrayBuffer(2)", "ArrayBuffer"],
+  ]) {
+    assert.equal(await classOf(runInNewContext(source)), name, source);
+  }
+  assert.deepStrictEqual(await echo(runInNewContext("new Uint8Array([1, 2])")), Buffer.from([1, 2]));
 });
 
 test("bytes read as UTF-8 where a text is wanted", async () => {

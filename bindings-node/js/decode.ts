@@ -272,9 +272,14 @@ function* pairs(flat: unknown[]): Generator<[unknown, unknown]> {
   for (let at = 0; at < flat.length; at += 2) yield [flat[at], flat[at + 1]];
 }
 
-/** A map with keys that are not all texts: numbers become names of properties, anything else needs a Map. */
+/**
+ * A map with keys that are not all texts: numbers become names of properties. Anything else needs a Map, and so do 1 and
+ * "1" in one map, which would be one name.
+ */
 function otherMap(flat: unknown[]): unknown {
   const entries = [...pairs(flat)];
   const isPlain = entries.every(([key]) => typeof key === "string" || typeof key === "number");
-  return isPlain ? Object.fromEntries(entries as [string | number, unknown][]) : new Map(entries);
+  if (!isPlain) return new Map(entries);
+  const object = Object.fromEntries(entries as [string | number, unknown][]);
+  return Object.keys(object).length === entries.length ? object : new Map(entries);
 }

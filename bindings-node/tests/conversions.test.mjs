@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { runInNewContext } from "node:vm";
+import { Decoder } from "../lib/decode.js";
 import { connectToServer, Extension, InvalidError } from "../lib/index.js";
 import { serverForFile } from "./server.mjs";
 
@@ -190,6 +191,22 @@ test("a key named __proto__ is only a key", async () => {
     assert.equal(back.polluted, undefined);
     assert.equal(Object.getPrototypeOf(back), Object.prototype);
   }
+});
+
+test("a map whose names would collide is a Map", () => {
+  // JavaScript cannot send such a map: the tape is that of `{key: 1, "1": 2}` of Python.
+  const [step, argument] = [{ end: 0, int: 4, text: 8, otherMap: 13 }, 1 << 5];
+  const decoded = (key) => {
+    const tape = [step.int | (key * argument), step.int | argument, step.text | argument];
+    tape.push(step.int | (2 * argument), step.otherMap | (2 * argument), step.end);
+    return new Decoder({}).run(0, Int32Array.from(tape), 0, "1", [], 0);
+  };
+  const both = new Map([
+    [1, 1],
+    ["1", 2],
+  ]);
+  assert.deepStrictEqual(decoded(1), [both]);
+  assert.deepStrictEqual(decoded(7), [{ 7: 1, 1: 2 }]);
 });
 
 test("maps of one shape stay apart", async () => {

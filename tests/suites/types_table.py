@@ -20,8 +20,8 @@ FOOT = """
 Where a language has no type of its own for a value, it gets the nearest one: a tuple becomes a list, a
 `BigInt` that fits becomes a number. Arrays travel in C order of their shape, with the byte order in their
 dtype. JavaScript has no numbers of two kinds, so a float without a fraction arrives from there as an integer.
-A dictionary whose keys are texts and numbers is an object there, whose names are texts; send an
-`OrderedDict`, which is a `Map` there, to keep them numbers.
+A dictionary whose keys are texts and numbers is an object there, whose names are texts, or a `Map` when two
+keys would be one name, as `1` and `"1"`; send an `OrderedDict`, which is a `Map` there, to keep them numbers.
 
 ## At clients of hypha-rpc
 

@@ -74,7 +74,10 @@ describe("options", () => {
       ],
       [{ serverUrl: server.url, methodTimeout: -1 }, /not a time in seconds/],
       [{ serverUrl: server.url, max_call: 5 }, /did you mean `maxCalls`\?/],
-      [{ serverUrl: server.url, chunkSize: 0 }, /long_message_chunk_size is 0, it must be 1024 bytes at least/],
+      [
+        { serverUrl: server.url, chunkSize: 0 },
+        /long_message_chunk_size is 0, it must be 1024 bytes at least/,
+      ],
       [{ serverUrl: server.url, chunkSize: -5 }, /chunkSize must be a whole number from 1 on, not -5/],
       [{ serverUrl: server.url, chunkSize: 1.5 }, /chunkSize must be a whole number from 1 on, not 1.5/],
       [{ serverUrl: server.url, pingInterval: 0 }, /ping_interval is 0/],

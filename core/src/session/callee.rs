@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::access::Trusted;
 use super::event::Payload;
-use super::services::Trusted;
 use crate::codec::Handle;
 use crate::functions::Signature;
 use crate::schema::Arguments;

@@ -6,6 +6,7 @@
 //! session, outside of it, between a `begin_*` and a `finish_*`: no lock on the session is held while the
 //! language's objects are walked.
 
+mod access;
 mod builtin;
 mod callee;
 mod calls;
@@ -35,9 +36,9 @@ mod transfer;
 mod window;
 
 pub use crate::extensions::Extensions;
+pub use access::Visibility;
 pub use draft::{CallDraft, CallSpec, ItemsDraft, ReplyDraft, ServiceDraft, SpeakAs};
 pub use event::{CallId, Event, Invocation, Payload, RunId, State, StreamEnd, StreamId, Time};
 pub use options::{ConnectionInfo, Options};
 pub use sealer::{Encryption, Entropy};
-pub use services::Visibility;
 pub use session::{Outgoing, Session, Statistics};

@@ -1,11 +1,11 @@
 //! What we offer: register, look up, access (protocol section 13).
 
 use std::collections::{HashMap, HashSet};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::access::{ContextRule, Trusted, Visibility, authorized_workspaces, trusted_keys};
 use super::builtin;
 use super::draft::ServiceDraft;
 use super::event::{CallId, Payload, Time};
@@ -13,64 +13,7 @@ use super::session::Session;
 use crate::codec::{Export, Exports, Handle, Promise, Stub, Writer};
 use crate::functions::{Settings, Signature};
 use crate::schema::{Arguments, SchemaLimits, without_context};
-use crate::wire::PublicKey;
 use crate::{Error, ErrorKind, Map, Result, Value};
-
-/// Who may see and call a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Visibility {
-    /// Everybody; listed.
-    Public,
-    /// Everybody who knows the id; not listed.
-    Unlisted,
-    /// The own workspace, and those that `authorized_workspaces` names.
-    #[default]
-    Protected,
-}
-
-impl FromStr for Visibility {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "public" => Ok(Self::Public),
-            "unlisted" => Ok(Self::Unlisted),
-            // `private` of older texts means what `protected` does.
-            "protected" | "private" => Ok(Self::Protected),
-            other => Err(Error::invalid(format!(
-                "visibility `{other}` is not known, expected `public`, `unlisted` or `protected`"
-            ))),
-        }
-    }
-}
-
-#[derive(Debug)]
-enum ContextRule {
-    Never,
-    Always,
-    Paths(HashSet<String>),
-}
-
-impl ContextRule {
-    /// A list names functions; of anything else Python's truth counts, as with the reference. Who means yes and is taken
-    /// to mean no would let callers say who they are.
-    fn read(value: Option<&Value>) -> Result<Self> {
-        Ok(match value {
-            None | Some(Value::Nil | Value::Bool(false) | Value::Int(0)) => Self::Never,
-            Some(Value::List(paths)) => Self::Paths(texts("require_context", paths)?.into_iter().collect()),
-            Some(Value::Text(text)) if text.is_empty() => Self::Never,
-            Some(_) => Self::Always,
-        })
-    }
-
-    fn covers(&self, path: &str) -> bool {
-        match self {
-            Self::Never => false,
-            Self::Always => true,
-            Self::Paths(paths) => paths.contains(path),
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Service {
@@ -91,9 +34,6 @@ struct Service {
     /// The server is not told of it.
     is_local: bool,
 }
-
-/// The keys that callers may have; any, and none, where there is no list.
-pub(super) type Trusted = Option<Arc<[PublicKey]>>;
 
 /// A function of a service.
 #[derive(Debug)]
@@ -326,13 +266,7 @@ impl Session {
             None | Some(Value::Nil) => Map::new(),
             Some(_) => return Err(Error::invalid(format!("`config` of service {id} must be a map"))),
         };
-        let visibility = match config.get("visibility") {
-            None | Some(Value::Nil) => Visibility::default(),
-            Some(Value::Text(text)) => text.parse()?,
-            Some(_) => {
-                return Err(Error::invalid("`visibility` must be `public`, `unlisted` or `protected`"));
-            }
-        };
+        let visibility = Visibility::read(config.get("visibility"))?;
         if !config.contains("visibility") {
             config.insert("visibility", "protected");
         }
@@ -435,52 +369,6 @@ fn check_id(id: &str) -> Result<String> {
         )));
     }
     Ok(id.to_owned())
-}
-
-fn authorized_workspaces(config: &Map, visibility: Visibility) -> Result<Vec<String>> {
-    let list = match config.get("authorized_workspaces") {
-        None | Some(Value::Nil) => return Ok(Vec::new()),
-        Some(Value::List(list)) => list,
-        Some(_) => {
-            return Err(Error::invalid("`authorized_workspaces` must be a list of names of workspaces"));
-        }
-    };
-    if visibility != Visibility::Protected {
-        return Err(Error::invalid(format!(
-            "authorized_workspaces can only be set when visibility is 'protected', got visibility='{}'",
-            config.text("visibility").unwrap_or_default()
-        )));
-    }
-    texts("authorized_workspaces", list)
-}
-
-/// The texts of the list that `name` is.
-fn texts(name: &str, list: &[Value]) -> Result<Vec<String>> {
-    let text = |item: &Value| item.as_text().map(str::to_owned);
-    let texts: Option<Vec<String>> = list.iter().map(text).collect();
-    texts.ok_or_else(|| Error::invalid(format!("`{name}` must hold texts only")))
-}
-
-/// The keys of those that a service trusts (protocol section 12.4).
-fn trusted_keys(config: &Map) -> Result<Trusted> {
-    let keys = match config.get("trusted_keys") {
-        None | Some(Value::Nil) => return Ok(None),
-        Some(Value::List(keys)) if !keys.is_empty() => keys,
-        Some(_) => {
-            return Err(Error::invalid(
-                "trusted_keys must be a list of hex-encoded public keys; leave it out to trust everybody",
-            ));
-        }
-    };
-    let key = |key: &Value| {
-        let key = key.as_text().ok_or_else(|| {
-            Error::invalid(format!("Each trusted key must be a 64-char hex string, got: {key:?}"))
-        })?;
-        key.parse().map_err(|error| {
-            Error::invalid(format!("Each trusted key must be a 64-char hex string, got: '{key}' ({error})"))
-        })
-    };
-    keys.iter().map(key).collect::<Result<_>>().map(Some)
 }
 
 /// The functions that were written into a service.

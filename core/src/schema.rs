@@ -57,12 +57,15 @@ impl Default for SchemaLimits {
 #[derive(Debug)]
 pub struct Arguments {
     function: String,
+    /// All names; those that may be given by position come first.
     names: Vec<String>,
+    /// How many of them, for a function that takes more by position: for the others a schema has no names.
+    before_rest: Option<usize>,
     validator: Validator,
 }
 
 impl Arguments {
-    /// Compiles `{name, parameters}`.
+    /// Compiles `{name, parameters}`; with `positional`, the function takes any number of arguments behind so many names.
     ///
     /// # Errors
     /// `invalid` for what is not a JSON Schema of an object, or points outside of itself; `too_large` past a limit.
@@ -85,7 +88,9 @@ impl Arguments {
             .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(limits.backtracks))
             .build(&parameters)
             .map_err(|error| Error::invalid(format!("`parameters` is not a JSON Schema: {error}")))?;
-        Ok(Self { function, names, validator })
+        let before_rest = map.get("positional").and_then(Value::as_int);
+        let before_rest = before_rest.map(|count| usize::try_from(count).unwrap_or_default());
+        Ok(Self { function, names, before_rest, validator })
     }
 
     /// Checks a call.
@@ -93,14 +98,13 @@ impl Arguments {
     /// # Errors
     /// `invalid`, with the place of the argument, what was asked and what was found.
     pub fn check(&self, positional: &[Value], keywords: &Map) -> Result<()> {
-        if positional.len() > self.names.len() {
+        if self.before_rest.is_none() && positional.len() > self.names.len() {
             let (most, found) = (self.names.len(), positional.len());
             let error = format!("{} takes {most} arguments by position, found {found}", self.signature());
             return Err(Error::invalid(error).at(&format!("args[{most}]")));
         }
-        if let Some((name, _)) = keywords
-            .iter()
-            .find(|(name, _)| self.names.iter().take(positional.len()).any(|known| known == name))
+        if let Some((name, _)) =
+            keywords.iter().find(|(name, _)| self.by_position(positional).any(|known| known == name))
         {
             let error = format!("{} got `{name}` twice", self.signature());
             return Err(Error::invalid(error).at(name));
@@ -130,9 +134,15 @@ impl Arguments {
 
     /// The arguments by name, as JSON; numbers that JSON has not are what `odd` makes of them.
     fn given(&self, positional: &[Value], keywords: &Map, mut odd: impl FnMut(f64) -> f64) -> Json {
-        let by_place = self.names.iter().zip(positional).map(|(name, value)| (name.clone(), value));
+        let by_place =
+            self.by_position(positional).zip(positional).map(|(name, value)| (name.clone(), value));
         let by_name = keywords.iter().map(|(name, value)| (name.clone(), value));
         Json::Object(by_place.chain(by_name).map(|(name, value)| (name, stand_in(value, &mut odd))).collect())
+    }
+
+    /// The names of those that are given by position.
+    fn by_position(&self, positional: &[Value]) -> impl Iterator<Item = &String> {
+        self.names.iter().take(self.before_rest.unwrap_or(usize::MAX)).take(positional.len())
     }
 
     fn signature(&self) -> String {
@@ -152,7 +162,7 @@ impl Arguments {
                 _ => format!("{}: {}", self.signature(), error.masked_with("the whole of its arguments")),
             });
         };
-        let at = self.names.iter().take(positional.len()).position(|known| *known == **name);
+        let at = self.by_position(positional).position(|known| *known == **name);
         let value = at.map_or_else(|| keywords.get(name), |at| positional.get(at));
         let place = at.map_or_else(|| name.to_string(), |at| format!("args[{at}]"));
         let found = value.and_then(|value| member(value, inner)).map_or_else(String::new, describe);

@@ -11,7 +11,7 @@ import types
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
-from . import _native, checks, coercion, errors, schema
+from . import _native, coercion, errors, schema
 from .threads import Threads
 
 #: Entries that are offered although their names begin with an underscore.
@@ -149,8 +149,7 @@ def described(entries: Mapping[str, Any]) -> dict[str, Any]:
             return [member(item, None) for item in cast("list[Any]", value)]
         if not callable(value) or isinstance(value, _native.RemoteFunction):
             return value
-        guarded = checks.guarded(value, name)
-        return _native.Member(guarded, schema.describe(value, name), schema.is_checked(value))
+        return _native.Member(value, schema.describe(value, name), schema.is_checked(value))
 
     return {key: member(value, key) if is_offered(key) else value for key, value in entries.items()}
 

@@ -63,7 +63,8 @@ def describe(
     """
     declared = declared_schema(function)
     if declared is not None:
-        return _reduced({**declared, "name": name or declared.get("name")}, frozenset(without))
+        full = {**declared, "name": name or declared.get("name"), **_before_rest(function)}
+        return _reduced(full, frozenset(without))
     inner = _innermost(function)
     doc = docstrings.parse(_doc_of(inner))
     return {
@@ -80,13 +81,19 @@ def declared_schema(function: Any) -> Schema | None:
 
 
 def is_checked(function: Callable[..., Any]) -> bool:
-    """Whether the core checks the arguments of a function before it runs.
+    """Whether the arguments of a function are checked before it runs: where somebody has declared a schema.
 
-    It does where somebody has declared a schema, unless it takes any number of arguments by position, for
-    which a schema has no names: these are checked by `checks`.
+    A schema has no names for those that `*rest` takes: they are not looked at.
     """
-    kinds = {parameter.kind for parameter in signature_of(function).values()}
-    return declared_schema(function) is not None and inspect.Parameter.VAR_POSITIONAL not in kinds
+    return declared_schema(function) is not None
+
+
+def _before_rest(function: Callable[..., Any]) -> Schema:
+    """How many parameters have a name and a place, where any number of arguments may follow."""
+    kinds = [parameter.kind for parameter in signature_of(function).values()]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return {}
+    return {"positional": kinds.index(inspect.Parameter.VAR_POSITIONAL)}
 
 
 @overload

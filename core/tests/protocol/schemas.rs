@@ -103,6 +103,17 @@ fn more_keywords_are_taken_unless_the_schema_closes_the_door() {
 }
 
 #[test]
+fn a_function_that_takes_any_number_checks_those_with_names() {
+    let properties = json!({"a": {"type": "integer"}, "key": {"type": "string"}});
+    let schema = json!({"name": "f", "positional": 1, "parameters": {"properties": properties}});
+    let f = Arguments::compile(&schema.into(), &SchemaLimits::default()).unwrap();
+    assert_eq!(f.check(&[1.into(), 2.into(), "x".into()], &Map::from_iter([("key", "k")])), Ok(()));
+    assert!(f.check(&["x".into(), 2.into()], &Map::new()).unwrap_err().message().contains("args[0]"));
+    assert!(f.check(&[1.into(), 2.into()], &Map::from_iter([("key", 2)])).is_err());
+    assert!(f.check(&[1.into()], &Map::from_iter([("a", 2)])).unwrap_err().message().contains("twice"));
+}
+
+#[test]
 fn what_json_cannot_hold_counts_as_something() {
     let values: [(&str, Value, &[&str]); 10] = [
         ("bytes", Value::Bytes(Bytes::from_static(b"x")), &["any", "object", "binary"]),

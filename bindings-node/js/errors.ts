@@ -186,19 +186,11 @@ export function thrownOf(thrown: unknown): Thrown {
   const cause = attempt(() => error.cause, undefined);
   return {
     message: attempt(() => String(error.message), "(its message cannot be read)"),
-    code: attempt(() => kindOf(known), "remote"),
+    code: attempt(() => String(known?.code ?? "remote"), "remote"),
     type: attempt(() => String(known?.remoteType ?? error.name), "Error"),
     trace: attempt(() => String(known?.remoteTraceback ?? error.stack ?? ""), ""),
     cause: attempt(() => (isRemoteSide(cause) ? cause.cause : cause) ?? undefined, undefined),
   };
-}
-
-/** A call that the function made itself timed out or lost its peer: the call of its own caller did not. */
-const OF_INNER_CALLS = new Set<unknown>(["timeout", "peer_gone", "cancelled", "internal"]);
-
-/** A function says with our own classes what kind its failure is; any other error is its own affair. */
-function kindOf(known: RpcError | undefined): string {
-  return known === undefined || OF_INNER_CALLS.has(known.code) ? "remote" : String(known.code);
 }
 
 /** To read what was thrown runs code of the user's, which may throw as well: getters, `toString`, a Proxy. */

@@ -111,13 +111,8 @@ fn kind_of(py: Python<'_>, error: &PyErr, is_ours: bool) -> ErrorKind {
     if error.get_type(py).name().is_ok_and(|name| name == "CancelledError") {
         return ErrorKind::Cancelled;
     }
-    let kind = code.filter(|_| is_ours).and_then(|code| code.extract::<String>().ok()?.parse().ok());
-    match kind {
-        // A call that the function made itself timed out or lost its peer; the caller's own call did not.
-        Some(ErrorKind::Timeout | ErrorKind::PeerGone | ErrorKind::Cancelled | ErrorKind::Internal)
-        | None => ErrorKind::Remote,
-        Some(kind) => kind,
-    }
+    let code = code.filter(|_| is_ours).and_then(|code| code.extract::<String>().ok());
+    ErrorKind::of_failure(code.as_deref())
 }
 
 fn message_of(py: Python<'_>, error: &PyErr) -> String {

@@ -43,18 +43,18 @@ async def test_a_call_given_up_while_away_is_never_made(server_url, owner):
     with Proxy(server_url) as proxy:
         client = await polyfn.connect_to_server(proxy.url, transport="websocket")
         shop = await client.get_service(f"{owner.workspace}/{owner.client_id}:shop")
-        away = asyncio.ensure_future(client.wait_for("disconnected", timeout=5))
-        back = asyncio.ensure_future(client.wait_for("connected", timeout=20))
-        await asyncio.sleep(0)
+        away, back = asyncio.Event(), asyncio.Event()
+        client.on("disconnected", lambda _: away.set())
+        client.on("connected", lambda _: back.set())
         proxy.upgrades = "cut"
         proxy.cut()
-        await away
+        await asyncio.wait_for(away.wait(), 5)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(shop.pay(1), 0.2)
         with pytest.raises(polyfn.RpcTimeoutError):
             await shop.pay.with_options(timeout=0.2)(2)
         proxy.upgrades = "pass"
-        await back
+        await asyncio.wait_for(back.wait(), 20)
         await shop.pay(3)
         assert paid == [3]
         await client.disconnect()

@@ -48,6 +48,24 @@ impl ErrorKind {
         Self::Internal,
     ];
 
+    /// The kind of a function's failure, from the code of what it raised, if that is an error of polyfn: by it a function
+    /// says what went wrong. A call that it made itself and that timed out, or lost its peer, is another thing: the call
+    /// of its own caller did not.
+    ///
+    /// ```
+    /// use polyfn_core::ErrorKind;
+    /// assert_eq!(ErrorKind::of_failure(Some("not_found")), ErrorKind::NotFound);
+    /// assert_eq!(ErrorKind::of_failure(Some("timeout")), ErrorKind::Remote);
+    /// assert_eq!(ErrorKind::of_failure(None), ErrorKind::Remote);
+    /// ```
+    #[must_use]
+    pub fn of_failure(code: Option<&str>) -> Self {
+        match code.and_then(|code| code.parse().ok()) {
+            None | Some(Self::Timeout | Self::PeerGone | Self::Cancelled | Self::Internal) => Self::Remote,
+            Some(kind) => kind,
+        }
+    }
+
     /// The stable code, for example `not_found`.
     pub const fn code(self) -> &'static str {
         match self {

@@ -152,7 +152,7 @@ impl<'a, B: AsRef<[u8]>> Player<'a, B> {
     pub(crate) fn error(&mut self) -> Result<Error> {
         let (message, code) = (self.text()?, self.text()?);
         let (class, trace) = (self.text()?, self.text()?);
-        let mut error = Error::new(code.parse().unwrap_or(ErrorKind::Remote), message);
+        let mut error = Error::new(ErrorKind::of_failure(Some(code)), message);
         if !class.is_empty() {
             error = error.with_class(class);
         }

@@ -169,17 +169,6 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let socket = &self.socket.0.socket;
-        loop {
-            ready!(socket.poll_read_ready(cx))?;
-            match self.inlet.fill(|buffer| socket.try_read_buf(buffer)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
-            }
-        }
-    }
-
     /// Answers a ping; what the socket does not take now leaves when there is room.
     fn pong(&mut self, payload: &[u8], cx: &mut Context<'_>) {
         put_masked(&mut self.socket.0.unsent.lock().bytes, PONG, payload);
@@ -200,13 +189,14 @@ impl Stream for Incoming {
             self.answer(cx);
         }
         while !self.has_ended {
-            match self.inlet.next_message().transpose() {
+            let this = &mut *self;
+            match this.inlet.next_message().transpose() {
                 Some(Ok(Frame::Ping(payload))) => self.pong(&payload, cx),
                 Some(message) => {
                     self.has_ended = message.is_err();
                     return Poll::Ready(Some(message));
                 }
-                None => match ready!(self.poll_fill(cx)) {
+                None => match ready!(this.inlet.poll_fill(&this.socket.0.socket, cx)) {
                     Ok(count) => self.has_ended = count == 0,
                     Err(error) => {
                         self.has_ended = true;

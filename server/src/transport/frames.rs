@@ -75,11 +75,11 @@ impl Reader {
                 turn.made_progress();
                 return Poll::Ready(Some(message));
             }
-            let read = self.poll_fill(cx);
+            let read = self.inlet.poll_fill(self.socket.as_ref(), cx);
             if read.is_pending() {
                 self.taken = 0;
             }
-            match ready!(read) {
+            match ready!(read).and_then(|count| self.charge(count)) {
                 Ok(count) => self.has_ended = count == 0,
                 Err(error) => {
                     self.has_ended = true;
@@ -88,18 +88,6 @@ impl Reader {
             }
         }
         Poll::Ready(None)
-    }
-
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let socket: &TcpStream = self.socket.as_ref();
-        loop {
-            ready!(socket.poll_read_ready(cx))?;
-            match self.inlet.fill(|buffer| socket.try_read_buf(buffer)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(count) => return Poll::Ready(self.charge(count)),
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
     }
 
     fn charge(&mut self, count: usize) -> io::Result<usize> {

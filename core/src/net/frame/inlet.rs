@@ -1,11 +1,13 @@
 //! Websocket messages as they are read (RFC 6455 sections 5 and 7).
 //!
-//! Without I/O: it is given bytes and asked for messages. A library that reads by itself empties its memory before each
+//! It is given bytes, by a socket or by hand, and asked for messages. A library that reads by itself empties its memory before each
 //! read and takes long messages in small pieces; here a long message is read to where it stays.
 
-use std::io::Cursor;
+use std::io::{self, Cursor};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
@@ -77,6 +79,20 @@ impl Inlet {
         count
     }
 
+    /// Reads what a socket has; 0 is its end.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn poll_fill(&mut self, socket: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(socket.poll_read_ready(cx))?;
+            match self.fill(|buffer| socket.try_read_buf(buffer)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+        }
+    }
+
     /// The next message, as soon as all of it is here. After an error there is no other.
     ///
     /// # Errors
@@ -87,9 +103,10 @@ impl Inlet {
     /// let mut bytes = Vec::new();
     /// put_head(&mut bytes, BINARY, 3, None);
     /// let mut inlet = Inlet::new(Sender::Server, 1024, bytes);
-    /// assert!(inlet.next_message().unwrap().is_none());
-    /// inlet.fill(|buffer| { buffer.extend_from_slice(b"abc"); Ok::<_, ()>(3) }).unwrap();
-    /// assert_eq!(inlet.next_message().unwrap().unwrap().into_data(), "abc");
+    /// assert_eq!(inlet.next_message()?, None);
+    /// inlet.fill(|buffer| { buffer.extend_from_slice(b"abc"); Ok::<_, std::io::Error>(3) })?;
+    /// assert_eq!(inlet.next_message()?, Some("abc".as_bytes().into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn next_message(&mut self) -> Result<Option<Message>> {
         loop {

@@ -63,7 +63,9 @@ impl Shared {
         while let Some(event) = session.poll_event() {
             events.push(event);
         }
-        let wakes = idle && session.has_frames() && !self.send_lone(&mut session);
+        let waits = idle && session.has_frames() && !self.send_lone(&mut session);
+        // behind the lone frame, which they must not keep from leaving at once
+        let wakes = session.let_parts_follow(now) || waits;
         let is_sooner = session.next_tick().is_some_and(|next| next < *self.alarm.lock());
         drop(session);
         if wakes {
@@ -140,6 +142,7 @@ impl Connection {
         if session.seed == 0 {
             session.seed = driver::random_seed();
         }
+        session.parts_take_turns = true;
         session.encryption = options.keys()?.or(session.encryption);
         let shared = Arc::new(Shared {
             session: Mutex::new(Session::new(session)),

@@ -17,6 +17,9 @@ pub struct Options {
     pub chunk_size: usize,
     /// Parts of one message that may be under way at once, fewer where they only wait behind each other. Default 16.
     pub chunk_window: usize,
+    /// Parts wait up to 2 ms for calls that are made again and again, and leave behind them; whoever drives the session has to
+    /// keep its times, and to call [`Session::let_parts_follow`](super::Session::let_parts_follow). Default no.
+    pub parts_take_turns: bool,
     /// Limits on messages that arrive in parts.
     pub chunks: ChunkLimits,
     /// Calls that may be under way at once. Default 65,536.
@@ -69,6 +72,7 @@ impl Default for Options {
             method_timeout: Duration::from_secs(30),
             chunk_size: 262_144,
             chunk_window: 16,
+            parts_take_turns: false,
             chunks: ChunkLimits::default(),
             max_calls: 65_536,
             max_runs: 65_536,

@@ -1,4 +1,4 @@
-//! How long the parts of a long message are, and how many may be under way: so that small calls do not wait behind them.
+//! How long the parts of a long message are, how many may be under way, and when: so that small calls do not wait behind them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,20 +16,31 @@ const LEAST: usize = 1;
 const SHORT: usize = 64 << 10;
 /// Parts that are short after somebody has spoken.
 const COURTEOUS: usize = 32;
+/// Where parts take less than this, one leaves right behind each message of others: then it is on the way where they
+/// are not. Anywhere else it would meet them, or their answers.
+const NEAR: Duration = Duration::from_millis(1);
+/// So long a part waits for the next message of others, at most.
+pub(super) const TURN: Duration = Duration::from_millis(2);
+/// Whoever takes longer than this to speak again is not waited for: the line stands still meanwhile.
+const SOON: Duration = Duration::from_micros(800);
+/// Parts that do not wait then.
+const HURRIED: usize = 12;
 
-/// Makes parts short as long as others speak.
+/// Makes parts short, and lets them wait for their turn, as long as others speak.
 #[derive(Debug)]
 pub(super) struct Courtesy {
     /// What others had said when the last part was cut.
     heard: u64,
     /// Parts that are still to be short.
     left: usize,
+    /// Parts that do not wait for their turn.
+    hurried: usize,
 }
 
 impl Courtesy {
     /// For a message that begins to leave when others have said so much.
     pub(super) const fn new(said: u64) -> Self {
-        Self { heard: said, left: 0 }
+        Self { heard: said, left: 0, hurried: 0 }
     }
 
     /// Bytes of the next part, `max` at most.
@@ -37,11 +48,24 @@ impl Courtesy {
         if self.heard != said {
             (self.heard, self.left) = (said, COURTEOUS);
         }
+        self.hurried = self.hurried.saturating_sub(1);
         if self.left == 0 {
             return max;
         }
         self.left -= 1;
         SHORT.min(max)
+    }
+
+    /// Whether a part is to wait until others speak.
+    pub(super) const fn waits(&self, said: u64) -> bool {
+        self.left > 0 && self.hurried == 0 && self.heard == said
+    }
+
+    /// A part has waited so long.
+    pub(super) fn waited(&mut self, time: Duration) {
+        if time > SOON {
+            self.hurried = HURRIED;
+        }
     }
 }
 
@@ -67,6 +91,11 @@ impl Pace {
     /// Whether one part more may leave, where `max` bytes are allowed at most.
     pub(super) fn allows(&self, bytes: usize, max: usize) -> bool {
         self.sent.len() < LEAST + self.more && self.under_way + bytes <= max
+    }
+
+    /// Whether parts are at their end so soon that they can be kept out of the way of others.
+    pub(super) fn is_near(&self) -> bool {
+        self.fastest.is_some_and(|(_, took)| took < NEAR)
     }
 
     pub(super) fn leaves(&mut self, bytes: usize, now: Time) {

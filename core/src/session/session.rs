@@ -284,7 +284,8 @@ impl Session {
         let objects = self.objects.next_check(&self.options);
         let (calls, runs, streams) =
             (self.calls.next_check(), self.runs.next_check(), self.streams.next_check());
-        [calls, runs, streams, objects, parts, memory::next_check()].into_iter().flatten().min()
+        let (turn, memory) = (self.transfers.next_check(), memory::next_check());
+        [calls, runs, streams, objects, parts, turn, memory].into_iter().flatten().min()
     }
 
     /// Lets time pass: ends calls past their deadline, sends heartbeats, sweeps what nobody uses.
@@ -294,6 +295,7 @@ impl Session {
             let error = self.timed_out(&call.target, &call.method);
             self.end_call(call, Err(error), now);
         }
+        self.let_parts_follow(now);
         self.tick_runs(now);
         self.tick_streams(now);
         let unused = self.objects.sweep(now, &self.options);

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::calls::Owner;
 use super::draft::{Beside, CallSpec, Speaker};
 use super::event::Time;
-use super::pace::{Courtesy, Pace};
+use super::pace::{Courtesy, Pace, TURN};
 use super::push::Leaving;
 use super::runs::Run;
 use super::session::Session;
@@ -57,6 +57,8 @@ pub(super) struct Transfer {
     open: usize,
     pace: Pace,
     courtesy: Courtesy,
+    /// Since when a part lets others go first.
+    waiting: Option<Time>,
     spare: Spare,
 }
 
@@ -67,11 +69,38 @@ pub(super) struct Transfers {
     last: u64,
     /// Short messages that have left beside them.
     others: u64,
+    turn: Turn,
+}
+
+/// Parts that let others go first.
+#[derive(Debug, Default)]
+struct Turn {
+    waiting: Vec<u64>,
+    /// What others had said when the first began to wait.
+    heard: u64,
+    /// It waits no longer than this.
+    until: Time,
 }
 
 impl Transfers {
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// When parts wait no longer for others.
+    pub(super) fn next_check(&self) -> Option<Time> {
+        (!self.turn.waiting.is_empty()).then_some(self.turn.until)
+    }
+
+    fn wait(&mut self, id: u64, now: Time) {
+        let Some(transfer) = self.by_id.get_mut(&id).filter(|transfer| transfer.waiting.is_none()) else {
+            return;
+        };
+        transfer.waiting = Some(now);
+        if self.turn.waiting.is_empty() {
+            (self.turn.heard, self.turn.until) = (self.others, now + TURN);
+        }
+        self.turn.waiting.push(id);
     }
 
     /// Calls that these make.
@@ -118,6 +147,7 @@ impl Session {
             open: 1,
             pace: Pace::default(),
             courtesy: Courtesy::new(self.transfers.others),
+            waiting: None,
             spare: Spare::default(),
         };
         self.transfers.by_id.insert(id, transfer);
@@ -173,6 +203,7 @@ impl Session {
         let window = whole.saturating_mul(self.options.chunk_window);
         // Hypha's server counts messages and cuts the connection of who sends too many: parts are whole there.
         let is_courteous = !self.extensions.is_empty();
+        let takes_turns = is_courteous && self.options.parts_take_turns;
         while let Some(transfer) = self.transfers.by_id.get_mut(&id)
             && transfer.stage == Stage::Parts
         {
@@ -189,6 +220,9 @@ impl Session {
                 return;
             }
             let others = self.transfers.others;
+            if takes_turns && transfer.pace.is_near() && transfer.courtesy.waits(others) {
+                return self.transfers.wait(id, now);
+            }
             let size = if is_courteous { transfer.courtesy.cut(others, whole) } else { whole };
             let end = transfer.package.len().min(start + size);
             transfer.pace.leaves(end - start, now);
@@ -198,6 +232,24 @@ impl Session {
             transfer.open += 1;
             self.cache_call(id, "set", now, Some(part));
         }
+    }
+
+    /// Sends the parts that waited for others, behind what these have said; whether there were any. Only with
+    /// [`Options::parts_take_turns`](super::Options::parts_take_turns).
+    pub fn let_parts_follow(&mut self, now: Time) -> bool {
+        let turn = &mut self.transfers.turn;
+        let is_silent = turn.heard == self.transfers.others;
+        if turn.waiting.is_empty() || is_silent && now < turn.until {
+            return false;
+        }
+        for id in std::mem::take(&mut turn.waiting) {
+            let Some(transfer) = self.transfers.by_id.get_mut(&id) else { continue };
+            if let Some(since) = transfer.waiting.take() {
+                transfer.courtesy.waited(now.saturating_sub(since));
+            }
+            self.fill_window(id, now);
+        }
+        self.has_frames()
     }
 
     fn cache_call(&mut self, id: u64, name: &str, now: Time, part: Option<Part>) {

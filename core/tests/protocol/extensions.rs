@@ -14,14 +14,14 @@ use crate::calling::gone;
 use crate::joining::{events, offer, service};
 use crate::manager::{answer, body, header, info, reply};
 
-const ANN: &str = "lab/ann";
-const BOB: &str = "lab/bob";
-const NOW: Duration = Duration::from_secs(100);
+pub(crate) const ANN: &str = "lab/ann";
+pub(crate) const BOB: &str = "lab/bob";
+pub(crate) const NOW: Duration = Duration::from_secs(100);
 const SECOND: Duration = Duration::from_secs(1);
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// A session that has joined on a server that knows `known`, with the service `svc` and its function `run`.
-fn peer(address: &str, options: Options, known: Extensions) -> Session {
+pub(crate) fn peer(address: &str, options: Options, known: Extensions) -> Session {
     // each with ids of its own
     let seed = address.bytes().map(u64::from).sum();
     let mut session = Session::new(Options { seed, ..options });
@@ -32,11 +32,11 @@ fn peer(address: &str, options: Options, known: Extensions) -> Session {
     session
 }
 
-fn polyfn(address: &str) -> Session {
+pub(crate) fn polyfn(address: &str) -> Session {
     peer(address, Options::default(), Extensions::ALL)
 }
 
-fn spec(deadline: Option<Duration>) -> CallSpec<'static> {
+pub(crate) fn spec(deadline: Option<Duration>) -> CallSpec<'static> {
     CallSpec {
         target: BOB,
         method: "services.svc.run",
@@ -49,13 +49,17 @@ fn spec(deadline: Option<Duration>) -> CallSpec<'static> {
 
 /// Makes call 1.
 fn call(session: &mut Session, spec: &CallSpec<'_>, argument: &Value) {
+    call_at(session, spec, argument, NOW);
+}
+
+pub(crate) fn call_at(session: &mut Session, spec: &CallSpec<'_>, argument: &Value, now: Duration) {
     let mut draft = session.begin_call(spec).unwrap();
     argument.walk(&mut draft.writer).unwrap();
-    session.finish_call(1, draft, NOW).unwrap();
+    session.finish_call(1, draft, now).unwrap();
 }
 
 /// Carries what waits from one peer to the other as the server does; gives how many frames those were.
-fn carry(from: &mut Session, to: &mut Session, now: Duration) -> usize {
+pub(crate) fn carry(from: &mut Session, to: &mut Session, now: Duration) -> usize {
     let mut frames = 0;
     while let Some(sent) = from.poll_send() {
         assert_eq!(sent.to, to.address());
@@ -65,7 +69,7 @@ fn carry(from: &mut Session, to: &mut Session, now: Duration) -> usize {
     frames
 }
 
-fn relayed(from: &Session, sent: &Outgoing, extras: bool) -> Bytes {
+pub(crate) fn relayed(from: &Session, sent: &Outgoing, extras: bool) -> Bytes {
     let user = Bytes::from_static(&[0x80]);
     let sender = Sender { workspace: "lab".to_owned(), address: from.address().to_owned(), user };
     Relayed::read(&sent.frame, &sender).unwrap().write(&sender, "lab", extras).unwrap()

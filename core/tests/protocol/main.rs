@@ -25,4 +25,5 @@ mod sealed;
 mod sealed_streams;
 mod security;
 mod serving;
+mod turns;
 mod vectors;

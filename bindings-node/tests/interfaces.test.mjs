@@ -45,6 +45,16 @@ test("an object is called after its call until either side ends it", async () =>
   }
 });
 
+test("functions that come home are called there", async () => {
+  const use = async (add) => add(2);
+  const info = await owner.registerService({ id: "home", make: () => (number) => number + 1, use });
+  const home = await caller.getService(info.id);
+  assert.equal(await home.use(await home.make()), 3, "given away in a result");
+  const other = await caller.registerService({ id: "through", through: (add) => home.use(add) });
+  const through = await owner.getService(other.id);
+  assert.equal(await through.through((number) => number + 1), 3, "and in the arguments of a call under way");
+});
+
 test("methods of a class keep their this", async () => {
   class Robot {
     _rintf = true;

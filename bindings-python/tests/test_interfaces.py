@@ -45,6 +45,17 @@ async def test_a_dict_is_called_after_its_call_until_either_side_ends_it(owner, 
         assert caller.statistics()["interfaces"] == 0
 
 
+async def test_functions_that_come_home(offer, owner, caller):
+    async def use(function):
+        return await function(2)
+
+    service = await offer(make=lambda: lambda number: number + 1, use=use)
+    assert await service.use(await service.make()) == 3, "given away in a result"
+    await caller.register_service({"id": "through", "through": service.use})
+    through = await owner.get_service(f"{caller.client_id}:through")
+    assert await through.through(lambda number: number + 1) == 3, "and in the arguments of a call under way"
+
+
 async def test_an_object_gives_its_public_methods(keep):
     class Robot:
         _rintf = True

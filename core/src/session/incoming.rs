@@ -189,15 +189,16 @@ impl Session {
         }
     }
 
-    /// What was given away under this name, if it was to this peer.
+    /// What was given away under this name, if it was to this peer, or has come home.
     pub(super) fn find_object(&mut self, (session, object): (&str, &str), from: &str, now: Time) -> Found {
+        let peer = (from != self.address).then_some(from);
         match self.calls.get(session) {
-            Some(call) if call.target != from => Found::Foreign(call.target.clone()),
+            Some(call) if peer.is_some_and(|peer| call.target != peer) => Found::Foreign(call.target.clone()),
             Some(call) => {
                 let found = call.objects.iter().find(|(id, _)| id == object).map(|(_, found)| *found);
                 Found::of(found, call.seal_to)
             }
-            None => self.objects.find(session, object, from, now),
+            None => self.objects.find(session, object, peer, now),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind};
 
 #[derive(Debug)]
 struct Kept {
-    /// The only peer that may call them.
+    /// The only peer that may call them; it may also give them back to us.
     target: String,
     /// The key that every call must be sealed with: that of the call whose result they were in.
     key: Option<PublicKey>,
@@ -99,9 +99,10 @@ impl Objects {
         Ok(())
     }
 
-    pub(super) fn find(&mut self, session: &str, object: &str, from: &str, now: Time) -> Found {
+    /// A function that `peer` calls, or we ourselves.
+    pub(super) fn find(&mut self, session: &str, object: &str, peer: Option<&str>, now: Time) -> Found {
         let Some(kept) = self.kept.get_mut(session) else { return Found::NoSession };
-        if kept.target != from {
+        if peer.is_some_and(|peer| kept.target != peer) {
             return Found::Foreign(kept.target.clone());
         }
         kept.touched = now;

@@ -149,7 +149,8 @@ impl Source {
             };
             if let Err(error) = draft.item(|out| outbound.put(out, &item)) {
                 let error = raised(py, &error.at("item"));
-                self.close_plain(items.bind(py));
+                // we are in its context already
+                report(method0(items.bind(py), intern!(py, "close")), items.bind(py));
                 return failed(py, error);
             }
             if Instant::now() >= until {
@@ -282,9 +283,14 @@ impl Source {
         let closed = items
             .getattr(intern!(py, "close"))
             .and_then(|close| method1(self.context.bind(py), intern!(py, "run"), &close));
-        if let Err(error) = closed {
-            error.write_unraisable(py, Some(items));
-        }
+        report(closed, items);
+    }
+}
+
+/// Nobody waits for what went wrong while a generator was closed.
+fn report(closed: PyResult<Bound<'_, PyAny>>, items: &Bound<'_, PyAny>) {
+    if let Err(error) = closed {
+        error.write_unraisable(items.py(), Some(items));
     }
 }
 

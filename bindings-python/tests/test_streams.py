@@ -210,8 +210,10 @@ async def test_errors_in_mid_stream(offer, owner, caller, kind, before, at_rest)
 
 
 @pytest.mark.parametrize("kind", ["plain", "later"])
-async def test_items_that_cannot_be_sent(offer, owner, caller, kind, at_rest):
+async def test_items_that_cannot_be_sent(offer, owner, caller, kind, at_rest, monkeypatch):
     closed = asyncio.Event()
+    strays = []
+    monkeypatch.setattr(sys, "unraisablehook", strays.append)
 
     def plain():
         try:
@@ -232,6 +234,7 @@ async def test_items_that_cannot_be_sent(offer, owner, caller, kind, at_rest):
         await anext(stream)
     await asyncio.wait_for(closed.wait(), 10)
     await at_rest(owner, caller)
+    assert strays == []
 
 
 async def test_a_consumer_that_is_cancelled_can_go_on(offer):

@@ -37,6 +37,36 @@ async def test_a_call_outlives_a_short_cut(server_url, owner, package):
         await client.disconnect()
 
 
+@pytest.mark.parametrize("package", [polyfn, hypha_rpc])
+async def test_a_result_waits_for_its_caller(server_url, owner, package):
+    begun, release, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def work():
+        begun.set()
+        await release.wait()
+        return "done"
+
+    await owner.register_service({"id": "slow", "work": work})
+    await owner.subscribe("client_disconnected")
+    owner.on("client_disconnected", lambda _: gone.set())
+    with Proxy(server_url) as proxy:
+        token = await owner.generate_token()
+        options = {"server_url": proxy.url, "workspace": owner.workspace, "token": token, "client_id": "cut"}
+        client = await package.connect_to_server(options)
+        service = await client.get_service(f"{owner.client_id}:slow")
+        call = asyncio.ensure_future(service.work())
+        await begun.wait()
+        proxy.upgrades = "cut"
+        proxy.cut()
+        await asyncio.wait_for(gone.wait(), 10)
+        release.set()
+        # behind the result, which has nobody to go to
+        await owner.echo(None)
+        proxy.upgrades = "pass"
+        assert await asyncio.wait_for(call, 20) == "done"
+        await client.disconnect()
+
+
 async def test_a_call_given_up_while_away_is_never_made(server_url, owner):
     paid = []
     await owner.register_service({"id": "shop", "config": {"visibility": "public"}, "pay": paid.append})

@@ -86,7 +86,7 @@ impl Session {
     }
 
     /// Whatever a peer answers is a sign of life.
-    fn ask_whether_there(&mut self, peer: &str, now: Time) {
+    pub(super) fn ask_whether_there(&mut self, peer: &str, now: Time) {
         let spec = CallSpec {
             target: peer,
             method: "services.built-in.ping",
@@ -106,6 +106,10 @@ impl Session {
         let due = self.runs.due(now);
         due.asked.iter().for_each(|caller| self.ask_whether_there(caller, now));
         due.forgotten.into_iter().for_each(|run| self.emit(Event::Cancelled { run }));
+        for caller in due.lost {
+            let given = self.objects.forget(&caller);
+            self.let_all_go(given);
+        }
         for beat in due.beats {
             self.send_heartbeat(&beat);
         }

@@ -44,7 +44,7 @@ impl Session {
     fn dispatch(&mut self, frame: &Bytes, header: &Header<'_>, now: Time) -> Result<()> {
         // what the server says in a peer's name has no user
         if header.user.is_some() {
-            self.runs.is_there(header.from);
+            self.is_there(header.from, now);
         }
         match header.kind {
             "method" => self.receive_call(frame, header, now),

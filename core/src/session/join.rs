@@ -115,15 +115,18 @@ impl Session {
             others.iter().for_each(|id| self.register_step(id, now));
             self.subscribe_again(now);
         }
-        self.join_done();
+        self.join_done(now);
     }
 
-    fn join_done(&mut self) {
+    fn join_done(&mut self, now: Time) {
         let Phase::Joining { pending: 0, failed } = &mut self.phase else { return };
         let failed = std::mem::take(failed);
         self.phase = Phase::Ready;
         self.send_waiting();
         let first = !std::mem::replace(&mut self.calls.joined_before, true);
+        if !first {
+            self.say_that_we_are_back(now);
+        }
         self.emit(Event::State(State::Ready { failed, first }));
     }
 

@@ -6,6 +6,7 @@
 //! session, outside of it, between a `begin_*` and a `finish_*`: no lock on the session is held while the
 //! language's objects are walked.
 
+mod absent;
 mod access;
 mod builtin;
 mod callee;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Extensions;
+use super::absent::{Absent, Ready};
 use super::draft::{Beside, ReplyDraft, Speaker};
 use super::event::{RunId, Time};
 use super::sealing::Said;
@@ -56,17 +57,8 @@ pub(super) struct Runs {
     by_caller: HashMap<u64, usize>,
     hasher: RandomState,
     last: RunId,
-    /// Callers that have gone and may come back.
-    gone: HashMap<String, Gone>,
+    pub(super) absent: Absent,
     next_check: Option<Time>,
-}
-
-/// A caller that has gone.
-#[derive(Clone, Copy, Debug)]
-struct Gone {
-    until: Time,
-    /// Whether it was asked if it is back: who only waits says nothing by itself.
-    is_asked: bool,
 }
 
 /// Runs for which something is due.
@@ -78,7 +70,9 @@ pub(super) struct Due {
     pub(super) expired: Vec<RunId>,
     /// Callers to be asked whether they have come back.
     pub(super) asked: Vec<String>,
-    /// Their callers have not come back.
+    /// Callers that have not come back.
+    pub(super) lost: Vec<String>,
+    /// Their callers are among these.
     pub(super) forgotten: Vec<RunId>,
 }
 
@@ -91,7 +85,7 @@ impl Runs {
         self.by_id.clear();
         self.by_call.clear();
         self.by_caller.clear();
-        self.gone.clear();
+        self.absent.clear();
     }
 
     /// How many functions run for `caller`.
@@ -115,33 +109,19 @@ impl Runs {
                 due.beats.push(run.clone());
             }
         }
-        let is_lost = |gone: &mut Gone| gone.is_asked && gone.until <= now;
-        let lost: Vec<String> =
-            self.gone.extract_if(|_, gone| is_lost(gone)).map(|(caller, _)| caller).collect();
-        due.forgotten = lost.iter().flat_map(|caller| self.forget(caller)).collect();
-        for (caller, gone) in self.gone.iter_mut().filter(|(_, gone)| gone.until <= now) {
-            *gone = Gone { until: now + ANSWERS, is_asked: true };
-            due.asked.push(caller.clone());
-        }
+        let overdue = self.absent.due(now);
+        (due.asked, due.lost) = (overdue.asked, overdue.lost);
+        due.forgotten = due.lost.iter().flat_map(|caller| self.forget(caller)).collect();
         let open = self.by_id.values().filter(|run| run.deadline.is_none_or(|at| at > now));
-        self.next_check =
-            open.filter_map(Run::next_check).chain(self.gone.values().map(|gone| gone.until)).min();
+        self.next_check = open.filter_map(Run::next_check).chain(self.absent.next_check()).min();
         due
     }
 
-    /// A caller has gone. Who has lost its connection for a moment comes back under its name and waits for its calls.
+    /// A peer has gone, whose calls run on.
     pub(super) fn leaves(&mut self, caller: &str, now: Time) {
         if self.count(caller) > 0 {
-            let until = now + COMES_BACK;
-            self.gone.insert(caller.to_owned(), Gone { until, is_asked: false });
+            let until = self.absent.leaves(caller, now);
             self.next_check = Some(self.next_check.map_or(until, |at| at.min(until)));
-        }
-    }
-
-    /// A caller is there.
-    pub(super) fn is_there(&mut self, caller: &str) {
-        if !self.gone.is_empty() {
-            self.gone.remove(caller);
         }
     }
 
@@ -220,10 +200,6 @@ impl Runs {
     }
 }
 
-/// How long functions go on for a caller that has gone, before it is asked.
-const COMES_BACK: Duration = Duration::from_secs(10);
-/// How long it may take to answer.
-const ANSWERS: Duration = Duration::from_secs(2);
 /// How often to say that the work goes on when the caller named no interval.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
 /// Bytes that most replies fit into: their buffers need not grow.
@@ -349,9 +325,9 @@ impl Session {
         if let Err(error) = self.keep(&mut draft, &run, now) {
             return self.send_reject(&run, &error, now);
         }
-        let message = draft.writer.into_package();
-        let beside = self.beside(&run);
-        self.send_long(&draft.to, message, Waiter::Caller(Box::new(run)), beside, now);
+        let (message, beside) = (draft.writer.into_package(), self.beside(&run));
+        let waiter = Waiter::Caller(Box::new(run));
+        self.send_reply(Ready { to: draft.to, message, waiter, beside }, now);
     }
 
     /// The parts of a long reply come from whom the caller has asked. A part of the server, which stands in every
@@ -387,7 +363,8 @@ impl Session {
 
     pub(super) fn send_reject(&mut self, run: &Run, error: &Error, now: Time) {
         if let Ok(frame) = self.reject_frame(run, error) {
-            self.send_long(&run.reject.to, frame, Waiter::Nobody, self.beside(run), now);
+            let (to, beside) = (run.reject.to.clone(), self.beside(run));
+            self.send_reply(Ready { to, message: frame.into(), waiter: Waiter::Nobody, beside }, now);
         }
     }
 

@@ -13,11 +13,12 @@ use crate::pushing::{ME, NOW, OTHER, frame, given, produce, pull, push, remote, 
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The client comes back under its name; what it says then to others than the manager.
+/// The client comes back under its name; what it says then to others than the manager, beside that it is back.
 fn come_back(session: &mut Session) -> Vec<Outgoing> {
     let mut others = Vec::new();
     session.connected(ConnectionInfo { extensions: Extensions::ALL, ..manager::info(ME) }, NOW + SECOND);
     manager::answer(session, &mut others, NOW + SECOND);
+    others.retain(|said| header(&said.frame).text("method") != Some("services.built-in.ping"));
     others
 }
 

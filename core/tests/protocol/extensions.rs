@@ -387,6 +387,62 @@ fn who_comes_back_in_time_gets_the_result() {
     }
 }
 
+/// Bob, who has a result for ann, of whom the server has said that she is gone.
+fn ready_for_nobody(known: Extensions, send_buffer: usize) -> (Session, Session) {
+    let options = Options { send_buffer, ..Options::default() };
+    let (mut ann, mut bob) = (peer(ANN, Options::default(), known), peer(BOB, options, Extensions::ALL));
+    call(&mut ann, &spec(None), &1.into());
+    carry(&mut ann, &mut bob, NOW);
+    let run = invoked(&mut bob).run.unwrap();
+    bob.receive(&gone(None, "ann"), NOW).unwrap();
+    finish(&mut bob, run, &Value::from(Bytes::from(vec![7; 300_000])), NOW);
+    (ann, bob)
+}
+
+#[test]
+fn a_result_waits_until_its_caller_is_back() {
+    for known in [Extensions::ALL, Extensions::NONE] {
+        let (mut ann, mut bob) = ready_for_nobody(known, 400_000);
+        assert!(bob.poll_send().is_none());
+        ann.disconnected("a cut");
+        ann.connected(ConnectionInfo { extensions: known, ..info(ANN) }, NOW + SECOND);
+        let mut said = Vec::new();
+        answer(&mut ann, &mut said, NOW + SECOND);
+        assert_eq!(
+            said.len(),
+            usize::from(!known.is_empty()),
+            "who waits for an answer says that it is back"
+        );
+        for sent in said {
+            bob.receive(&relayed(&ann, &sent, true), NOW + SECOND).unwrap();
+        }
+        // who only waits is asked
+        bob.tick(NOW + 10 * SECOND);
+        while carry(&mut bob, &mut ann, NOW + 10 * SECOND) + carry(&mut ann, &mut bob, NOW + 10 * SECOND) > 0
+        {
+        }
+        assert!(events(&mut ann).iter().any(|event| matches!(event, Event::Resolved { call: 1, .. })));
+    }
+}
+
+#[test]
+fn nothing_waits_for_who_does_not_come_back() {
+    let (mut ann, mut bob) = ready_for_nobody(Extensions::ALL, 400_000);
+    bob.tick(NOW + 10 * SECOND);
+    let asked = bob.poll_send().map(|sent| header(&sent.frame));
+    assert_eq!(asked.as_ref().and_then(|asked| asked.text("method")), Some("services.built-in.ping"));
+    bob.tick(NOW + 12 * SECOND);
+    call(&mut ann, &spec(None), &2.into());
+    carry(&mut ann, &mut bob, NOW + 13 * SECOND);
+    assert!(bob.poll_send().is_none());
+}
+
+#[test]
+fn no_more_waits_for_who_is_gone_than_may_wait_to_be_sent() {
+    let (_, mut bob) = ready_for_nobody(Extensions::ALL, 200_000);
+    assert!(bob.poll_send().is_some(), "it leaves, to nobody");
+}
+
 #[test]
 fn a_call_that_was_given_up_while_away_is_never_made() {
     let (mut ann, mut bob) = (polyfn(ANN), polyfn(BOB));

@@ -38,6 +38,13 @@ async def test_the_environment(server_url, monkeypatch):
         assert server.client_id == "from-the-environment"
 
 
+async def test_what_is_empty_is_not_given(server_url):
+    options = {"workspace": "", "client_id": "", "token": "", "reconnection_token": ""}
+    async with await polyfn.connect_to_server({"server_url": server_url, **options}) as client:
+        assert client.workspace
+        assert client.client_id
+
+
 async def test_serve_ends_with_the_connection(server_url):
     server = await polyfn.connect_to_server(server_url)
     serving = asyncio.ensure_future(server.serve())

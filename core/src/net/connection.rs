@@ -136,6 +136,7 @@ impl Connection {
         sink: Arc<dyn Sink>,
         runtime: &tokio::runtime::Handle,
     ) -> Result<Self> {
+        let options = options.without_empty();
         options.check()?;
         let connector = options.connector()?;
         let mut session = options.session.clone();

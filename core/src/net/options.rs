@@ -131,6 +131,14 @@ impl ClientOptions {
         Ok(Some(Encryption::new(keys, rand::random())))
     }
 
+    /// What is empty is not given, as with the clients of Hypha: it comes from variables that are not set.
+    pub(super) fn without_empty(mut self) -> Self {
+        for text in [&mut self.workspace, &mut self.client_id, &mut self.token, &mut self.reconnection_token] {
+            text.take_if(|text| text.is_empty());
+        }
+        self
+    }
+
     /// # Errors
     /// `invalid` for what no connection can live with.
     pub(super) fn check(&self) -> Result<()> {

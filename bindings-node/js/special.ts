@@ -79,6 +79,7 @@ function writeDate(encoder: Encoder, date: Date): void {
 }
 
 function writeBytes(encoder: Encoder, bytes: Uint8Array): void {
+  if (bytes.length === 0) refuseDetached(bytes.buffer);
   encoder.block(bytes);
 }
 
@@ -103,13 +104,27 @@ function writeNdArray(encoder: Encoder, { data, shape, dtype }: NdArray): void {
 }
 
 /** The bytes of a view, not those of the memory under it. */
-function contentOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
+function contentOf(view: ArrayBufferView): Uint8Array {
+  // Before its other members: of a DataView they throw where the memory is gone.
+  refuseDetached(view.buffer);
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
 function writeMemory(encoder: Encoder, memory: ArrayBufferLike | Uint8Array): void {
+  if (!(memory instanceof Uint8Array)) refuseDetached(memory);
   encoder.byte(Out.Memory);
   encoder.block(memory instanceof Uint8Array ? memory : new Uint8Array(memory));
+}
+
+/** Memory that was given away, to a worker for example, holds nothing any longer: it is not sent as no bytes. */
+function refuseDetached(memory: ArrayBufferLike): void {
+  if (memory.byteLength > 0) return;
+  try {
+    // The versions of Node before 22 have no `detached`; no view of such memory is made in any of them.
+    new Uint8Array(memory);
+  } catch {
+    throw new Unsendable("a detached ArrayBuffer cannot be sent: its memory was transferred");
+  }
 }
 
 function writePairs(encoder: Encoder, map: Map<unknown, unknown>): void {
@@ -147,7 +162,7 @@ function writeSet(encoder: Encoder, set: Set<unknown>): void {
 function writeExtension(encoder: Encoder, { type, data }: Extension): void {
   encoder.byte(Out.Extension);
   encoder.byte(type & 255);
-  encoder.block(data);
+  writeBytes(encoder, data);
 }
 
 function writeError(encoder: Encoder, error: Error): void {

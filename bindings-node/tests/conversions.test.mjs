@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { Decoder } from "../lib/decode.js";
-import { connectToServer, Extension, InvalidError } from "../lib/index.js";
+import { connectToServer, Extension, InvalidError, NdArray } from "../lib/index.js";
 import { serverForFile } from "./server.mjs";
 
 const server = await serverForFile();
@@ -232,6 +232,15 @@ test("a getter may itself call a remote function", async () => {
   assert.equal(await inner, "inner");
 });
 
+/** What `make` makes of memory that is given away afterwards. */
+function lost(make) {
+  const memory = new ArrayBuffer(8);
+  const made = make(memory);
+  structuredClone(memory, { transfer: [memory] });
+  return made;
+}
+
+const GONE = /^at args\[0\]\.data: a detached ArrayBuffer cannot be sent: its memory was transferred$/;
 const cycle = { list: [1] };
 cycle.list.push(cycle);
 const REFUSED = {
@@ -253,6 +262,13 @@ const REFUSED = {
   ],
   "a very negative BigInt": [[-(2n ** 63n) - 1n], /^at args\[0\]: a BigInt of more than 64 bits/],
   "an invalid Date": [[new Date(Number.NaN)], /^at args\[0\]: an invalid Date cannot be sent/],
+  "a detached ArrayBuffer": [[{ data: lost((memory) => memory) }], GONE],
+  "bytes of one": [[{ data: lost((memory) => new Uint8Array(memory, 2)) }], GONE],
+  "a Buffer of one": [[{ data: lost((memory) => Buffer.from(memory)) }], GONE],
+  "an array of one": [[{ data: lost((memory) => new Float32Array(memory)) }], GONE],
+  "a DataView of one": [[{ data: lost((memory) => new DataView(memory)) }], GONE],
+  "an NdArray of one": [[{ data: lost((memory) => new NdArray(new Int16Array(memory), [2, 2])) }], GONE],
+  "an Extension of one": [[{ data: lost((memory) => new Extension(1, new Uint8Array(memory))) }], GONE],
   "a cycle": [
     [cycle],
     /^at args\[0\]\.list\[1\]\.list\[1\].*nested deeper than 62 levels \(is there a cycle\?\)/,

@@ -138,12 +138,22 @@ function writePairs(encoder: Encoder, map: Map<unknown, unknown>): void {
         encoder.value(key);
         encoder.value(value);
       } catch (error) {
-        throw within(`.get(${String(key)})`, error);
+        throw within(`.get(${keyText(key)})`, error);
       }
       count += 1;
     }
     return count;
   });
+}
+
+/** A key as it stands in the place of its value. */
+function keyText(key: unknown): string {
+  try {
+    return String(key);
+  } catch {
+    // An object without a prototype has no text, and that of a user's may throw.
+    return Object.prototype.toString.call(key);
+  }
 }
 
 function writeSet(encoder: Encoder, set: Set<unknown>): void {

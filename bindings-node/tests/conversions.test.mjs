@@ -131,6 +131,7 @@ const CHANGED = {
     Object.assign(Object.create({ inherited: 1 }), { own: 2 }),
     { own: 2 },
   ],
+  "a map whose key is a map without prototype": [new Map([[Object.create(null), 1]]), new Map([[{}, 1]])],
   "a map without prototype": [Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
 };
 
@@ -269,6 +270,14 @@ const REFUSED = {
   "a DataView of one": [[{ data: lost((memory) => new DataView(memory)) }], GONE],
   "an NdArray of one": [[{ data: lost((memory) => new NdArray(new Int16Array(memory), [2, 2])) }], GONE],
   "an Extension of one": [[{ data: lost((memory) => new Extension(1, new Uint8Array(memory))) }], GONE],
+  "a value behind a key without a text": [
+    [new Map([[Object.create(null), Symbol("s")]])],
+    /^at args\[0\]\.get\(\[object Object\]\): a symbol cannot be sent/,
+  ],
+  "a value behind a key whose text throws": [
+    [new Map([[{ toString: () => assert.fail("no text") }, Symbol("s")]])],
+    /^at args\[0\]\.get\(\[object Object\]\): a symbol cannot be sent/,
+  ],
   "a cycle": [
     [cycle],
     /^at args\[0\]\.list\[1\]\.list\[1\].*nested deeper than 62 levels \(is there a cycle\?\)/,

@@ -8,7 +8,7 @@ import { blobMembers, membersOf, RemoteFile } from "./file.js";
 import { dtypeOf, NdArray } from "./ndarray.js";
 import { isStream } from "./sources.js";
 import { Out } from "./tape.js";
-import { Unsendable, within } from "./unsendable.js";
+import { refusePlatform, Unsendable, within } from "./unsendable.js";
 
 type Write = (encoder: Encoder, value: never) => void;
 
@@ -60,15 +60,6 @@ function writeInstance(encoder: Encoder, value: object): void {
   if (typeof toJSON === "function") return encoder.value(Reflect.apply(toJSON, value, [""]));
   refusePlatform(value);
   encoder.object(value as Record<string, unknown>);
-}
-
-/** What objects of the platform's own classes hold is not in their properties: an empty map would arrive. */
-function refusePlatform(value: object): void {
-  const made: unknown = value.constructor;
-  if (typeof made !== "function" || made === Object) return;
-  const { name } = made;
-  if ((globalThis as Record<string, unknown>)[name] !== made) return;
-  throw new Unsendable(`${/^[AEIO]/.test(name) ? "an" : "a"} ${name} cannot be sent`);
 }
 
 function writeDate(encoder: Encoder, date: Date): void {

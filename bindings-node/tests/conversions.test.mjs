@@ -1,5 +1,6 @@
 // Values by way of the wire and back: what goes out and what comes in.
 import assert from "node:assert/strict";
+import { createSecretKey } from "node:crypto";
 import { after, before, test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { Decoder } from "../lib/decode.js";
@@ -102,6 +103,18 @@ const CHANGED = {
     })(),
     { x: 1 },
   ],
+  "an empty instance of a class": [new (class Empty {})(), {}],
+  "an instance of a class that shows nothing": [
+    new (class Counter {
+      #count = 1;
+      get count() {
+        return this.#count;
+      }
+    })(),
+    {},
+  ],
+  "an object that hides its methods": [Object.defineProperty({}, "go", { value: (() => 1).bind() }), {}],
+  "an empty map of another realm": [runInNewContext("({})"), {}],
   "a subclass of Array": [class extends Array {}.of(1, 2), [1, 2]],
   "a subclass of Map": [new (class extends Map {})([["a", 1]]), new Map([["a", 1]])],
   "boxed values": [
@@ -257,6 +270,25 @@ const REFUSED = {
   "half a character in a long text": [[`${"x".repeat(5000)}\udc00`], /a text with half of a surrogate pair/],
   "half a character in a key": [[{ "\udc00": 1 }], /a text with half of a surrogate pair/],
   "a WeakMap": [[[new WeakMap()]], /^at args\[0\]\[0\]: a WeakMap cannot be sent/],
+  "an Intl.NumberFormat": [
+    [{ format: new Intl.NumberFormat() }],
+    /^at args\[0\]\.format: an Intl\.NumberFormat cannot be sent/,
+  ],
+  "an Intl.Locale": [[new Intl.Locale("de")], /^at args\[0\]: an Intl\.Locale cannot be sent/],
+  "segments of a text": [
+    [new Intl.Segmenter().segment("a b")],
+    /^at args\[0\]: an object of the platform cannot be sent/,
+  ],
+  "a WebAssembly.Memory": [
+    [new WebAssembly.Memory({ initial: 1 })],
+    /^at args\[0\]: a WebAssembly\.Memory cannot be sent/,
+  ],
+  Math: [[{ math: Math }], /^at args\[0\]\.math: Math cannot be sent/],
+  Atomics: [[Atomics], /^at args\[0\]: Atomics cannot be sent/],
+  "the prototype of Map": [[Map.prototype], /^at args\[0\]: a Map cannot be sent/],
+  "a RegExp of another realm": [[runInNewContext("/a/")], /^at args\[0\]: a RegExp cannot be sent/],
+  "a subclass of WeakMap": [[new (class extends WeakMap {})()], /^at args\[0\]: a WeakMap cannot be sent/],
+  "a KeyObject": [[createSecretKey(Buffer.from("key"))], /^at args\[0\]: a KeyObject cannot be sent/],
   "a BigInt of 65 bits": [
     [{ "a key": 2n ** 64n }],
     /^at args\[0\]\["a key"\]: a BigInt of more than 64 bits/,

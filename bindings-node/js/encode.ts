@@ -316,9 +316,8 @@ export class Encoder {
     else this.value(value);
   }
 
-  /** Keywords: a map without the mark that they are keywords. */
-  keywords(object: Record<string, unknown>): void {
-    const { _rkwargs, ...keywords } = object;
+  /** The arguments of a call that are given by name. */
+  keywords(keywords: Record<string, unknown>): void {
     try {
       this.object(keywords);
     } catch (error) {

@@ -7,7 +7,7 @@ import { type Served, servedMembers } from "./functions.js";
 import { type Stub, stubOf } from "./remote.js";
 import { writeSpecial } from "./special.js";
 import { Out } from "./tape.js";
-import { sendError, Unsendable, within } from "./unsendable.js";
+import { refuseHollow, sendError, Unsendable, within } from "./unsendable.js";
 
 const SMALL_TAPE = 64 * 1024;
 /** Above this, texts and bytes lie beside the tape instead of being copied onto it. */
@@ -260,7 +260,10 @@ export class Encoder {
   /** Writes a map of the own enumerable properties. */
   object(object: Record<string, unknown>): void {
     const keys = this.#isService ? servedMembers(object) : Object.keys(object);
-    if (keys.length === 0 && Symbol.asyncIterator in object) return this.stream(object);
+    if (keys.length === 0) {
+      if (Symbol.asyncIterator in object) return this.stream(object);
+      refuseHollow(object);
+    }
     const before = this.at;
     const functions = this.handles.length;
     const laid = this.beside?.length ?? 0;
@@ -313,9 +316,8 @@ export class Encoder {
     else this.value(value);
   }
 
-  /** Keywords: a map without the mark that they are keywords. */
-  keywords(object: Record<string, unknown>): void {
-    const { _rkwargs, ...keywords } = object;
+  /** The arguments of a call that are given by name. */
+  keywords(keywords: Record<string, unknown>): void {
     try {
       this.object(keywords);
     } catch (error) {

@@ -44,10 +44,17 @@ export function servedMembers(object: object): string[] {
   return keys;
 }
 
+const NATIVE = /\{\s*\[native code\]\s*\}\s*$/;
+
+/** Whether a function shows no source: one of the platform, or a bound one. */
+export function isNative(call: object): boolean {
+  return NATIVE.test(Function.prototype.toString.call(call));
+}
+
 /** The parameters of a function, from its source; of a bound or native one, from its schema. */
 export function parametersOf(call: Described): Parameters {
   const source = Function.prototype.toString.call(call);
-  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
+  if (NATIVE.test(source)) {
     const { parameters } = (call.__schema__ ?? {}) as { parameters?: { properties?: object } };
     const names: (string | undefined)[] = Object.keys(parameters?.properties ?? {});
     while (names.length < call.length) names.push(undefined);

@@ -6,6 +6,7 @@ import { Decoder, idAt } from "./decode.js";
 import { Encoder, type Keeper } from "./encode.js";
 import { errorOf, type RpcError, RpcTimeoutError, toldError } from "./errors.js";
 import type { Served } from "./functions.js";
+import { given } from "./given.js";
 import { makeEvent } from "./http.js";
 import { Streams } from "./inlet.js";
 import native from "./native.cjs";
@@ -443,11 +444,9 @@ function inherited(run: Running, options: Terms | undefined): Terms {
 
 /** A call with its arguments, keywords among them as the last one. */
 function writeCall(encoder: Encoder, stub: Stub, args: unknown[], terms: Terms | undefined): void {
-  const last = args[args.length - 1];
-  const hasKeywords =
-    typeof last === "object" && last !== null && Boolean((last as { _rkwargs?: unknown })._rkwargs);
+  const { positional, keywords } = given(args, stub.schema);
   encoder.byte(stub.promise);
-  encoder.byte((hasKeywords ? WITH_KWARGS : 0) | (terms === undefined ? 0 : WITH_TERMS));
+  encoder.byte((keywords ? WITH_KWARGS : 0) | (terms === undefined ? 0 : WITH_TERMS));
   if (terms !== undefined) {
     encoder.double(terms.patience ?? 0);
     encoder.double(terms.timeout ?? 0);
@@ -458,10 +457,10 @@ function writeCall(encoder: Encoder, stub: Stub, args: unknown[], terms: Terms |
   encoder.optional(stub.parent);
   encoder.optional(stub.encPub);
   encoder.optional(stub.answerKey);
-  encoder.count(args.length);
-  const positional = hasKeywords ? args.length - 1 : args.length;
-  for (let number = 0; number < positional; number += 1) encoder.root(`args[${number}]`, args[number]);
-  if (hasKeywords) encoder.keywords(last as Record<string, unknown>);
+  encoder.count(keywords ? positional.length + 1 : positional.length);
+  for (let number = 0; number < positional.length; number += 1)
+    encoder.root(`args[${number}]`, positional[number]);
+  if (keywords) encoder.keywords(keywords);
 }
 
 /** Like a throw out of an event handler: seen by the process, not by the batch. */

@@ -8,7 +8,7 @@ import { blobMembers, membersOf, RemoteFile } from "./file.js";
 import { dtypeOf, NdArray } from "./ndarray.js";
 import { isStream } from "./sources.js";
 import { Out } from "./tape.js";
-import { Unsendable, within } from "./unsendable.js";
+import { refusePlatform, Unsendable, within } from "./unsendable.js";
 
 type Write = (encoder: Encoder, value: never) => void;
 
@@ -62,15 +62,6 @@ function writeInstance(encoder: Encoder, value: object): void {
   encoder.object(value as Record<string, unknown>);
 }
 
-/** What objects of the platform's own classes hold is not in their properties: an empty map would arrive. */
-function refusePlatform(value: object): void {
-  const made: unknown = value.constructor;
-  if (typeof made !== "function" || made === Object) return;
-  const { name } = made;
-  if ((globalThis as Record<string, unknown>)[name] !== made) return;
-  throw new Unsendable(`${/^[AEIO]/.test(name) ? "an" : "a"} ${name} cannot be sent`);
-}
-
 function writeDate(encoder: Encoder, date: Date): void {
   const time = date.getTime();
   if (Number.isNaN(time)) throw new Unsendable("an invalid Date cannot be sent");
@@ -79,6 +70,7 @@ function writeDate(encoder: Encoder, date: Date): void {
 }
 
 function writeBytes(encoder: Encoder, bytes: Uint8Array): void {
+  if (bytes.length === 0) refuseDetached(bytes.buffer);
   encoder.block(bytes);
 }
 
@@ -103,13 +95,27 @@ function writeNdArray(encoder: Encoder, { data, shape, dtype }: NdArray): void {
 }
 
 /** The bytes of a view, not those of the memory under it. */
-function contentOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
+function contentOf(view: ArrayBufferView): Uint8Array {
+  // Before its other members: of a DataView they throw where the memory is gone.
+  refuseDetached(view.buffer);
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
 function writeMemory(encoder: Encoder, memory: ArrayBufferLike | Uint8Array): void {
+  if (!(memory instanceof Uint8Array)) refuseDetached(memory);
   encoder.byte(Out.Memory);
   encoder.block(memory instanceof Uint8Array ? memory : new Uint8Array(memory));
+}
+
+/** Memory that was given away, to a worker for example, holds nothing any longer: it is not sent as no bytes. */
+function refuseDetached(memory: ArrayBufferLike): void {
+  if (memory.byteLength > 0) return;
+  try {
+    // The versions of Node before 22 have no `detached`; no view of such memory is made in any of them.
+    new Uint8Array(memory);
+  } catch {
+    throw new Unsendable("a detached ArrayBuffer cannot be sent: its memory was transferred");
+  }
 }
 
 function writePairs(encoder: Encoder, map: Map<unknown, unknown>): void {
@@ -123,12 +129,22 @@ function writePairs(encoder: Encoder, map: Map<unknown, unknown>): void {
         encoder.value(key);
         encoder.value(value);
       } catch (error) {
-        throw within(`.get(${String(key)})`, error);
+        throw within(`.get(${keyText(key)})`, error);
       }
       count += 1;
     }
     return count;
   });
+}
+
+/** A key as it stands in the place of its value. */
+function keyText(key: unknown): string {
+  try {
+    return String(key);
+  } catch {
+    // An object without a prototype has no text, and that of a user's may throw.
+    return Object.prototype.toString.call(key);
+  }
 }
 
 function writeSet(encoder: Encoder, set: Set<unknown>): void {
@@ -147,7 +163,7 @@ function writeSet(encoder: Encoder, set: Set<unknown>): void {
 function writeExtension(encoder: Encoder, { type, data }: Extension): void {
   encoder.byte(Out.Extension);
   encoder.byte(type & 255);
-  encoder.block(data);
+  writeBytes(encoder, data);
 }
 
 function writeError(encoder: Encoder, error: Error): void {

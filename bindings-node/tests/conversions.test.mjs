@@ -1,9 +1,10 @@
 // Values by way of the wire and back: what goes out and what comes in.
 import assert from "node:assert/strict";
+import { createSecretKey } from "node:crypto";
 import { after, before, test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { Decoder } from "../lib/decode.js";
-import { connectToServer, Extension, InvalidError } from "../lib/index.js";
+import { connectToServer, Extension, InvalidError, NdArray } from "../lib/index.js";
 import { serverForFile } from "./server.mjs";
 
 const server = await serverForFile();
@@ -102,6 +103,18 @@ const CHANGED = {
     })(),
     { x: 1 },
   ],
+  "an empty instance of a class": [new (class Empty {})(), {}],
+  "an instance of a class that shows nothing": [
+    new (class Counter {
+      #count = 1;
+      get count() {
+        return this.#count;
+      }
+    })(),
+    {},
+  ],
+  "an object that hides its methods": [Object.defineProperty({}, "go", { value: (() => 1).bind() }), {}],
+  "an empty map of another realm": [runInNewContext("({})"), {}],
   "a subclass of Array": [class extends Array {}.of(1, 2), [1, 2]],
   "a subclass of Map": [new (class extends Map {})([["a", 1]]), new Map([["a", 1]])],
   "boxed values": [
@@ -131,6 +144,7 @@ const CHANGED = {
     Object.assign(Object.create({ inherited: 1 }), { own: 2 }),
     { own: 2 },
   ],
+  "a map whose key is a map without prototype": [new Map([[Object.create(null), 1]]), new Map([[{}, 1]])],
   "a map without prototype": [Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
 };
 
@@ -232,6 +246,15 @@ test("a getter may itself call a remote function", async () => {
   assert.equal(await inner, "inner");
 });
 
+/** What `make` makes of memory that is given away afterwards. */
+function lost(make) {
+  const memory = new ArrayBuffer(8);
+  const made = make(memory);
+  structuredClone(memory, { transfer: [memory] });
+  return made;
+}
+
+const GONE = /^at args\[0\]\.data: a detached ArrayBuffer cannot be sent: its memory was transferred$/;
 const cycle = { list: [1] };
 cycle.list.push(cycle);
 const REFUSED = {
@@ -247,12 +270,46 @@ const REFUSED = {
   "half a character in a long text": [[`${"x".repeat(5000)}\udc00`], /a text with half of a surrogate pair/],
   "half a character in a key": [[{ "\udc00": 1 }], /a text with half of a surrogate pair/],
   "a WeakMap": [[[new WeakMap()]], /^at args\[0\]\[0\]: a WeakMap cannot be sent/],
+  "an Intl.NumberFormat": [
+    [{ format: new Intl.NumberFormat() }],
+    /^at args\[0\]\.format: an Intl\.NumberFormat cannot be sent/,
+  ],
+  "an Intl.Locale": [[new Intl.Locale("de")], /^at args\[0\]: an Intl\.Locale cannot be sent/],
+  "segments of a text": [
+    [new Intl.Segmenter().segment("a b")],
+    /^at args\[0\]: an object of the platform cannot be sent/,
+  ],
+  "a WebAssembly.Memory": [
+    [new WebAssembly.Memory({ initial: 1 })],
+    /^at args\[0\]: a WebAssembly\.Memory cannot be sent/,
+  ],
+  Math: [[{ math: Math }], /^at args\[0\]\.math: Math cannot be sent/],
+  Atomics: [[Atomics], /^at args\[0\]: Atomics cannot be sent/],
+  "the prototype of Map": [[Map.prototype], /^at args\[0\]: a Map cannot be sent/],
+  "a RegExp of another realm": [[runInNewContext("/a/")], /^at args\[0\]: a RegExp cannot be sent/],
+  "a subclass of WeakMap": [[new (class extends WeakMap {})()], /^at args\[0\]: a WeakMap cannot be sent/],
+  "a KeyObject": [[createSecretKey(Buffer.from("key"))], /^at args\[0\]: a KeyObject cannot be sent/],
   "a BigInt of 65 bits": [
     [{ "a key": 2n ** 64n }],
     /^at args\[0\]\["a key"\]: a BigInt of more than 64 bits/,
   ],
   "a very negative BigInt": [[-(2n ** 63n) - 1n], /^at args\[0\]: a BigInt of more than 64 bits/],
   "an invalid Date": [[new Date(Number.NaN)], /^at args\[0\]: an invalid Date cannot be sent/],
+  "a detached ArrayBuffer": [[{ data: lost((memory) => memory) }], GONE],
+  "bytes of one": [[{ data: lost((memory) => new Uint8Array(memory, 2)) }], GONE],
+  "a Buffer of one": [[{ data: lost((memory) => Buffer.from(memory)) }], GONE],
+  "an array of one": [[{ data: lost((memory) => new Float32Array(memory)) }], GONE],
+  "a DataView of one": [[{ data: lost((memory) => new DataView(memory)) }], GONE],
+  "an NdArray of one": [[{ data: lost((memory) => new NdArray(new Int16Array(memory), [2, 2])) }], GONE],
+  "an Extension of one": [[{ data: lost((memory) => new Extension(1, new Uint8Array(memory))) }], GONE],
+  "a value behind a key without a text": [
+    [new Map([[Object.create(null), Symbol("s")]])],
+    /^at args\[0\]\.get\(\[object Object\]\): a symbol cannot be sent/,
+  ],
+  "a value behind a key whose text throws": [
+    [new Map([[{ toString: () => assert.fail("no text") }, Symbol("s")]])],
+    /^at args\[0\]\.get\(\[object Object\]\): a symbol cannot be sent/,
+  ],
   "a cycle": [
     [cycle],
     /^at args\[0\]\.list\[1\]\.list\[1\].*nested deeper than 62 levels \(is there a cycle\?\)/,

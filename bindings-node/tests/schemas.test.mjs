@@ -86,6 +86,27 @@ describe("a JSON Schema", () => {
     assert.deepEqual(runs, []);
   });
 
+  test("shows which arguments that are undefined were not given", async () => {
+    const seen = (...args) => args;
+    const optional = schemaFunction((a = 1, b = 2, c = 3) => [a, b, c], {
+      name: "optional",
+      parameters: { properties: { a: { type: "integer" }, b: { type: "integer" }, c: { type: "integer" } } },
+    });
+    const service = await offered({ add, optional, seen });
+    assert.equal(await service.add(1, undefined), 11);
+    assert.equal(await service.add(1, { b: undefined, _rkwargs: true }), 11);
+    assert.deepEqual(await service.optional(undefined, undefined, undefined), [1, 2, 3]);
+    assert.deepEqual(await service.optional(undefined, 5), [1, 5, 3]);
+    assert.deepEqual(await service.optional(4, undefined, 6), [4, 2, 6]);
+    assert.deepEqual(await service.optional(undefined, { c: 6, _rkwargs: true }), [1, 2, 6]);
+    assert.deepEqual(await service.optional(undefined, 5, { a: undefined, c: 6, _rkwargs: true }), [1, 5, 6]);
+    // What has to be there is sent as it is, and so is everything where no schema is shown.
+    await assert.rejects(service.add(undefined), refused(/^at args\[0\]: `a` of add.* found null$/));
+    await assert.rejects(service.optional(undefined, 5, { a: 1, _rkwargs: true }), refused(/got `a` twice$/));
+    await assert.rejects(service.optional(undefined, 2, 3, 4), refused(/takes 3 arguments by position/));
+    assert.deepEqual(await service.seen(undefined, 1, undefined), [null, 1, null]);
+  });
+
   test("may be built by the builder of hypha-rpc", async () => {
     const parameters = z.object({ who: z.string().describe("whom"), times: z.optional(z.integer()) });
     const greet = schemaFunction((who, times = 1) => `hello ${who} `.repeat(times), {
@@ -200,6 +221,7 @@ describe("a schema of zod", () => {
     assert.deepEqual(await service.greet("you", "5"), ["you", 5]);
     assert.deepEqual(await service.object({ times: 7, who: "you", _rkwargs: true }), ["you", 7]);
     assert.equal(await service.whole("you"), "you");
+    assert.deepEqual(await service.greet("you", undefined), ["you", 2]);
   });
 
   test("refuses with the place", async () => {

@@ -9,6 +9,7 @@ import decimal
 import enum
 import io
 import math
+import os
 import pathlib
 import re
 import tempfile
@@ -313,6 +314,8 @@ CYCLE.append(CYCLE)
 @pytest.mark.parametrize(
     ("value", "error", "text"),
     [
+        # it has `read` and `write`, and is no file
+        (os, TypeError, r"at args\[0\]: cannot send an object of type module: pass its functions in a dict"),
         (threading.Lock(), TypeError, r"at args\[0\]: cannot send an object of type lock"),
         ({"items": [1, 2, 3, object()]}, TypeError, r"at args\[0\]\.items\[3\]: .*type object"),
         (2**64, OverflowError, r"at args\[0\]: an integer above"),

@@ -100,6 +100,13 @@ async def test_what_is_no_message(owner, message, found):
         owner.emit({"type": "x"}, 5)
 
 
+@pytest.mark.parametrize("given", [5, None, b"news", ["news", 5]])
+async def test_what_is_no_type_of_events(owner, given):
+    for asks in (owner.subscribe, owner.unsubscribe):
+        with pytest.raises(polyfn.InvalidError, match="the type of an event must be str, found "):
+            await asks(given)
+
+
 async def test_what_is_no_handler(owner):
     for adds in (owner.on, owner.once):
         with pytest.raises(polyfn.InvalidError, match="the handler of 'z' must be a function, found 5"):

@@ -195,6 +195,7 @@ def test_fields(field):
     with pytest.raises(TypeError, match="'a'"):
         function()
     assert function.__schema__["parameters"] == {
+        "additionalProperties": False,
         "type": "object",
         "properties": {
             "a": {"type": "integer", "description": "needed"},
@@ -401,3 +402,53 @@ async def test_arguments_by_position_in_any_number(offer):
         with pytest.raises(polyfn.InvalidError, match=text):
             await service.typed(*args, **kwargs)
     assert ran == []
+
+
+async def test_unknown_keywords_are_named(offer):
+    """With the parameters that there are, and before what is missing: one may be the other, misspelt."""
+    ran = []
+
+    @schema.schema_function
+    def book(day: str, seats: int = 1) -> None:
+        ran.append(day)
+
+    @schema.schema_function
+    def tagged(day: str, *tags: str, context: Any = None) -> None:
+        ran.append(day)
+
+    @schema.schema_function
+    async def dated(day: datetime.date) -> None:
+        ran.append(day)
+
+    functions = {"book": book, "tagged": tagged, "dated": dated}
+    service = await offer({"id": "named", "config": {"require_context": ["tagged"]}, **functions})
+    for name, args, kwargs, text in [
+        ("book", ("mon",), {"seat": 2}, r"book\(day, seats\) takes no `seat`"),
+        ("book", (), {"dya": "mon"}, r"book\(day, seats\) takes no `dya`"),
+        ("tagged", ("mon", "a"), {"tags": "b"}, r"tagged\(day\) takes no `tags`"),
+        ("dated", (), {"day": "2024-01-02", "hour": 3}, r"dated\(day\) takes no `hour`"),
+    ]:
+        with pytest.raises(polyfn.InvalidError, match=text):
+            await getattr(service, name)(*args, **kwargs)
+    assert ran == []
+
+
+async def test_keywords_that_a_schema_does_not_tell_of(offer):
+    """A function may take any, and a schema that somebody wrote means what it says."""
+
+    @schema.schema_function
+    def any_other(day: str, **more: Any) -> Any:
+        return more
+
+    written = {"type": "object", "properties": {"day": {"type": "string"}}}
+
+    @schema.schema_function(parameters=written)
+    def untold(day: str, debug: bool = False) -> Any:
+        return debug
+
+    service = await offer(any_other=any_other, untold=untold)
+    assert await service.any_other("mon", seat=2) == {"seat": 2}
+    assert await service.untold("mon", debug=True) is True
+    assert service.untold.__schema__["parameters"] == written
+    with pytest.raises(TypeError, match="unexpected keyword argument 'dya'"):
+        await service.untold(dya="mon")

@@ -12,7 +12,7 @@ from . import _native, errors, service_types
 from .apps import Hosted, hosted
 from .codecs import Codecs
 from .deadline import within
-from .events import Events, Handler, checked
+from .events import Events, Handler, checked, types_of
 from .functions import described, exported, id_of, schema_tree, service_map
 from .modules import Modules
 from .proxy import ObjectProxy
@@ -254,13 +254,11 @@ class Client:
 
     async def subscribe(self, event_type: str | Iterable[str]) -> Any:
         """Have events of these types sent to this client, also after a reconnect."""
-        names = [event_type] if isinstance(event_type, str) else list(event_type)
-        return await self._native_client.subscribe(names)
+        return await self._native_client.subscribe(types_of(event_type))
 
     async def unsubscribe(self, event_type: str | Iterable[str]) -> Any:
         """Have them sent no longer."""
-        names = [event_type] if isinstance(event_type, str) else list(event_type)
-        return await self._native_client.unsubscribe(names)
+        return await self._native_client.unsubscribe(types_of(event_type))
 
     async def register_probes(self, probes: Mapping[str, Callable[..., Any]]) -> ObjectProxy:
         """Offer functions that tell how this program is, under the service id `probes`."""

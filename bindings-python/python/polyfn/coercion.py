@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from . import annotations, errors
+from . import annotations, errors, models
 
 #: Given by the session, not by the caller.
 CONTEXT = "context"
@@ -130,9 +130,14 @@ class _Model:
 
         if self._made is None:
             self._made = self._make()
-        given = {name: bound.arguments[name] for name in self._annotations if name in bound.arguments}
+        # a model that was sent is received as a model, but not as one of this class
+        given = {
+            name: models.values_of(bound.arguments[name])
+            for name in self._annotations
+            if name in bound.arguments
+        }
         try:
-            # by attributes: a model that was sent is received as a model, but not as one of this class
+            # by attributes: where it is called beside the wire, objects like the model do as well
             made = self._made.model_validate(given, from_attributes=True)
         except pydantic.ValidationError as error:
             raise errors.InvalidError(_told(error)) from None

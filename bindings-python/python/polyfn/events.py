@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from . import errors
@@ -37,8 +37,7 @@ class Events:
         self._add(event, handler, True)
 
     def _add(self, event: Any, handler: Any, is_once: bool) -> None:
-        if not isinstance(event, str):
-            raise errors.InvalidError(f"the type of an event must be str, found {reprlib.repr(event)}")
+        _check_type(event)
         if not callable(handler):
             raise errors.InvalidError(
                 f"the handler of {event!r} must be a function, found {reprlib.repr(handler)}"
@@ -89,6 +88,28 @@ class Events:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _report("event", error)
+
+
+def types_of(given: Any) -> list[str]:
+    """The types of events that were given, as one or as many.
+
+    >>> types_of("news"), types_of({"news"})
+    (['news'], ['news'])
+    >>> types_of(["news", None])
+    Traceback (most recent call last):
+    polyfn.errors.InvalidError: the type of an event must be str, found None
+    """
+    # bytes are many numbers, and not meant as such
+    is_many = isinstance(given, Iterable) and not isinstance(given, str | bytes)
+    found: list[Any] = list(cast("Iterable[Any]", given)) if is_many else [given]
+    for event in found:
+        _check_type(event)
+    return found
+
+
+def _check_type(event: Any) -> None:
+    if not isinstance(event, str):
+        raise errors.InvalidError(f"the type of an event must be str, found {reprlib.repr(event)}")
 
 
 def checked(message: Any, extra: Any = None) -> dict[str, Any]:

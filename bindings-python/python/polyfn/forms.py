@@ -29,6 +29,7 @@ _REMEDIES = {
     "real": "pass its parts, or a numpy array of it",
     "__index__": "pass int(...) of it",
     "__iter__": "pass a list of it, or iter(...) to send it as a stream",
+    "__spec__": "pass its functions in a dict, or register it as a service",
     "__dict__": "pass a dict, register a codec for its class, or register an instance of it as a service",
 }
 

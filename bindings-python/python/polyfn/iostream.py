@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -48,10 +49,13 @@ class RemoteFile(ObjectProxy):
 def is_file(value: Any) -> bool:
     """Whether something can be read or written like a file.
 
-    >>> import io
-    >>> is_file(io.BytesIO()), is_file(iter([]))
-    (True, False)
+    >>> import io, os
+    >>> is_file(io.BytesIO()), is_file(iter([])), is_file(os)
+    (True, False, False)
     """
+    # their functions do not read or write what they are part of: `os.read` takes the number of a file
+    if isinstance(value, types.ModuleType | type):
+        return False
     return any(callable(getattr(value, name, None)) for name in ("read", "write"))
 
 

@@ -96,6 +96,15 @@ def _before_rest(function: Callable[..., Any]) -> Schema:
     return {"positional": kinds.index(inspect.Parameter.VAR_POSITIONAL)}
 
 
+def _closed(parameters: Schema, function: Callable[..., Any]) -> Schema:
+    """A schema of arguments that admits no other keywords, where the function takes none."""
+    taken = signature_of(function).values()
+    if not taken or any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken):
+        return parameters
+    # at the front: a keyword that is misspelt is told before the one that is missing
+    return {"additionalProperties": False, **parameters}
+
+
 @overload
 def schema_function(
     func: Callable[..., Any],
@@ -174,6 +183,7 @@ def schema_function(
         _check_strictly(func, skipped)
     names = _names_around()
     about = describe(func, name, skipped, names)
+    about["parameters"] = _closed(about["parameters"], func)
     if description is not None:
         about["description"] = description
     return _with_schema(prepared(func, coerces=kind == "pydantic", names=names), about)

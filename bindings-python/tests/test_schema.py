@@ -376,7 +376,7 @@ async def test_models_over_the_wire(offer):
 
 
 async def test_arguments_by_position_in_any_number(offer):
-    """Checked before the function runs: each that has a name; for the others a schema has none."""
+    """Checked before the function runs: each that has a name, and the others where they have a type."""
     ran = []
 
     @schema.schema_function
@@ -394,8 +394,9 @@ async def test_arguments_by_position_in_any_number(offer):
     assert await service.more("x", None, q=2) == ["x", None, {"q": 2}]
     ran.clear()
     for args, kwargs, text in [
-        (("x", 2), {}, "at args.0.: `a` of typed.a, key.: the value is not of type .integer."),
+        (("x", 2), {}, "at args.0.: `a` of typed.a, .rest, key.: the value is not of type .integer."),
         ((1, 2), {"key": 5}, "at key: `key`"),
+        ((1, 2, "x"), {}, "at args.2.: `.rest` of typed.*: the value is not of type .integer., found .x."),
         ((), {"key": "k"}, "needs .*a"),
         ((1, 2), {"a": 1}, "got `a` twice"),
     ]:

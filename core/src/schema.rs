@@ -17,7 +17,7 @@
 
 use jsonschema::paths::LocationSegment;
 use jsonschema::{PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::codec::Tagged;
 use crate::{Error, Map, Result, Value};
@@ -61,11 +61,14 @@ pub struct Arguments {
     names: Vec<String>,
     /// How many of them, for a function that takes more by position: for the others a schema has no names.
     before_rest: Option<usize>,
+    /// The name in the schema of all that follows, where the function says what it must be.
+    rest: Option<String>,
     validator: Validator,
 }
 
 impl Arguments {
-    /// Compiles `{name, parameters}`; with `positional`, the function takes any number of arguments behind so many names.
+    /// Compiles `{name, parameters}`; with `positional`, the function takes any number of arguments behind so many names,
+    /// each of which must be as the schema `items` in `rest: {name, items}` says.
     ///
     /// # Errors
     /// `invalid` for what is not a JSON Schema of an object, or points outside of itself; `too_large` past a limit.
@@ -77,10 +80,19 @@ impl Arguments {
             _ => return Err(Error::invalid("a schema needs `parameters`, the JSON Schema of an object")),
         };
         check_size(&parameters, limits)?;
+        if let Some(rest) = map.get("rest") {
+            check_size(&rest.to_json()?, limits)?;
+        }
         let names = match parameters.get("properties") {
             Some(Json::Object(properties)) => properties.keys().cloned().collect(),
             None => Vec::new(),
             Some(_) => return Err(Error::invalid("`parameters.properties` must be a map")),
+        };
+        let before_rest = map.get("positional").and_then(Value::as_int);
+        let before_rest = before_rest.map(|count| usize::try_from(count).unwrap_or_default());
+        let rest = match map.get("rest") {
+            Some(Value::Map(rest)) if before_rest.is_some() => Some(add_rest(&mut parameters, rest)?),
+            _ => None,
         };
         admit_bytes(&mut parameters);
         let validator = jsonschema::options()
@@ -88,9 +100,7 @@ impl Arguments {
             .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(limits.backtracks))
             .build(&parameters)
             .map_err(|error| Error::invalid(format!("`parameters` is not a JSON Schema: {error}")))?;
-        let before_rest = map.get("positional").and_then(Value::as_int);
-        let before_rest = before_rest.map(|count| usize::try_from(count).unwrap_or_default());
-        Ok(Self { function, names, before_rest, validator })
+        Ok(Self { function, names, before_rest, rest, validator })
     }
 
     /// Checks a call.
@@ -137,7 +147,13 @@ impl Arguments {
         let by_place =
             self.by_position(positional).zip(positional).map(|(name, value)| (name.clone(), value));
         let by_name = keywords.iter().map(|(name, value)| (name.clone(), value));
-        Json::Object(by_place.chain(by_name).map(|(name, value)| (name, stand_in(value, &mut odd))).collect())
+        let mut given: serde_json::Map<String, Json> =
+            by_place.chain(by_name).map(|(name, value)| (name, stand_in(value, &mut odd))).collect();
+        if let Some(rest) = &self.rest {
+            let items = positional.iter().skip(self.before_rest.unwrap_or_default());
+            given.insert(rest.clone(), items.map(|value| stand_in(value, &mut odd)).collect());
+        }
+        Json::Object(given)
     }
 
     /// The names of those that are given by position.
@@ -146,7 +162,10 @@ impl Arguments {
     }
 
     fn signature(&self) -> String {
-        format!("{}({})", self.function, self.names.join(", "))
+        let (before, behind) =
+            self.names.split_at(self.before_rest.unwrap_or_default().min(self.names.len()));
+        let names: Vec<&str> = before.iter().chain(&self.rest).chain(behind).map(String::as_str).collect();
+        format!("{}({})", self.function, names.join(", "))
     }
 
     fn refusal(&self, error: &ValidationError<'_>, positional: &[Value], keywords: &Map) -> Error {
@@ -162,7 +181,12 @@ impl Arguments {
                 _ => format!("{}: {}", self.signature(), error.masked_with("the whole of its arguments")),
             });
         };
-        let at = self.by_position(positional).position(|known| *known == **name);
+        let (at, inner) = match inner {
+            [LocationSegment::Index(index), inner @ ..] if self.rest.as_deref() == Some(name) => {
+                (Some(self.before_rest.unwrap_or_default() + index), inner)
+            }
+            _ => (self.by_position(positional).position(|known| *known == **name), inner),
+        };
         let value = at.map_or_else(|| keywords.get(name), |at| positional.get(at));
         let place = at.map_or_else(|| name.to_string(), |at| format!("args[{at}]"));
         let found = value.and_then(|value| member(value, inner)).map_or_else(String::new, describe);
@@ -173,6 +197,18 @@ impl Arguments {
             LocationSegment::Index(index) => format!("{place}[{index}]"),
         }))
     }
+}
+
+/// Adds to a schema what the arguments behind the named ones must be, as one array; gives its name there.
+fn add_rest(parameters: &mut Json, rest: &Map) -> Result<String> {
+    let name = format!("*{}", rest.text("name").unwrap_or("rest"));
+    let items = rest.get("items").map_or(Ok(Json::Bool(true)), Value::to_json)?;
+    if let Json::Object(parameters) = parameters
+        && let Json::Object(properties) = parameters.entry("properties").or_insert_with(|| json!({}))
+    {
+        properties.insert(name.clone(), json!({"type": "array", "items": items}));
+    }
+    Ok(name)
 }
 
 /// Takes the context out of a schema: callers do not give it.
@@ -218,7 +254,7 @@ fn admit_bytes(schema: &mut Json) {
         Json::Object(members) => {
             let text = |key: &str| members.get(key).and_then(Json::as_str);
             if text("type") == Some("string") && matches!(text("format"), Some("binary" | "byte")) {
-                *schema = serde_json::json!({"type": ["string", "object"]});
+                *schema = json!({"type": ["string", "object"]});
             } else {
                 members.values_mut().for_each(admit_bytes);
             }

@@ -61,16 +61,18 @@ def describe(
     >>> described["parameters"]["required"]
     ['a']
     """
+    without = frozenset(without)
     declared = declared_schema(function)
     if declared is not None:
-        full = {**declared, "name": name or declared.get("name"), **_before_rest(function)}
-        return _reduced(full, frozenset(without))
+        full = {**declared, "name": name or declared.get("name"), **_before_rest(function, without)}
+        return _reduced(full, without)
     inner = _innermost(function)
     doc = docstrings.parse(_doc_of(inner))
     return {
         "name": name or getattr(inner, "__name__", type(inner).__name__),
         "description": doc.description,
-        "parameters": _parameters(function, doc.arguments, frozenset(without), names),
+        **_arguments(function, doc.arguments, without, names),
+        **_before_rest(function, without),
     }
 
 
@@ -83,14 +85,15 @@ def declared_schema(function: Any) -> Schema | None:
 def is_checked(function: Callable[..., Any]) -> bool:
     """Whether the arguments of a function are checked before it runs: where somebody has declared a schema.
 
-    A schema has no names for those that `*rest` takes: they are not looked at.
+    A schema has no names for those that `*rest` takes: they are only looked at where `*rest` has a type.
     """
     return declared_schema(function) is not None
 
 
-def _before_rest(function: Callable[..., Any]) -> Schema:
+def _before_rest(function: Callable[..., Any], without: frozenset[str]) -> Schema:
     """How many parameters have a name and a place, where any number of arguments may follow."""
-    kinds = [parameter.kind for parameter in signature_of(function).values()]
+    parameters = signature_of(function).items()
+    kinds = [parameter.kind for name, parameter in parameters if name not in without]
     if inspect.Parameter.VAR_POSITIONAL not in kinds:
         return {}
     return {"positional": kinds.index(inspect.Parameter.VAR_POSITIONAL)}
@@ -289,18 +292,22 @@ def _with_schema(function: Callable[..., Any], schema: Schema) -> Any:
     return run
 
 
-def _parameters(
+def _arguments(
     function: Callable[..., Any],
     docs: Mapping[str, str],
     without: frozenset[str],
     names: Mapping[str, Any] | None,
 ) -> Schema:
+    """The `parameters` of a schema, and `rest`: what those that `*rest` takes must be, where it has a type."""
     schemas = Schemas()
+    rest: Schema = {}
     properties: dict[str, Schema] = {}
     required: list[str] = []
     parameters = signature_of(function)
     hints = hints_of(function, names) if parameters else {}
     for name, parameter in parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL and name in hints:
+            rest["rest"] = {"name": name, "items": schemas.of(hints[name])}
         if name in without or parameter.kind in _VARIADIC:
             continue
         field = [parameter.default] if is_field(parameter.default) else []
@@ -314,7 +321,7 @@ def _parameters(
     made: Schema = {"type": "object", "properties": properties, "required": required}
     if schemas.definitions:
         made["$defs"] = schemas.definitions
-    return made
+    return {"parameters": made, **rest}
 
 
 def signature_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

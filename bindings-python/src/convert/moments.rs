@@ -1,6 +1,7 @@
 //! Moments in time: `datetime` with a time zone, and msgpack's extension -1, which JavaScript's `Date` is.
 
 use polyfn_core::codec::Writer;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -71,6 +72,11 @@ pub(super) fn build<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Option<Bound<
         _ => return Ok(None),
     };
     let moments = moments(py)?;
-    let since = moments.timedelta.bind(py).call1((0, seconds, nanos / 1000))?;
-    moments.epoch.bind(py).add(since).map(Some)
+    let since = moments.timedelta.bind(py).call1((0, seconds, nanos / 1000));
+    since.and_then(|since| moments.epoch.bind(py).add(since)).map(Some).map_err(|_| {
+        let text = format!(
+            "a moment {seconds} s from 1970 is outside of the years 1 to 9999 that a datetime can hold"
+        );
+        PyValueError::new_err(text)
+    })
 }

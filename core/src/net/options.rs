@@ -133,7 +133,8 @@ impl ClientOptions {
 
     /// What is empty is not given, as with the clients of Hypha: it comes from variables that are not set.
     pub(super) fn without_empty(mut self) -> Self {
-        for text in [&mut self.workspace, &mut self.client_id, &mut self.token, &mut self.reconnection_token] {
+        for text in [&mut self.workspace, &mut self.client_id, &mut self.token, &mut self.reconnection_token]
+        {
             text.take_if(|text| text.is_empty());
         }
         self

@@ -114,6 +114,32 @@ fn a_function_that_takes_any_number_checks_those_with_names() {
 }
 
 #[test]
+fn a_function_that_takes_any_number_may_say_what_they_must_be() {
+    let schema = json!({
+        "name": "f",
+        "positional": 1,
+        "rest": {"name": "more", "items": {"$ref": "#/$defs/Two"}},
+        "parameters": {
+            "properties": {"a": {}},
+            "additionalProperties": false,
+            "$defs": {"Two": {"type": "array", "items": {"type": "integer"}, "maxItems": 2}},
+        },
+    });
+    let f = Arguments::compile(&schema.into(), &SchemaLimits::default()).unwrap();
+    for count in 0..4 {
+        assert_eq!(f.check(&list(json!(["a", [1], [2, 3], []]))[..count], &Map::new()), Ok(()));
+    }
+    let error = f.check(&list(json!(["a", [1], [2, "x"]])), &Map::new()).unwrap_err();
+    assert_eq!(
+        error.message(),
+        "at args[2][1]: `*more` of f(a, *more): the value is not of type \"integer\", found \"x\""
+    );
+    let large = json!({"name": "f", "positional": 0, "rest": {"items": {"enum": vec!["x"; 20_000]}}, "parameters": {}});
+    let error = Arguments::compile(&large.into(), &SchemaLimits::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+}
+
+#[test]
 fn what_json_cannot_hold_counts_as_something() {
     let values: [(&str, Value, &[&str]); 10] = [
         ("bytes", Value::Bytes(Bytes::from_static(b"x")), &["any", "object", "binary"]),

@@ -42,7 +42,12 @@ fn kinds(given: Value) -> Result<Vec<String>> {
         _ => return Err(wrong()),
     };
     let texts = items.into_iter().map(|item| match item {
-        Value::Text(kind) if !kind.is_empty() && kind.len() <= NAME_MAX => Ok(kind),
+        Value::Text(kind) if kind.is_empty() => Err(invalid("ValueError: the type of an event is empty")),
+        Value::Text(kind) if kind.len() > NAME_MAX => Err(invalid(format!(
+            "ValueError: the type of an event may have {NAME_MAX} bytes, this one has {}",
+            kind.len()
+        ))),
+        Value::Text(kind) => Ok(kind),
         _ => Err(wrong()),
     });
     texts.collect()

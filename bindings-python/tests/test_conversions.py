@@ -340,6 +340,12 @@ async def test_refused_at_the_caller(echo, caller, value, error, text):
     assert await echo(1) == 1
 
 
+async def test_a_moment_that_no_datetime_holds(echo):
+    early = datetime.datetime(1, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=5)))
+    with pytest.raises(polyfn.RpcError, match="outside of the years 1 to 9999"):
+        await echo(early)
+
+
 async def test_keyword_arguments_are_named_in_the_place(echo):
     with pytest.raises(TypeError, match=r"at kwargs\.value\[0\]: cannot send"):
         await echo(value=[object()])

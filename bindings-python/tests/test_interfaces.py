@@ -51,7 +51,11 @@ async def test_functions_that_come_home(offer, owner, caller):
 
     service = await offer(make=lambda: lambda number: number + 1, use=use)
     assert await service.use(await service.make()) == 3, "given away in a result"
-    await caller.register_service({"id": "through", "through": service.use})
+
+    async def give_back(function):
+        return await service.use(function)
+
+    await caller.register_service({"id": "through", "through": give_back})
     through = await owner.get_service(f"{caller.client_id}:through")
     assert await through.through(lambda number: number + 1) == 3, "and in the arguments of a call under way"
 

@@ -67,6 +67,7 @@ def test_a_plain_function():
             },
             "required": ["a"],
         },
+        "positional": 2,
     }
 
 
@@ -426,7 +427,7 @@ async def test_unknown_keywords_are_named(offer):
     for name, args, kwargs, text in [
         ("book", ("mon",), {"seat": 2}, r"book\(day, seats\) takes no `seat`"),
         ("book", (), {"dya": "mon"}, r"book\(day, seats\) takes no `dya`"),
-        ("tagged", ("mon", "a"), {"tags": "b"}, r"tagged\(day\) takes no `tags`"),
+        ("tagged", ("mon", "a"), {"tags": "b"}, r"tagged\(day, \*tags\) takes no `tags`"),
         ("dated", (), {"day": "2024-01-02", "hour": 3}, r"dated\(day\) takes no `hour`"),
     ]:
         with pytest.raises(polyfn.InvalidError, match=text):

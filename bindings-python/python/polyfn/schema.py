@@ -298,7 +298,7 @@ def _arguments(
     without: frozenset[str],
     names: Mapping[str, Any] | None,
 ) -> Schema:
-    """The `parameters` of a schema, and `rest`: what those that `*rest` takes must be, where it has a type."""
+    """The `parameters` of a schema, and `rest`: what `*rest` takes, where it has a type."""
     schemas = Schemas()
     rest: Schema = {}
     properties: dict[str, Schema] = {}

@@ -90,6 +90,30 @@ async def test_a_call_given_up_while_away_is_never_made(server_url, owner):
         await client.disconnect()
 
 
+async def test_a_registration_given_up_while_away_is_never_made(server_url, owner):
+    with Proxy(server_url) as proxy:
+        token = await owner.generate_token()
+        options = {"server_url": proxy.url, "workspace": owner.workspace, "token": token, "client_id": "cut"}
+        client = await polyfn.connect_to_server(options, transport="websocket")
+        away, back = asyncio.Event(), asyncio.Event()
+        client.on("disconnected", lambda _: away.set())
+        client.on("connected", lambda _: back.set())
+        proxy.upgrades = "cut"
+        proxy.cut()
+        await asyncio.wait_for(away.wait(), 5)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.register_service({"id": "late", "add": max}), 0.2)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.subscribe("late"), 0.2)
+        proxy.upgrades = "pass"
+        await asyncio.wait_for(back.wait(), 20)
+        assert await client.echo(1) == 1
+        with pytest.raises(polyfn.NotFoundError):
+            await owner.get_service("cut:late")
+        assert client.statistics()["calls"] == 0
+        await client.disconnect()
+
+
 async def test_who_leaves_for_good_says_so(server_url, owner):
     begun, cancelled = asyncio.Event(), asyncio.Event()
 

@@ -30,6 +30,16 @@ pub(super) enum Owner {
     Nobody,
 }
 
+impl Owner {
+    /// The language's number, where it waits.
+    const fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Language(id) | Self::Registration(id, _) | Self::Subscription(id, _) => Some(*id),
+            _ => None,
+        }
+    }
+}
+
 /// A call under way.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -113,7 +123,7 @@ impl Calls {
         // One moment to look again serves all calls: most end long before it, and cost nothing then.
         let expires = limited(call.heard + call.timeout, call.deadline);
         self.next_check = Some(self.next_check.map_or(expires, |at| at.min(expires)));
-        if let Owner::Language(id) = call.owner {
+        if let Some(id) = call.owner.call() {
             self.by_owner.insert(id, key);
         }
         self.by_session.insert(key, call);
@@ -191,7 +201,7 @@ impl Calls {
 }
 
 fn forget_owner(by_owner: &mut HashMap<CallId, CallKey>, call: &Call) {
-    if let Owner::Language(id) = call.owner {
+    if let Some(id) = call.owner.call() {
         by_owner.remove(&id);
     }
 }

@@ -16,9 +16,15 @@ impl Session {
     /// Gives up waiting for a call: its functions are released, its owner is told where it knows that, a late reply
     /// is ignored.
     pub fn forget_call(&mut self, id: CallId, now: Time) {
-        if let Some((key, call)) = self.calls.take_by_owner(id) {
+        let Some((key, call)) = self.calls.take_by_owner(id) else { return };
+        if matches!(call.owner, Owner::Language(_)) {
             self.give_up(key, &call, now);
             self.take_back(&call.target, call.objects);
+        } else if self.take_unsent(key) {
+            self.end_call(call, Err(Error::new(ErrorKind::Cancelled, "given up before it was made")), now);
+        } else {
+            // what the server has been told cannot be taken back: its answer counts
+            self.calls.insert(key.as_str(), call);
         }
     }
 

@@ -10,56 +10,60 @@ import pytest
 from runner.proxy import Proxy
 
 
-@pytest.mark.parametrize("package", [polyfn, hypha_rpc])
-async def test_a_call_outlives_a_short_cut(server_url, owner, package):
-    begun, release, back = asyncio.Event(), asyncio.Event(), asyncio.Queue()
+async def join(package, proxy, owner, **more):
+    """A client that is called `cut`, behind a proxy."""
+    place = {"server_url": proxy.url, "workspace": owner.workspace, "client_id": "cut"}
+    return await package.connect_to_server({**place, "token": await owner.generate_token(), **more})
 
-    async def work():
-        begun.set()
-        await release.wait()
+
+class Slow:
+    """A function of the owner that ends when it is told to."""
+
+    def __init__(self):
+        self.begun, self.release = asyncio.Event(), asyncio.Event()
+
+    async def work(self):
+        self.begun.set()
+        await self.release.wait()
         return "done"
 
-    await owner.register_service({"id": "slow", "work": work})
-    await owner.subscribe("client_connected")
-    with Proxy(server_url) as proxy:
-        token = await owner.generate_token()
-        options = {"server_url": proxy.url, "workspace": owner.workspace, "token": token, "client_id": "cut"}
-        client = await package.connect_to_server(options)
+    async def call(self, owner, client):
+        """Begins a call, and gives what waits for its end."""
+        await owner.register_service({"id": "slow", "work": self.work})
         service = await client.get_service(f"{owner.client_id}:slow")
         call = asyncio.ensure_future(service.work())
-        await begun.wait()
+        await self.begun.wait()
+        return call
+
+
+@pytest.mark.parametrize("package", [polyfn, hypha_rpc])
+async def test_a_call_outlives_a_short_cut(server_url, owner, package):
+    slow, back = Slow(), asyncio.Queue()
+    await owner.subscribe("client_connected")
+    with Proxy(server_url) as proxy:
+        client = await join(package, proxy, owner)
+        call = await slow.call(owner, client)
         owner.on("client_connected", lambda event: back.put_nowait(event["data"]["id"]))
         proxy.cut()
         while not (await asyncio.wait_for(back.get(), 10)).endswith("cut"):
             pass
-        release.set()
+        slow.release.set()
         assert await asyncio.wait_for(call, 10) == "done"
         await client.disconnect()
 
 
 @pytest.mark.parametrize("package", [polyfn, hypha_rpc])
 async def test_a_result_waits_for_its_caller(server_url, owner, package):
-    begun, release, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-    async def work():
-        begun.set()
-        await release.wait()
-        return "done"
-
-    await owner.register_service({"id": "slow", "work": work})
+    slow, gone = Slow(), asyncio.Event()
     await owner.subscribe("client_disconnected")
     owner.on("client_disconnected", lambda _: gone.set())
     with Proxy(server_url) as proxy:
-        token = await owner.generate_token()
-        options = {"server_url": proxy.url, "workspace": owner.workspace, "token": token, "client_id": "cut"}
-        client = await package.connect_to_server(options)
-        service = await client.get_service(f"{owner.client_id}:slow")
-        call = asyncio.ensure_future(service.work())
-        await begun.wait()
+        client = await join(package, proxy, owner)
+        call = await slow.call(owner, client)
         proxy.upgrades = "cut"
         proxy.cut()
         await asyncio.wait_for(gone.wait(), 10)
-        release.set()
+        slow.release.set()
         # behind the result, which has nobody to go to
         await owner.echo(None)
         proxy.upgrades = "pass"
@@ -92,9 +96,7 @@ async def test_a_call_given_up_while_away_is_never_made(server_url, owner):
 
 async def test_a_registration_given_up_while_away_is_never_made(server_url, owner):
     with Proxy(server_url) as proxy:
-        token = await owner.generate_token()
-        options = {"server_url": proxy.url, "workspace": owner.workspace, "token": token, "client_id": "cut"}
-        client = await polyfn.connect_to_server(options, transport="websocket")
+        client = await join(polyfn, proxy, owner, transport="websocket")
         away, back = asyncio.Event(), asyncio.Event()
         client.on("disconnected", lambda _: away.set())
         client.on("connected", lambda _: back.set())

@@ -257,8 +257,10 @@ impl Session {
             self.end_call(call, Err(error.clone()), now);
         }
         self.end_streams(&error, |target| target == peer);
-        let kept = self.objects.forget(peer);
-        self.let_all_go(kept);
+        if !self.runs.absent.keeps_for(peer) {
+            let kept = self.objects.forget(peer);
+            self.let_all_go(kept);
+        }
         self.end_interfaces_of(peer);
         self.chunks.forget(peer);
     }

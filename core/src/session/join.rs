@@ -73,6 +73,7 @@ impl Session {
         }
         self.calls.forget_joining();
         self.phase = Phase::Offline;
+        self.runs.absent.pause();
         let error = Error::new(ErrorKind::PeerGone, format!("the connection broke: {reason}"));
         self.break_off_pushed(&error);
         self.end_pushed_streams(&error);
@@ -124,6 +125,7 @@ impl Session {
         self.phase = Phase::Ready;
         self.send_waiting();
         let first = !std::mem::replace(&mut self.calls.joined_before, true);
+        self.runs.absent.resume(now);
         if !first {
             self.say_that_we_are_back(now);
         }

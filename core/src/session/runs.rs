@@ -93,13 +93,13 @@ impl Runs {
         self.by_caller.get(&self.hasher.hash_one(caller)).copied().unwrap_or_default()
     }
 
-    pub(super) const fn next_check(&self) -> Option<Time> {
-        self.next_check
+    pub(super) fn next_check(&self) -> Option<Time> {
+        self.next_check.into_iter().chain(self.absent.next_check()).min()
     }
 
     pub(super) fn due(&mut self, now: Time) -> Due {
         let mut due = Due::default();
-        if self.next_check.is_none_or(|at| at > now) {
+        if self.next_check().is_none_or(|at| at > now) {
             return due;
         }
         for (id, run) in self.by_id.iter_mut().filter(|(_, run)| !run.is_cancelled) {
@@ -113,15 +113,14 @@ impl Runs {
         (due.asked, due.lost) = (overdue.asked, overdue.lost);
         due.forgotten = due.lost.iter().flat_map(|caller| self.forget(caller)).collect();
         let open = self.by_id.values().filter(|run| run.deadline.is_none_or(|at| at > now));
-        self.next_check = open.filter_map(Run::next_check).chain(self.absent.next_check()).min();
+        self.next_check = open.filter_map(Run::next_check).min();
         due
     }
 
     /// A peer has gone, whose calls run on.
     pub(super) fn leaves(&mut self, caller: &str, now: Time) {
-        if self.count(caller) > 0 {
-            let until = self.absent.leaves(caller, now);
-            self.next_check = Some(self.next_check.map_or(until, |at| at.min(until)));
+        if self.count(caller) > 0 || self.absent.knows(caller) {
+            self.absent.leaves(caller, now);
         }
     }
 

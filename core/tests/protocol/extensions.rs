@@ -399,6 +399,10 @@ fn ready_for_nobody(known: Extensions, send_buffer: usize) -> (Session, Session)
     (ann, bob)
 }
 
+fn settle(ann: &mut Session, bob: &mut Session, now: Duration) {
+    while carry(bob, ann, now) + carry(ann, bob, now) > 0 {}
+}
+
 #[test]
 fn a_result_waits_until_its_caller_is_back() {
     for known in [Extensions::ALL, Extensions::NONE] {
@@ -416,11 +420,9 @@ fn a_result_waits_until_its_caller_is_back() {
         for sent in said {
             bob.receive(&relayed(&ann, &sent, true), NOW + SECOND).unwrap();
         }
-        // who only waits is asked
-        bob.tick(NOW + 10 * SECOND);
-        while carry(&mut bob, &mut ann, NOW + 10 * SECOND) + carry(&mut ann, &mut bob, NOW + 10 * SECOND) > 0
-        {
-        }
+        // who only waits is asked, each second
+        bob.tick(NOW + 2 * SECOND);
+        settle(&mut ann, &mut bob, NOW + 2 * SECOND);
         assert!(events(&mut ann).iter().any(|event| matches!(event, Event::Resolved { call: 1, .. })));
     }
 }
@@ -428,13 +430,40 @@ fn a_result_waits_until_its_caller_is_back() {
 #[test]
 fn nothing_waits_for_who_does_not_come_back() {
     let (mut ann, mut bob) = ready_for_nobody(Extensions::ALL, 400_000);
-    bob.tick(NOW + 10 * SECOND);
-    let asked = bob.poll_send().map(|sent| header(&sent.frame));
-    assert_eq!(asked.as_ref().and_then(|asked| asked.text("method")), Some("services.built-in.ping"));
+    for second in 0..=10 {
+        bob.tick(NOW + second * SECOND);
+        let asked = header(&bob.poll_send().unwrap().frame);
+        assert_eq!(asked.text("method"), Some("services.built-in.ping"));
+        assert!(bob.poll_send().is_none());
+    }
     bob.tick(NOW + 12 * SECOND);
     call(&mut ann, &spec(None), &2.into());
     carry(&mut ann, &mut bob, NOW + 13 * SECOND);
     assert!(bob.poll_send().is_none());
+}
+
+#[test]
+fn who_goes_again_is_waited_for_anew() {
+    let (mut ann, mut bob) = ready_for_nobody(Extensions::ALL, 400_000);
+    bob.tick(NOW + 10 * SECOND);
+    bob.receive(&gone(None, "ann"), NOW + 11 * SECOND).unwrap();
+    while bob.poll_send().is_some() {}
+    bob.tick(NOW + 20 * SECOND);
+    settle(&mut ann, &mut bob, NOW + 20 * SECOND);
+    assert!(matches!(&events(&mut ann)[..], [Event::Resolved { call: 1, .. }]));
+}
+
+#[test]
+fn who_is_away_itself_counts_nobody_out() {
+    let (mut ann, mut bob) = ready_for_nobody(Extensions::ALL, 400_000);
+    bob.disconnected("a cut");
+    assert!(bob.next_tick().is_none_or(|at| at > NOW + 12 * SECOND));
+    bob.tick(NOW + 15 * SECOND);
+    bob.connected(ConnectionInfo { extensions: Extensions::ALL, ..info(BOB) }, NOW + 16 * SECOND);
+    answer(&mut bob, &mut Vec::new(), NOW + 16 * SECOND);
+    bob.tick(NOW + 16 * SECOND);
+    settle(&mut ann, &mut bob, NOW + 16 * SECOND);
+    assert!(events(&mut ann).iter().any(|event| matches!(event, Event::Resolved { call: 1, .. })));
 }
 
 #[test]

@@ -119,6 +119,9 @@ impl Arguments {
             let error = format!("{} got `{name}` twice", self.signature());
             return Err(Error::invalid(error).at(name));
         }
+        if let Some(rest) = self.rest.as_deref().filter(|rest| keywords.contains(rest)) {
+            return Err(Error::invalid(format!("{} takes no `{rest}` by name", self.signature())));
+        }
         let mut odd = false;
         let given = self.given(positional, keywords, |number| {
             odd = true;

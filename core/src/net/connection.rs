@@ -60,12 +60,12 @@ impl Shared {
         let mut session = self.session.lock();
         let idle = !session.has_frames();
         let value = work(&mut session, now);
-        while let Some(event) = session.poll_event() {
-            events.push(event);
-        }
         let waits = idle && session.has_frames() && !self.send_lone(&mut session);
         // behind the lone frame, which they must not keep from leaving at once
         let wakes = session.let_parts_follow(now) || waits;
+        while let Some(event) = session.poll_event() {
+            events.push(event);
+        }
         let is_sooner = session.next_tick().is_some_and(|next| next < *self.alarm.lock());
         drop(session);
         if wakes {

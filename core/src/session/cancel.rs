@@ -6,6 +6,7 @@ use super::Extensions;
 use super::calls::{Call, CallKey, Owner};
 use super::draft::CallSpec;
 use super::event::{CallId, Event, Time};
+use super::join::Phase;
 use super::session::{Outgoing, Session};
 use super::transfer::Waiter;
 use crate::codec::{Promise, Writer};
@@ -20,7 +21,7 @@ impl Session {
         if matches!(call.owner, Owner::Language(_)) {
             self.give_up(key, &call, now);
             self.take_back(&call.target, call.objects);
-        } else if self.take_unsent(key) {
+        } else if matches!(self.phase, Phase::Offline) && self.take_unsent(key) {
             self.end_call(call, Err(Error::new(ErrorKind::Cancelled, "given up before it was made")), now);
         } else {
             // what the server has been told cannot be taken back: its answer counts

@@ -274,7 +274,7 @@ impl Session {
             streams: self.streams.len(),
             sources: self.sources.len(),
             stream_bytes: self.streams.bytes(),
-            outgoing_bytes: self.outgoing_bytes,
+            outgoing_bytes: self.outgoing_bytes + self.runs.absent.bytes(),
         }
     }
 
@@ -476,6 +476,7 @@ impl Session {
             self.end_call(call, Err(error.clone()), now);
         }
         self.end_streams(error, |_| true);
+        self.transfers = Transfers::default();
         let (results, interfaces) = (self.objects.take_all(), self.interfaces.take_all());
         self.let_all_go(results);
         let others = interfaces.into_iter().chain(self.services.take_all());

@@ -234,7 +234,7 @@ impl Session {
         }
     }
 
-    /// Sends the parts that waited for others, behind what these have said; whether there were any. Only with
+    /// Sends the parts that waited for others, behind what these have said; whether frames wait to be sent then. Only with
     /// [`Options::parts_take_turns`](super::Options::parts_take_turns).
     pub fn let_parts_follow(&mut self, now: Time) -> bool {
         let turn = &mut self.transfers.turn;

@@ -134,6 +134,8 @@ fn a_function_that_takes_any_number_may_say_what_they_must_be() {
         error.message(),
         "at args[2][1]: `*more` of f(a, *more): the value is not of type \"integer\", found \"x\""
     );
+    let error = f.check(&[1.into()], &Map::from_iter([("*more", 1)])).unwrap_err();
+    assert_eq!(error.message(), "f(a, *more) takes no `*more` by name");
     let large = json!({"name": "f", "positional": 0, "rest": {"items": {"enum": vec!["x"; 20_000]}}, "parameters": {}});
     let error = Arguments::compile(&large.into(), &SchemaLimits::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);

@@ -8,7 +8,7 @@ from typing import Any
 
 import polyfn
 import pytest
-from polyfn import models, schema
+from polyfn import maker, models, schema
 from pydantic import AliasChoices, AliasPath, BaseModel, Field, RootModel, computed_field
 from pydantic.dataclasses import dataclass
 
@@ -164,6 +164,15 @@ def test_what_is_sent_of_a_model_has_the_names_of_its_schema():
     # hypha-rpc knows no references at the top
     assert models.encode(TREE)["_rschema"]["properties"].keys() == TREE.model_dump().keys()
     assert models.encode(Word("hello"))["_rvalue"] == "hello"
+
+
+@pytest.mark.parametrize("count", [maker.MOST_IN_CIRCLES, maker.MOST_CLASSES])
+def test_what_would_take_too_many_classes_stays_a_map(count):
+    definitions = {f"D{number}": {"properties": {"t": {"$ref": "#/$defs/T"}}} for number in range(count)}
+    top = {"title": "T", "properties": {name: {"$ref": f"#/$defs/{name}"} for name in definitions}}
+    schema = {**top, "$defs": {"T": top, **definitions}}
+    form = {"_rtype": models.FORM, "_rvalue": {}, "_rschema": schema}
+    assert models.decode(form) is form
 
 
 def test_what_has_no_model_stays_what_it_is():

@@ -7,6 +7,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, ForwardRef, Literal, Union, cast
 
+#: Schemas come from peers, and it takes long to make many classes: longer ones stay maps.
+MOST_CLASSES = 64
+#: Those that refer to each other are made anew for each of them.
+MOST_IN_CIRCLES = 24
 _PLAIN: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 _FORMATS: dict[str, Any] = {
     "date-time": datetime.datetime,
@@ -57,7 +61,10 @@ class Maker:
             made = self._kind(top) if name is None else self._referred(name)
         else:
             made = self._root(top)
-        for kind in self.classes:
+        incomplete = [kind for kind in self.classes if not kind.__pydantic_complete__]
+        if len(incomplete) > MOST_IN_CIRCLES:
+            raise ValueError(f"{len(incomplete)} models refer to each other, {MOST_IN_CIRCLES} are made")
+        for kind in incomplete:
             kind.model_rebuild(_types_namespace=self._referred_to)
         return made
 
@@ -77,6 +84,8 @@ class Maker:
         return made
 
     def _class(self, schema: dict[str, Any]) -> Any:
+        if len(self.classes) >= MOST_CLASSES:
+            raise ValueError(f"a schema has more than {MOST_CLASSES} models")
         required = schema.get("required", ())
         properties = schema["properties"]
         fields: dict[str, Any] = {}

@@ -25,6 +25,7 @@ class _Known(NamedTuple):
     is_renamed: bool
 
 
+_SCALARS = frozenset((str, int, float, bool, bytes, type(None)))
 _KNOWN: weakref.WeakKeyDictionary[type, _Known] = weakref.WeakKeyDictionary()
 #: The classes that were made here, of the schemas of peers.
 _MADE: weakref.WeakSet[type] = weakref.WeakSet()
@@ -116,7 +117,8 @@ def decode(form: dict[str, Any]) -> Any:
         schema = json.dumps(_plain(form["_rschema"]))
         if len(schema) > MOST_SCHEMA:
             return form
-        return _model(schema).model_validate(form["_rvalue"])
+        kind = _model(schema)
+        return form if kind is None else kind.model_validate(form["_rvalue"])
     except ImportError:
         return dict(form).get("_rvalue", form)
     # whatever a peer sends as a schema, what it sent with it can still be read
@@ -133,9 +135,11 @@ def values_of(value: Any) -> Any:
     [{'x': 1}, 2]
     """
     kind = cast("Any", type(value))
+    if kind in _SCALARS:
+        return value
     if kind in _MADE:
         # what the peer left out has its default in the declared class, which this one may not know
-        return value.model_dump(by_alias=True, exclude_unset=True)
+        return kind.model_dump(value, by_alias=True, exclude_unset=True)
     if kind is list or kind is tuple:
         items = [values_of(item) for item in value]
         return cast("Any", value if all(map(operator.is_, items, value)) else kind(items))
@@ -161,10 +165,16 @@ def _plain(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=128)
 def _model(schema: str) -> Any:
+    """The class of a schema; nothing where there is none, which is not tried again."""
     with warnings.catch_warnings():
         # a field may have the name of a method, as in `json`
         warnings.simplefilter("ignore")
-        maker = Maker(json.loads(schema))
-        made = maker.model()
+        try:
+            maker = Maker(json.loads(schema))
+            made = maker.model()
+        except ImportError:
+            raise
+        except Exception:
+            return None
     _MADE.update(maker.classes)
     return made

@@ -102,7 +102,12 @@ def _before_rest(function: Callable[..., Any], without: frozenset[str]) -> Schem
 def _closed(parameters: Schema, function: Callable[..., Any]) -> Schema:
     """A schema of arguments that admits no other keywords, where the function takes none."""
     taken = signature_of(function).values()
-    if not taken or any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken):
+    # those that a partial has set may be given anew
+    if (
+        isinstance(function, functools.partial)
+        or not taken
+        or any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken)
+    ):
         return parameters
     # at the front: a keyword that is misspelt is told before the one that is missing
     return {"additionalProperties": False, **parameters}

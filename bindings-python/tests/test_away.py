@@ -16,6 +16,17 @@ async def join(package, proxy, owner, **more):
     return await package.connect_to_server({**place, "token": await owner.generate_token(), **more})
 
 
+async def cut_off(client, proxy):
+    """Cuts a client off until the proxy lets it in again; gives what tells that it is back."""
+    away, back = asyncio.Event(), asyncio.Event()
+    client.on("disconnected", lambda _: away.set())
+    client.on("connected", lambda _: back.set())
+    proxy.upgrades = "cut"
+    proxy.cut()
+    await asyncio.wait_for(away.wait(), 5)
+    return back
+
+
 class Slow:
     """A function of the owner that ends when it is told to."""
 
@@ -77,12 +88,7 @@ async def test_a_call_given_up_while_away_is_never_made(server_url, owner):
     with Proxy(server_url) as proxy:
         client = await polyfn.connect_to_server(proxy.url, transport="websocket")
         shop = await client.get_service(f"{owner.workspace}/{owner.client_id}:shop")
-        away, back = asyncio.Event(), asyncio.Event()
-        client.on("disconnected", lambda _: away.set())
-        client.on("connected", lambda _: back.set())
-        proxy.upgrades = "cut"
-        proxy.cut()
-        await asyncio.wait_for(away.wait(), 5)
+        back = await cut_off(client, proxy)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(shop.pay(1), 0.2)
         with pytest.raises(polyfn.RpcTimeoutError):
@@ -97,12 +103,7 @@ async def test_a_call_given_up_while_away_is_never_made(server_url, owner):
 async def test_a_registration_given_up_while_away_is_never_made(server_url, owner):
     with Proxy(server_url) as proxy:
         client = await join(polyfn, proxy, owner, transport="websocket")
-        away, back = asyncio.Event(), asyncio.Event()
-        client.on("disconnected", lambda _: away.set())
-        client.on("connected", lambda _: back.set())
-        proxy.upgrades = "cut"
-        proxy.cut()
-        await asyncio.wait_for(away.wait(), 5)
+        back = await cut_off(client, proxy)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(client.register_service({"id": "late", "add": max}), 0.2)
         with pytest.raises(asyncio.TimeoutError):

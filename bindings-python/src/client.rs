@@ -7,6 +7,7 @@ use polyfn_core::codec::{Promise, Stub};
 use polyfn_core::net::{ClientOptions, Connect, Connection, TransportMode};
 use polyfn_core::session::{CallId, Options as SessionOptions};
 use polyfn_core::wire::PublicKey;
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{Py, intern};
@@ -61,7 +62,8 @@ fn read_options(given: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
         place: impl FnOnce(T),
     ) -> PyResult<()> {
         if let Some(value) = given.get_item(name)?.filter(|value| !value.is_none()) {
-            place(value.extract().map_err(Into::into)?);
+            let value: Result<T, PyErr> = value.extract().map_err(Into::into);
+            place(value.map_err(|error| error_of(given.py(), name, error))?);
         }
         Ok(())
     }
@@ -95,6 +97,17 @@ fn read_options(given: &Bound<'_, PyDict>) -> PyResult<ClientOptions> {
         written.map_err(|error| raised(given.py(), &error))?;
     }
     Ok(options)
+}
+
+/// What Python says of a value does not say which option has it.
+fn error_of(py: Python<'_>, option: &str, error: PyErr) -> PyErr {
+    let plain =
+        [py.get_type::<PyTypeError>(), py.get_type::<PyValueError>(), py.get_type::<PyOverflowError>()];
+    if plain.iter().any(|class| error.get_type(py).is(class)) {
+        PyErr::from_type(error.get_type(py), format!("{option}: {}", error.value(py)))
+    } else {
+        error
+    }
 }
 
 /// The names of the limits that a connection has, for the Python half to know its options by.
@@ -148,9 +161,9 @@ impl<'py> FromPyObject<'_, 'py> for Seconds {
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let seconds: f64 = object.extract()?;
-        Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| {
-            pyo3::exceptions::PyValueError::new_err(format!("{seconds} is not a number of seconds from 0 on"))
-        })
+        Duration::try_from_secs_f64(seconds)
+            .map(Self)
+            .map_err(|_| PyValueError::new_err(format!("{seconds} is not a number of seconds from 0 on")))
     }
 }
 

@@ -281,5 +281,21 @@ async def test_options_that_no_connection_can_live_with(server_url, options, wor
 async def test_limits_that_are_none(server_url, name):
     with pytest.raises(polyfn.InvalidError, match=f"{name} must be a whole number from 1 on, not 0"):
         await polyfn.connect_to_server(server_url, **{name: 0})
-    with pytest.raises(OverflowError):
+    with pytest.raises(OverflowError, match=f"^{name}: "):
         await polyfn.connect_to_server(server_url, **{name: -1})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "raised"),
+    [
+        ("client_id", 5, TypeError),
+        ("token", b"secret", TypeError),
+        ("method_timeout", "soon", TypeError),
+        ("method_timeout", -1, ValueError),
+        ("max_calls", 2**70, OverflowError),
+    ],
+)
+async def test_values_that_an_option_cannot_have(server_url, name, value, raised):
+    with pytest.raises(raised, match=f"^{name}: ") as caught:
+        await polyfn.connect_to_server(server_url, **{name: value})
+    assert "secret" not in str(caught.value)

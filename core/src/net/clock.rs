@@ -1,7 +1,7 @@
 //! The clock of all connections of this process, so that what one says of time holds for the others.
 
 use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::session::Time;
 
@@ -15,6 +15,11 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// ```
 pub fn now() -> Time {
     START.elapsed()
+}
+
+/// What the clock of the world said, since 1970, when this one was at zero.
+pub(super) fn began() -> Time {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().saturating_sub(now())
 }
 
 /// The same moment for those who sleep until it.

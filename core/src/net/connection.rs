@@ -58,6 +58,7 @@ impl Shared {
         let now = clock::now();
         let mut events = Vec::new();
         let mut session = self.session.lock();
+        session.tell_time(now);
         let idle = !session.has_frames();
         let value = work(&mut session, now);
         let waits = idle && session.has_frames() && !self.send_lone(&mut session);
@@ -167,7 +168,11 @@ impl Connection {
     /// # Errors
     /// As there.
     pub fn begin_call(&self, spec: &CallSpec<'_>) -> Result<CallDraft> {
-        self.shared.session.lock().begin_call(spec)
+        let mut session = self.shared.session.lock();
+        if spec.seal_to.is_some() {
+            session.tell_time(clock::now());
+        }
+        session.begin_call(spec)
     }
 
     /// Sends a call; see [`Session::finish_call`].

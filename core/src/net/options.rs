@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Backoff;
+use super::clock;
 use super::fallback::Fallback;
 use super::http_stream::HttpStream;
 use super::tls::Tls;
@@ -128,7 +129,7 @@ impl ClientOptions {
             }
             None => KeyPair::new(rand::random()),
         };
-        Ok(Some(Encryption::new(keys, rand::random())))
+        Ok(Some(Encryption { began: clock::began(), ..Encryption::new(keys, rand::random()) }))
     }
 
     /// What is empty is not given, as with the clients of Hypha: it comes from variables that are not set.

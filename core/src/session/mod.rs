@@ -26,6 +26,7 @@ mod references;
 mod runs;
 mod sealer;
 mod sealing;
+mod seen;
 mod services;
 #[expect(clippy::module_inception, reason = "the file defines `Session`; the folder is its layer")]
 mod session;

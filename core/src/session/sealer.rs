@@ -1,11 +1,14 @@
 //! The keys of a session, and what it remembers of those that it speaks with: a sealed message counts once.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::event::Time;
+use super::seen::{Coming, Forgotten, Seen};
 use crate::wire::{Cipher, Envelope, Header, KEY_BYTES, KeyPair, Number, PublicKey};
 use crate::{Error, ErrorKind, Result};
 
@@ -22,7 +25,18 @@ pub struct Encryption {
     pub max_keys_per_peer: usize,
     /// Messages of one key that are told apart from repeated ones, beyond those that came in order. Default 1,024.
     pub max_remembered: usize,
+    /// Keys that made room of which it is still known how far they came. Default 65,536; beyond, what began before the
+    /// oldest of them is not taken of keys that are not known.
+    pub max_forgotten: usize,
+    /// What the clock of the world said, since 1970, when the session's was at zero.
+    pub began: Duration,
 }
+
+/// So much later than here a clock elsewhere may be.
+const AHEAD: Duration = Duration::from_mins(10);
+/// Bits of a stream's number that are random, below the microseconds since 1970: streams that begin later have higher
+/// numbers.
+const RANDOM_BITS: u32 = 12;
 
 /// Randomness that is not shown.
 #[derive(Clone)]
@@ -37,7 +51,15 @@ impl std::fmt::Debug for Entropy {
 impl Encryption {
     /// The defaults for a pair of keys.
     pub const fn new(keys: KeyPair, entropy: [u8; KEY_BYTES]) -> Self {
-        Self { keys, entropy: Entropy(entropy), max_keys: 4096, max_keys_per_peer: 16, max_remembered: 1024 }
+        Self {
+            keys,
+            entropy: Entropy(entropy),
+            max_keys: 4096,
+            max_keys_per_peer: 16,
+            max_remembered: 1024,
+            max_forgotten: 65_536,
+            began: Duration::ZERO,
+        }
     }
 }
 
@@ -47,7 +69,9 @@ pub(super) struct Sealer {
     encryption: Encryption,
     random: StdRng,
     known: HashMap<PublicKey, Known>,
+    forgotten: Forgotten,
     uses: u64,
+    now: Time,
 }
 
 /// The owner of a key.
@@ -58,22 +82,8 @@ struct Known {
     peer: String,
     used: u64,
     sent: Number,
-    seen: VecDeque<Row>,
-    /// Numbers used once of old peers, the first half of each: they do not count their messages.
-    nonces: VecDeque<u64>,
+    seen: Seen,
 }
-
-/// What has come of one row of messages.
-#[derive(Debug)]
-struct Row {
-    stream: u64,
-    last: u64,
-    /// Those before `last` that have not come.
-    missing: BTreeSet<u64>,
-}
-
-/// Rows of one key: each connection of its owner begins one.
-const ROWS: usize = 16;
 
 /// Everything needed to seal one message, without the session.
 #[derive(Debug)]
@@ -91,7 +101,18 @@ impl Seal {
 
 impl Sealer {
     pub(super) fn new(encryption: Encryption) -> Self {
-        Self { random: StdRng::from_seed(encryption.entropy.0), known: HashMap::new(), uses: 0, encryption }
+        Self {
+            random: StdRng::from_seed(encryption.entropy.0),
+            known: HashMap::new(),
+            forgotten: Forgotten::default(),
+            uses: 0,
+            now: Time::ZERO,
+            encryption,
+        }
+    }
+
+    pub(super) const fn tell_time(&mut self, now: Time) {
+        self.now = now;
     }
 
     pub(super) const fn public(&self) -> PublicKey {
@@ -110,7 +131,7 @@ impl Sealer {
     /// Opens a message that has not come before.
     ///
     /// # Errors
-    /// `permission_denied` when it cannot be opened, `conflict` when it came before.
+    /// `permission_denied` when it cannot be opened or is too old to be told from others, `conflict` when it came before.
     pub(super) fn open(&mut self, envelope: &Envelope, header: &Header<'_>) -> Result<Bytes> {
         let key = envelope.sender;
         // Only who owns a key can make us remember it.
@@ -121,17 +142,15 @@ impl Sealer {
         let opened = envelope.open(&cipher, header)?;
         let max = self.encryption.max_remembered;
         let known = self.know(key, header.from, Some(cipher));
-        let is_first = match opened.number {
-            Some(number) => known.takes(number, max),
-            None => known.takes_nonce(&envelope.nonce, max),
+        let coming = match opened.number {
+            Some(number) => known.seen.of_numbered(number, max),
+            None => known.seen.of_nonce(&envelope.nonce, max),
         };
-        is_first.then_some(opened.segment).ok_or_else(|| {
-            let text = format!(
-                "an encrypted message of {} for {} came again, it was not taken",
-                header.from, header.method
-            );
-            Error::new(ErrorKind::Conflict, text)
-        })
+        match coming {
+            Coming::First => Ok(opened.segment),
+            Coming::Again => Err(came_again(header)),
+            Coming::TooLate => Err(too_late(header)),
+        }
     }
 
     fn know(&mut self, key: PublicKey, peer: &str, cipher: Option<Cipher>) -> &mut Known {
@@ -139,14 +158,14 @@ impl Sealer {
             self.make_room(peer);
         }
         self.uses += 1;
+        let stream = self.stream_at(self.now);
         let (keys, random) = (&self.encryption.keys, &mut self.random);
         let known = self.known.entry(key).or_insert_with(|| Known {
             cipher: cipher.unwrap_or_else(|| Cipher::new(keys, key)),
             peer: String::new(),
             used: 0,
-            sent: Number { stream: random.next_u64(), at: 0 },
-            seen: VecDeque::new(),
-            nonces: VecDeque::new(),
+            sent: Number { stream: stream | random.next_u64() >> (u64::BITS - RANDOM_BITS), at: 0 },
+            seen: self.forgotten.recall(key),
         });
         if known.peer.is_empty() {
             peer.clone_into(&mut known.peer);
@@ -164,49 +183,29 @@ impl Sealer {
         }
         let candidates = self.known.iter().filter(|(_, known)| !is_crowded || of_peer(known));
         let oldest = candidates.min_by_key(|(_, known)| known.used).map(|(key, _)| *key);
-        oldest.map(|key| self.known.remove(&key));
+        let Some((key, known)) = oldest.and_then(|key| self.known.remove_entry(&key)) else { return };
+        let latest = self.stream_at(self.now + AHEAD);
+        self.forgotten.put(key, &known.seen, self.encryption.max_forgotten, latest);
+    }
+
+    /// The number of a stream that begins then, without what is random in it.
+    const fn stream_at(&self, time: Time) -> u64 {
+        let micros = self.encryption.began.saturating_add(time).as_micros() as u64;
+        micros << RANDOM_BITS
     }
 }
 
-impl Known {
-    /// Whether a message comes for the first time; one that comes too late to be told counts as repeated.
-    fn takes(&mut self, number: Number, max: usize) -> bool {
-        let Number { stream, at } = number;
-        let place = self.seen.iter().position(|row| row.stream == stream).unwrap_or_else(|| {
-            if self.seen.len() >= ROWS {
-                self.seen.pop_front();
-            }
-            self.seen.push_back(Row { stream, last: 0, missing: BTreeSet::new() });
-            self.seen.len() - 1
-        });
-        self.seen[place].takes(at, max)
-    }
-
-    fn takes_nonce(&mut self, nonce: &[u8; 24], max: usize) -> bool {
-        let half = nonce.first_chunk().map_or(0, |half| u64::from_be_bytes(*half));
-        if self.nonces.contains(&half) {
-            return false;
-        }
-        if self.nonces.len() >= max {
-            self.nonces.pop_front();
-        }
-        self.nonces.push_back(half);
-        true
-    }
+fn came_again(header: &Header<'_>) -> Error {
+    let text =
+        format!("an encrypted message of {} for {} came again, it was not taken", header.from, header.method);
+    Error::new(ErrorKind::Conflict, text)
 }
 
-impl Row {
-    fn takes(&mut self, at: u64, max: usize) -> bool {
-        if at <= self.last {
-            return self.missing.remove(&at);
-        }
-        // What was left out may still come: long messages are overtaken by short ones.
-        let from = (self.last + 1).max(at.saturating_sub(max as u64));
-        self.missing.extend(from..at);
-        self.last = at;
-        while self.missing.len() > max {
-            self.missing.pop_first();
-        }
-        true
-    }
+fn too_late(header: &Header<'_>) -> Error {
+    let text = format!(
+        "An encrypted message of {} for {} is older than what is remembered of its key; connect anew, and look at the \
+         clock where that does not help",
+        header.from, header.method
+    );
+    Error::new(ErrorKind::PermissionDenied, text).with_class("PermissionError")
 }

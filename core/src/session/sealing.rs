@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::draft::CallSpec;
+use super::event::Time;
 use super::sealer::{Seal, Sealer};
 use super::session::Session;
 use crate::wire::{Body, Envelope, Header, PublicKey, Reply};
@@ -32,6 +33,13 @@ impl Session {
     /// The own public key, where the session encrypts.
     pub fn public_key(&self) -> Option<PublicKey> {
         self.sealer.as_ref().map(Sealer::public)
+    }
+
+    /// Tells a session that encrypts the time, before it begins to speak with somebody.
+    pub const fn tell_time(&mut self, now: Time) {
+        if let Some(sealer) = self.sealer.as_mut() {
+            sealer.tell_time(now);
+        }
     }
 
     /// What a call is sealed with, where it is to be.

@@ -347,24 +347,6 @@ fn the_key_that_was_given_for_a_service_seals_its_functions() {
 }
 
 #[test]
-fn many_keys_of_one_peer_push_out_its_own_only() {
-    let encryption = Encryption { max_keys: 20, max_keys_per_peer: 4, ..Encryption::new(keys(2), [2; 32]) };
-    let mut bob = with(BOB, Some(encryption), &[]);
-    let mut ann = peer(ANN, 1);
-    let key = bob.public_key();
-    call(&mut ann, &take(BOB, key), 0, &[]).unwrap();
-    let asked = sent(&mut ann);
-    bob.receive(&asked, NOW).unwrap();
-    for seed in 10..110 {
-        let mut mallory = peer("lab/mallory", seed);
-        call(&mut mallory, &take(BOB, key), 0, &[]).unwrap();
-        bob.receive(&sent(&mut mallory), NOW).unwrap();
-    }
-    while bob.poll_event().is_some() {}
-    assert_eq!(bob.receive(&asked, NOW).unwrap_err().kind(), ErrorKind::Conflict, "ann is remembered");
-}
-
-#[test]
 fn a_long_message_may_be_overtaken_by_thousands_of_short_ones() {
     let (mut ann, mut bob) = (peer(ANN, 1), peer(BOB, 2));
     let stub = take(BOB, bob.public_key());

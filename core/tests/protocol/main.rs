@@ -19,6 +19,7 @@ mod properties;
 mod pushing;
 mod reading;
 mod recording;
+mod repeated;
 mod replay;
 mod schemas;
 mod sealed;

@@ -13,7 +13,7 @@ const KEY: &str = "_bound";
 /// Which message of its sender a sealed message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number {
-    /// The row in which the sender counts: a random number for each key that it speaks to.
+    /// The row in which the sender counts, one for each key that it speaks to; one that begins later has a higher number.
     pub stream: u64,
     /// The place in it, from 1 on.
     pub at: u64,

@@ -19,7 +19,7 @@ pub const KEY_BYTES: usize = 32;
 /// assert_eq!(text.len(), 64);
 /// assert_eq!(text.parse(), Ok(pair.public()));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; KEY_BYTES]);
 
 /// Points of small order: a secret shared with one of them is known to everybody, so they prove nothing.

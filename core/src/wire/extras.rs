@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::Result;
 use crate::codec::{Reader, Token, Writer};
 use crate::session::Extensions;
-use crate::{Error, Result};
 
 /// The key in segment 1.
 pub(super) const KEY: &str = "x";
@@ -26,18 +26,18 @@ pub struct Extras<'a> {
 }
 
 impl<'a> Extras<'a> {
-    /// Reads the value of `x`, which begins at `start`. Entries that make no sense count as not there: they must
-    /// never cost a call its answer.
+    /// Reads the value of `x`, which begins at `start`. What makes no sense counts as not there: it must never cost a
+    /// call its answer.
     pub(super) fn parse(frame: &'a Bytes, start: usize) -> Result<Self> {
         let mut reader = Reader::new(frame).starting_at(start);
-        let Token::Map(len) = reader.token()? else {
-            return Err(Error::invalid(format!("key `{KEY}` of the first segment must be a map")));
-        };
         let mut extras = Self::default();
+        let Token::Map(len) = reader.token()? else { return Ok(extras) };
         for _ in 0..len {
-            let key = reader.text()?;
+            let key = reader.peek();
+            reader.skip()?;
             let value = reader.peek();
             reader.skip()?;
+            let Some(Token::Text(key)) = key else { continue };
             match (key, value) {
                 ("e", Some(Token::Int(bits))) => {
                     extras.extensions = Extensions::from_bits(u64::try_from(bits).unwrap_or_default());

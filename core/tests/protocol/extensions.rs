@@ -150,6 +150,10 @@ fn what_makes_no_sense_counts_as_not_said() {
         entry("t", "no trace".into()),
         entry("t", 5.into()),
         entry("new", Value::List(vec![1.into()])),
+        Value::List(vec![1.into()]),
+        "x".into(),
+        Value::Nil,
+        Value::Pairs(vec![(1.into(), "one".into())]),
     ] {
         let mut head = header(&sent.frame);
         head.insert("x", said.clone());

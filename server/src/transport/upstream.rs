@@ -13,7 +13,8 @@ use polyfn_core::wire::Header;
 
 use crate::auth::identify;
 use crate::clock;
-use crate::http::{Caller, Ends, Problem, body, failure, services};
+use crate::http::problem::Form;
+use crate::http::{Caller, Ends, Problem, body, services};
 use crate::hub::Item;
 use crate::listener::Lasting;
 use crate::state::State;
@@ -28,7 +29,7 @@ pub async fn post(Extract(state): Extract<Arc<State>>, request: Request) -> Resp
     let (parts, body) = request.into_parts();
     match answer(&state, &parts, body).await {
         Ok(response) => response,
-        Err(problem) => failure(problem.status(), problem.detail()),
+        Err(problem) => problem.answer(Form::Reference),
     }
 }
 

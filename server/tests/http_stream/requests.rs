@@ -106,6 +106,7 @@ async fn requests_without_sense_say_why() {
     ] {
         let answer = post(peer.address, &query, &[], body).await;
         assert_eq!((answer.status, answer.detail().as_str()), (status, detail));
+        assert!(answer.body.ends_with(br#","code":"invalid"}"#));
     }
     let lost = call("*/manager-x", "services.default.echo", "s", vec![]);
     let answer = post(peer.address, "client_id=z&workspace=w", &[], &lost).await;

@@ -1,6 +1,6 @@
 // Logging in and out by the login service of a server.
 import { connectToServer } from "./client.js";
-import { errorOf } from "./errors.js";
+import { errorOf, InvalidError } from "./errors.js";
 import { toCamel } from "./names.js";
 import type { CamelOptions, SnakeOptions } from "./options.js";
 import type { RemoteService } from "./service.js";
@@ -34,7 +34,7 @@ export interface LoginOptions extends Connecting {
   /** How long the token is to live, in seconds. */
   expiresIn?: number;
   expires_in?: number;
-  /** How long to wait for the user, in seconds. Default 60. */
+  /** How long to wait for the user, in seconds, above 0. Default 60. */
   loginTimeout?: number;
   login_timeout?: number;
   /** Shows the user where to go. Default: the address is printed. */
@@ -65,27 +65,30 @@ const OWN = new Set([
 
 /**
  * Lets the user log in, in a browser, and gives the token; with `profile: true` the profile with the token in it.
+ * Options are an object, or the URL of the server alone.
  *
  * @example
  * const token = await login({ serverUrl: "https://lab.example" });
  * const api = await connectToServer({ serverUrl: "https://lab.example", token });
  */
 export function login(options: LoginOptions & { profile: true }): Promise<UserProfile>;
-export function login(options: LoginOptions): Promise<string>;
-export async function login(options: LoginOptions): Promise<string | UserProfile> {
+export function login(options: LoginOptions | string): Promise<string>;
+export async function login(options: LoginOptions | string): Promise<string | UserProfile> {
   const { own, reach } = split(options);
+  const timeout = positive("login_timeout", own.loginTimeout ?? 60);
   return withService(own, reach, async (service) => {
-    const { workspace, expiresIn, loginTimeout = 60, loginCallback, profile = false } = own;
-    const asked = workspace === undefined ? [] : [{ workspace, expires_in: expiresIn, _rkwargs: true }];
+    const { workspace, expiresIn, loginCallback, profile = false } = own;
+    const wishes = Object.entries({ workspace, expires_in: expiresIn }).filter(([, wish]) => wish != null);
+    const asked = wishes.length ? [{ ...Object.fromEntries(wishes), _rkwargs: true }] : [];
     const context = (await service.start(...asked)) as LoginContext;
     if (loginCallback) await loginCallback(context);
     else console.log(`Please open your browser and login at ${context.login_url}`);
-    return service.check(context.key, { timeout: loginTimeout, profile, _rkwargs: true });
+    return service.check(context.key, { timeout, profile, _rkwargs: true });
   });
 }
 
 /** Tells the user where to log out, and gives what the login service says. */
-export async function logout(options: LogoutOptions): Promise<{ logout_url: string }> {
+export async function logout(options: LogoutOptions | string): Promise<{ logout_url: string }> {
   const { own, reach } = split(options);
   return withService(own, reach, async (service) => {
     if (typeof service.logout !== "function") {
@@ -100,10 +103,17 @@ export async function logout(options: LogoutOptions): Promise<{ logout_url: stri
 
 type Own = LoginOptions & LogoutOptions;
 
-function split(options: object): { own: Own; reach: Reach } {
+/** A login that waits for nobody would give nothing instead of a token. */
+function positive(name: string, seconds: unknown): number {
+  if (typeof seconds === "number" && seconds > 0) return seconds;
+  throw new InvalidError(`${name} must be a number of seconds above 0, not ${String(seconds)}`);
+}
+
+function split(options: object | string): { own: Own; reach: Reach } {
   const own: Record<string, unknown> = {};
   const reach: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(options ?? {})) {
+  const given = typeof options === "string" ? { serverUrl: options } : (options ?? {});
+  for (const [name, value] of Object.entries(given)) {
     const known = toCamel(name);
     if (OWN.has(known)) own[known] = value;
     else reach[name] = value;

@@ -112,7 +112,7 @@ function read(name: string, parameters: unknown): { shown: JsonSchema; admit: Ad
   const isForeign = isStandard(parameters);
   const shown = plain(isForeign ? jsonSchemaOf(parameters) : parameters) as JsonSchema | undefined;
   const isObject = typeof shown === "object" && shown !== null && !Array.isArray(shown);
-  if (!isObject || (shown.type ?? "object") !== "object") {
+  if (!isObject || (shown.type ?? (isComposed(shown) ? "none" : "object")) !== "object") {
     throw new InvalidError(
       `\`parameters\` of ${name} must be the JSON Schema of an object, or a schema of zod`,
     );
@@ -120,6 +120,11 @@ function read(name: string, parameters: unknown): { shown: JsonSchema; admit: Ad
   const { type = "object", properties = {}, ...rest } = shown;
   delete rest.$schema;
   return { shown: { type, properties, ...rest }, admit: isForeign ? admission(parameters) : undefined };
+}
+
+/** Whether it is made of others, and names no arguments itself: a union, an intersection, a reference. */
+function isComposed(shown: JsonSchema): boolean {
+  return !("properties" in shown) && ["anyOf", "oneOf", "allOf", "$ref"].some((key) => key in shown);
 }
 
 /** Without what is no JSON: builders of schemas leave functions and marks of their own in them. */

@@ -334,18 +334,32 @@ describe("logging in", () => {
     };
     const settings = { workspace: "lab", expires_in: 60, login_timeout: 5, profile: true };
     assert.deepEqual(await login({ ...more, ...settings }), found);
+    await login({ ...more, expiresIn: 70 });
     const started = asked
       .filter(([kind]) => kind === "start")
       .map(([, ...rest]) => rest.map((value) => value ?? null));
     assert.deepEqual(started, [
       [null, null],
       ["lab", 60],
+      [null, 70],
     ]);
     const checked = asked.filter(([kind]) => kind === "check");
     assert.deepEqual(checked, [
       ["check", "k", 60, false],
       ["check", "k", 5, true],
+      ["check", "k", 60, false],
     ]);
+  });
+
+  for (const loginTimeout of [0, -1, Number.NaN, "5"])
+    test(`does not wait for nobody: ${loginTimeout}`, async () => {
+      const message = /login_timeout must be a number of seconds above 0/;
+      await assert.rejects(login({ serverUrl: server.url, loginServiceId, loginTimeout }), { message });
+    });
+
+  test("takes the URL alone", async () => {
+    await assert.rejects(login("nowhere"), { code: "invalid", message: /nowhere/ });
+    await assert.rejects(logout("nowhere"), { code: "invalid", message: /nowhere/ });
   });
 
   test("out is what the service says, if it can", async () => {

@@ -264,6 +264,11 @@ describe("schemaFunction", () => {
     for (const [schema, message] of [
       [{ parameters: { type: "string" } }, /must be the JSON Schema of an object/],
       [{ parameters: zod.string() }, /must be the JSON Schema of an object/],
+      [
+        { parameters: zod.union([zod.object({ a: zod.string() }), zod.object({ b: zod.string() })]) },
+        /must be the JSON Schema of an object/,
+      ],
+      [{ parameters: { $ref: "#/$defs/all" } }, /must be the JSON Schema of an object/],
       [{ parameters: null }, /must be the JSON Schema of an object/],
       [undefined, /must be the JSON Schema of an object/],
       [{ parameters: TWO, schema_type: "pydantic" }, /schema_type `pydantic`/],

@@ -271,6 +271,20 @@ class TestLogin:
         assert shown == ["http://login"] * 2
         assert asked == [{}, *[{"workspace": "w", "expires_in": 9}] * 2]
 
+    @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+    async def test_waiting_for_nobody(self, service, timeout):
+        settings, asked = service
+        with pytest.raises(ValueError, match="login_timeout must be a number of seconds above 0"):
+            await polyfn.login(settings, login_timeout=timeout)
+        assert not asked
+
+    async def test_the_url_alone(self, service):
+        settings, asked = service
+        url = settings["server_url"]
+        more = {"login_service_id": settings["login_service_id"]}
+        assert await polyfn.login(url, login_timeout=5, login_callback=asked.append, **more) == "the token"
+        assert (await polyfn.logout(url, logout_callback=asked.append, **more)).logout_url == "http://logout"
+
     async def test_logout(self, service, capsys):
         settings, _ = service
         assert (await polyfn.logout(settings)).logout_url == "http://logout"

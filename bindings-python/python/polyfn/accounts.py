@@ -15,7 +15,7 @@ _TIMEOUT = 60.0
 Callback = Callable[[Any], Any]
 
 
-async def login(config: Mapping[str, Any] | None = None, **more: Any) -> Any:
+async def login(config: Mapping[str, Any] | str | None = None, **more: Any) -> Any:
     """Have a user log in by a web page; gives the token, for `connect_to_server`.
 
     ```python
@@ -27,15 +27,14 @@ async def login(config: Mapping[str, Any] | None = None, **more: Any) -> Any:
     token = await login({"server_url": "http://localhost:9527", "login_callback": show})
     ```
 
-    Options, in `config` or by name: `login_callback` (called with `login_url` and more; default: prints it),
-    `login_timeout` (seconds to wait for the user, 60), `workspace` and `expires_in` of the token, `profile`
-    (True to get a map with the token and what is known of the user), `login_service_id`, and those of
-    `connect_to_server`.
+    `config` are options, or the URL of the server. Options, there or by name: `login_callback` (called with
+    `login_url` and more; default: prints it), `login_timeout` (seconds to wait for the user, above 0; 60),
+    `workspace` and `expires_in` of the token, `profile` (True to get a map with the token and what is known of the
+    user), `login_service_id`, and those of `connect_to_server`.
     """
-    given = _settings(config, more)
+    given = settings(config, more)
     service_id = given.pop("login_service_id", None) or SERVICE
-    timeout = given.pop("login_timeout", None)
-    timeout = _TIMEOUT if timeout is None else float(timeout)
+    timeout = _seconds(given.pop("login_timeout", None))
     callback: Callback = given.pop("login_callback", None) or _show_login
     profile = bool(given.pop("profile", False))
     wishes = {name: given.pop(name, None) for name in ("workspace", "expires_in")}
@@ -46,13 +45,13 @@ async def login(config: Mapping[str, Any] | None = None, **more: Any) -> Any:
         return await service.check(context["key"], timeout=timeout, profile=profile)
 
 
-async def logout(config: Mapping[str, Any] | None = None, **more: Any) -> Any:
+async def logout(config: Mapping[str, Any] | str | None = None, **more: Any) -> Any:
     """Have a user log out by a web page; gives what the server says of it.
 
-    Options, in `config` or by name: `logout_callback` (called with `logout_url`; default: prints it),
-    `login_service_id`, and those of `connect_to_server`.
+    `config` are options, or the URL of the server. Options, there or by name: `logout_callback` (called with
+    `logout_url`; default: prints it), `login_service_id`, and those of `connect_to_server`.
     """
-    given = _settings(config, more)
+    given = settings(config, more)
     service_id = given.pop("login_service_id", None) or SERVICE
     callback: Callback = given.pop("logout_callback", None) or _show_logout
     async with _connection(given, "initial logout client") as server:
@@ -66,11 +65,21 @@ async def logout(config: Mapping[str, Any] | None = None, **more: Any) -> Any:
         return context
 
 
-def _settings(config: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dict[str, Any]:
-    given = {**(config or {}), **more}
+def settings(config: Mapping[str, Any] | str | None, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the options of a call together."""
+    given: dict[str, Any] = {"server_url": config} if isinstance(config, str) else dict(config or {})
+    given.update(more)
     if not given.get("server_url"):
         given["server_url"] = environment.settings().get("server_url")
     return given
+
+
+def _seconds(timeout: Any) -> float:
+    """Refuse to wait for nobody, which would give nothing instead of a token."""
+    seconds = _TIMEOUT if timeout is None else float(timeout)
+    if not seconds > 0:
+        raise ValueError(f"login_timeout must be a number of seconds above 0, not {timeout!r}")
+    return seconds
 
 
 def _connection(given: dict[str, Any], name: str) -> Any:

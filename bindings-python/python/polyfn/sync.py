@@ -380,14 +380,14 @@ def get_remote_service(service_uri: str, config: Mapping[str, Any] | None = None
         raise
 
 
-def login(config: Mapping[str, Any] | None = None, **more: Any) -> Any:
+def login(config: Mapping[str, Any] | str | None = None, **more: Any) -> Any:
     """Have a user log in by a web page; gives the token. See `polyfn.login`."""
-    return _ask(accounts.login, {**(config or {}), **more}, "login_callback")
+    return _ask(accounts.login, accounts.settings(config, more), "login_callback")
 
 
-def logout(config: Mapping[str, Any] | None = None, **more: Any) -> Any:
+def logout(config: Mapping[str, Any] | str | None = None, **more: Any) -> Any:
     """Have a user log out by a web page; gives what the server says of it. See `polyfn.logout`."""
-    return _ask(accounts.logout, {**(config or {}), **more}, "logout_callback")
+    return _ask(accounts.logout, accounts.settings(config, more), "logout_callback")
 
 
 def _ask(function: Callable[..., Any], settings: dict[str, Any], callback: str) -> Any:

@@ -101,9 +101,10 @@ impl Driver {
                 Ok((transport, info)) => {
                     let since = Instant::now();
                     self.workspace = Some(info.workspace.clone());
+                    let refreshes = refreshes(&self.options, &info);
                     self.shared.with(|session, now| session.connected(info, now));
                     was_connected = true;
-                    let end = self.serve(transport).await;
+                    let end = self.serve(transport, refreshes).await;
                     let Err(reason) = end else { return closed_by_us() };
                     self.shared.with(|session, now| {
                         session.listen(true, now);
@@ -210,7 +211,7 @@ impl Driver {
     }
 
     /// Serves an open connection; `Ok` when it was closed by us, else why it ended.
-    async fn serve(&mut self, transport: Transport) -> Result<()> {
+    async fn serve(&mut self, transport: Transport, refreshes: Duration) -> Result<()> {
         let shared = self.shared.clone();
         let Transport { mut incoming, mut outgoing, direct, .. } = transport;
         *shared.direct.lock() = direct;
@@ -221,7 +222,7 @@ impl Driver {
         let end = {
             let reader = read(&self.shared, &mut incoming, &heard, &fresh);
             let writer = write(&self.shared, &mut outgoing, &control, &pings);
-            let clock = watch(&self.options, &heard, &control, &pings);
+            let clock = watch(&self.options, refreshes, &heard, &control, &pings);
             tokio::select! {
                 biased;
                 () = closed(&shared) => Ok(()),
@@ -422,15 +423,21 @@ fn has_unsent(shared: &Shared) -> bool {
     shared.direct.lock().as_ref().is_some_and(|direct| direct.has_unsent())
 }
 
+/// How often to fetch a fresh token: in time before one has run out (protocol section 5.1).
+fn refreshes(options: &ClientOptions, info: &ConnectionInfo) -> Duration {
+    let in_time = info.token_life_time.map_or(Duration::MAX, |life_time| life_time * 2 / 3);
+    options.token_refresh_interval.min(in_time)
+}
+
 /// Asks whether the server is there, and fetches fresh tokens.
 async fn watch(
     options: &ClientOptions,
+    refreshes: Duration,
     heard: &parking_lot::Mutex<Instant>,
     control: &tokio::sync::Notify,
     pings: &parking_lot::Mutex<Vec<String>>,
 ) -> Error {
     let mut next_ping = Instant::now() + options.ping_interval;
-    let refreshes = options.token_refresh_interval;
     let mut next_refresh = (!refreshes.is_zero()).then(|| Instant::now() + refreshes);
     loop {
         sleep_until(next_refresh.map_or(next_ping, |at| at.min(next_ping))).await;

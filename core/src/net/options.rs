@@ -44,7 +44,8 @@ pub struct ClientOptions {
     pub ping_interval: Duration,
     /// How long to wait for its answer. Default 20 s.
     pub ping_timeout: Duration,
-    /// How often to fetch a fresh reconnection token; zero for never. Default 2 h.
+    /// How often to fetch a fresh reconnection token, at the latest: one is fetched before two thirds of its life are
+    /// over. Zero for never. Default 2 h.
     pub token_refresh_interval: Duration,
     /// Whether to connect again when the connection breaks. Default true.
     pub reconnect: bool,

@@ -214,8 +214,8 @@ impl ConnectionInfo {
             token_life_time: map
                 .get("reconnection_token_life_time")
                 .and_then(Value::as_float)
-                .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
-                .map(Duration::from_secs_f64),
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .filter(|life_time| !life_time.is_zero()),
             connection_type: String::new(),
             extensions: map.get("extensions").and_then(Value::as_list).map_or(Extensions::NONE, |names| {
                 Extensions::from_names(names.iter().filter_map(Value::as_text))

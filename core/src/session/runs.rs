@@ -125,16 +125,14 @@ impl Runs {
     }
 
     /// Nobody waits for these any longer. Those whose callers know cancelling are to be broken off; the others go on,
-    /// as the callers of old expect.
+    /// as the callers of old expect, and count until they have ended.
     fn forget(&mut self, caller: &str) -> Vec<RunId> {
-        let (mut cancelled, mut dropped) = (Vec::new(), Vec::new());
-        for (id, run) in self.by_id.iter().filter(|(_, run)| run.caller == caller && !run.is_cancelled) {
-            let list = if run.extensions.has(Extensions::CANCEL) { &mut cancelled } else { &mut dropped };
-            list.push(*id);
-        }
-        dropped.into_iter().for_each(|id| drop(self.take(id)));
-        cancelled.retain(|id| self.cancel(*id).is_some());
-        cancelled
+        let of_caller = self.by_id.iter().filter(|(_, run)| run.caller == caller);
+        let ids: Vec<_> = of_caller.map(|(id, _)| *id).collect();
+        let cancelled = ids
+            .into_iter()
+            .filter(|id| self.cancel(*id).is_some_and(|run| run.extensions.has(Extensions::CANCEL)));
+        cancelled.collect()
     }
 
     fn add(&mut self, run: Run) -> RunId {

@@ -364,6 +364,18 @@ fn one_peer_does_not_take_the_place_of_others() {
     session.reject(run, &Error::invalid("no"), NOW);
     session.poll_send().unwrap();
     session.receive(&of("lab/greedy"), NOW).unwrap();
+    let run = invoked(&mut session).run.unwrap();
+    // leaving and coming again does not make room: the function runs on
+    session.receive(&gone(None, "greedy"), NOW).unwrap();
+    let later = NOW + Duration::from_secs(60);
+    for second in 0..60 {
+        session.tick(NOW + Duration::from_secs(second));
+    }
+    while session.poll_send().is_some() || session.poll_event().is_some() {}
+    session.receive(&of("lab/greedy"), later).unwrap();
+    assert!(rejection(&mut session).contains("1 functions are running for lab/greedy already"));
+    assert!(session.begin_reply(run).is_none(), "nobody waits for it");
+    session.receive(&of("lab/greedy"), later).unwrap();
     assert!(invoked(&mut session).run.is_some());
 }
 

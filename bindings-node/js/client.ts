@@ -1,7 +1,7 @@
 // A connection to a server.
 import { hosted } from "./apps/hosting.js";
 import { type CaseConversion, convertCase } from "./case.js";
-import { eventTypes, idOf, keyText } from "./checks.js";
+import { eventTypes, idOf, keyText, wrongType } from "./checks.js";
 import type { Codec } from "./codecs.js";
 import { environmentSettings } from "./environment.js";
 import { errorOf, InvalidError, type RpcError, toldError } from "./errors.js";
@@ -352,6 +352,7 @@ export class Connection implements Listener, AsyncDisposable {
   emit(message: string | { type: string; to?: string }, data: Record<string, unknown> = {}): void {
     const event: { type: string; to?: string } =
       typeof message === "string" ? { ...data, type: message } : { ...message, ...data };
+    if (typeof event.type !== "string") throw wrongType("the `type` of a message", "a string", event.type);
     if (event.to === undefined) return this.#events.fire(event.type, event);
     const core = pump();
     const encoder = core.borrow(this.#client);

@@ -45,17 +45,21 @@ export class Events {
     });
   }
 
-  /** Tells everybody. What a listener throws is an uncaught exception, and the others are told all the same. */
+  /** Tells everybody. A listener that fails is reported, and keeps neither the others nor the program from going on. */
   fire(kind: string, data: unknown): void {
     for (const { listener, isOnce } of [...(this.#listeners.get(kind) ?? [])]) {
       if (isOnce) this.remove(kind, listener);
       try {
-        listener(data);
+        const told = listener(data);
+        if (told instanceof Promise) told.catch((error: unknown) => report(kind, error));
       } catch (error) {
-        process.nextTick(() => {
-          throw error;
-        });
+        report(kind, error);
       }
     }
   }
+}
+
+/** The data come from peers: none of them may end this program by what a listener did not expect. */
+function report(kind: string, error: unknown): void {
+  console.error(`a listener of the event ${JSON.stringify(kind)} failed:`, error);
 }

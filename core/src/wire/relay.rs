@@ -60,12 +60,12 @@ impl<'a> Relayed<'a> {
         }
         let end = reader.position();
         let text = |key: &str| Ok::<_, Error>(text_of(frame, &entries, key)?.unwrap_or_default());
-        let (kind, written_to, written_from) = (text("type")?, text("to")?, text("from")?);
+        let (kind, written_from) = (text("type")?, text("from")?);
         let method = if kind == "method" { text("method")? } else { "" };
         let session = text_of(frame, &entries, "session")?;
-        if written_to.is_empty() {
-            return Err(Error::invalid("a frame needs `to`"));
-        }
+        // an empty one is a name that nobody has: whoever calls it is told so
+        let written_to =
+            text_of(frame, &entries, "to")?.ok_or_else(|| Error::invalid("a frame needs `to`"))?;
         let to = if written_to.contains('/') {
             Cow::Borrowed(written_to)
         } else {

@@ -85,6 +85,11 @@ async fn an_unknown_target_is_told_under_the_names_that_were_written() {
     assert!(reject.method.ends_with(".reject") && reject.ws.is_empty());
     let session = ann.call("nobody", "services.x.run", vec![]).await;
     assert_eq!(ann.end(&session).await, Err("Target peer lab-one/nobody is not connected".to_owned()));
+    for name in ["", "lab-one/", "/", "/nobody"] {
+        let session = ann.call(name, "services.x.run", vec![]).await;
+        let error = ann.end(&session).await.unwrap_err();
+        assert!(error.contains("is not connected"), "{name}: {error}");
+    }
 }
 
 #[tokio::test]

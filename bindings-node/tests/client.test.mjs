@@ -150,7 +150,10 @@ describe("services", () => {
 describe("events", () => {
   test("a message needs a type", () => {
     for (const bad of [{}, { type: 5 }, { to: "*" }, null, undefined])
-      assert.throws(() => api.emit(bad), { code: "invalid", message: /`type` of a message must be a string/ });
+      assert.throws(() => api.emit(bad), {
+        code: "invalid",
+        message: /`type` of a message must be a string/,
+      });
   });
 
   test("subscribers in the workspace are told, by any of its clients", async () => {

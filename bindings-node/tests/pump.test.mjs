@@ -118,7 +118,10 @@ test("one bad item never loses the rest of a batch", async () => {
     [server.url],
   );
   assert.equal(errors, "");
-  assert.deepEqual({ code, output }, { code: 0, output: '[0,1,2,3,4,"failed",6,7,8,9]\n20 later 0 listener 9' });
+  assert.deepEqual(
+    { code, output },
+    { code: 0, output: '[0,1,2,3,4,"failed",6,7,8,9]\n20 later 0 listener 9' },
+  );
 });
 
 test("more events than one turn takes, and a value larger than the tape", async () => {

@@ -29,8 +29,8 @@ async def login(config: Mapping[str, Any] | str | None = None, **more: Any) -> A
 
     `config` are options, or the URL of the server. Options, there or by name: `login_callback` (called with
     `login_url` and more; default: prints it), `login_timeout` (seconds to wait for the user, above 0; 60),
-    `workspace` and `expires_in` of the token, `profile` (True to get a map with the token and what is known of
-    the user), `login_service_id`, and those of `connect_to_server`.
+    `workspace` and `expires_in` of the token, `profile` (True to get a map with the token and what is known
+    of the user), `login_service_id`, and those of `connect_to_server`.
     """
     given = settings(config, more)
     service_id = given.pop("login_service_id", None) or SERVICE

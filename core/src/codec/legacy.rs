@@ -2,21 +2,36 @@
 
 use crate::Error;
 
+/// How a traceback of Python begins, and each of those in it.
+const TRACEBACK: &str = "Traceback (most recent call last):";
+/// How the traceback of Python tells an error that came from a peer: `RemoteError:message`, and the peer's own trace.
+const FORWARDED: (&str, &str) = ("RemoteException", "RemoteError:");
+/// What begins each place of a stack of JavaScript.
+const PLACE: &str = "\n    at ";
+
+/// What a class of JavaScript is called takes no more bytes.
+const LONGEST_NAME: usize = 128;
+
+/// Class and message.
+type Named<'a> = (&'a str, &'a str);
+
 /// What an old peer meant: Python sends `str(exception)` of plain functions and the whole traceback of `async` ones,
 /// JavaScript `String(error)`; the class stands in the trace.
 pub(super) fn error(value: String, trace: Option<String>) -> Error {
-    let is_traceback = value.starts_with("Traceback (most recent call last)");
-    let (line, trace) =
-        if is_traceback { (last_line(&value).to_owned(), Some(value)) } else { (value, trace) };
-    let error = match named(&line) {
-        Some((class, message)) => Error::remote(message).with_class(class),
-        None if is_traceback => Error::remote(line),
-        None => {
-            let class = trace.as_deref().and_then(|trace| class_in(trace, &line)).map(str::to_owned);
-            class.into_iter().fold(Error::remote(line), Error::with_class)
-        }
+    if value.starts_with(TRACEBACK) {
+        let (class, message) = raised(&value).unwrap_or_else(|| ("", last_line(&value)));
+        return of(class, message).with_trace(value);
+    }
+    let error = match named(&value) {
+        Some((class, message)) => of(class, message),
+        None => of(trace.as_deref().and_then(|trace| class_in(trace, &value)).unwrap_or_default(), &value),
     };
     trace.into_iter().fold(error, Error::with_trace)
+}
+
+fn of(class: &str, message: &str) -> Error {
+    let error = Error::remote(message);
+    if class.is_empty() { error } else { error.with_class(class) }
 }
 
 fn last_line(text: &str) -> &str {
@@ -24,18 +39,57 @@ fn last_line(text: &str) -> &str {
 }
 
 /// `ValueError: bad` as class and message.
-fn named(line: &str) -> Option<(&str, &str)> {
-    let (class, message) = line.split_once(": ")?;
+fn named(text: &str) -> Option<Named<'_>> {
+    let (class, message) = text.split_once(": ")?;
     let is_class = class.ends_with("Error") || class.ends_with("Exception");
-    (is_class && class.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.')))
-        .then_some((class, message))
+    (is_class && is_name(class)).then_some((class, message))
+}
+
+/// A name in Python, with that of its module before it and those of the functions that it was made in.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '<' | '>'))
+}
+
+/// The exception at the end of a traceback. That of an exception that came from elsewhere has the other one in it.
+fn raised(traceback: &str) -> Option<Named<'_>> {
+    let starts = traceback.rmatch_indices(TRACEBACK);
+    let mut starts = starts.filter(|(at, _)| traceback[..*at].is_empty() || traceback[..*at].ends_with('\n'));
+    let mut rest = &traceback[starts.next()?.0 + TRACEBACK.len()..];
+    // the stack is indented, however an exception goes on
+    while rest.starts_with(['\n', '\r', ' ', '\t']) {
+        rest = rest.trim_start_matches(['\n', '\r']);
+        if rest.starts_with([' ', '\t']) {
+            rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+        }
+    }
+    let text = rest.trim_end();
+    let (class, message) = match text.split_once(": ") {
+        Some((class, message)) if is_name(class) => (class, message),
+        _ if is_name(text) => (text, ""),
+        _ => return None,
+    };
+    let class = class.rsplit('.').next().unwrap_or(class);
+    match message.strip_prefix(FORWARDED.1) {
+        Some(told) if class == FORWARDED.0 => Some(thrown(told)),
+        _ => Some((class, message)),
+    }
+}
+
+/// What JavaScript threw: the message, and behind it a stack that begins with both.
+fn thrown(text: &str) -> Named<'_> {
+    let text = text.split_once(PLACE).map_or(text, |(text, _)| text);
+    // as the message stands there twice, its end is near the middle
+    let is_near = |at: &usize| *at <= text.len() / 2 && text.len() / 2 <= *at + LONGEST_NAME;
+    let ends = text.match_indices('\n').map(|(at, _)| at).filter(is_near);
+    let mut stacks = ends.filter_map(|at| Some((named(&text[at + 1..])?, &text[..at])));
+    stacks.find(|((_, again), message)| again == message).map_or(("", text), |(named, _)| named)
 }
 
 /// The class before `message` in a trace: Python ends with it, JavaScript begins with it.
 fn class_in<'a>(trace: &'a str, message: &str) -> Option<&'a str> {
-    let first = trace.lines().next().unwrap_or_default();
-    let (class, found) = named(last_line(trace)).or_else(|| named(first))?;
-    (message.lines().next_back() == Some(found)).then_some(class)
+    let stack = trace.split_once(PLACE).map_or(trace, |(stack, _)| stack);
+    let (class, found) = raised(trace).or_else(|| named(stack)).or_else(|| named(last_line(trace)))?;
+    (message.trim_end() == found).then_some(class)
 }
 
 #[cfg(test)]
@@ -44,18 +98,67 @@ mod tests {
 
     #[test]
     fn the_texts_of_old_peers_are_understood() {
-        let traceback =
-            "Traceback (most recent call last):\n  File \"x.py\", line 1\nKeyError: 'Service not found: a'\n";
         for (value, trace, class, message) in [
             ("bad", Some("Traceback ...\nValueError: bad\n"), Some("ValueError"), "bad"),
-            (traceback, None, Some("KeyError"), "'Service not found: a'"),
             ("Error: bad", Some("Error: bad\n    at f (x.mjs:1:2)"), Some("Error"), "bad"),
-            ("two\nlines", Some("Traceback ...\nValueError: two\nlines\n"), None, "two\nlines"),
+            (
+                "two\nlines",
+                Some("RangeError: two\nlines\n    at f (x.mjs:1:2)"),
+                Some("RangeError"),
+                "two\nlines",
+            ),
+            ("other", Some("RangeError: bad\n    at f (x.mjs:1:2)"), None, "other"),
             ("note: this is no class", None, None, "note: this is no class"),
             ("", None, None, ""),
         ] {
             let error = error(value.to_owned(), trace.map(str::to_owned));
             assert_eq!((error.class(), error.message()), (class, message), "{value}");
+        }
+    }
+
+    /// What Python writes of an exception, after its stack.
+    fn traceback(end: &str) -> String {
+        format!(
+            "{TRACEBACK}\n             ^^^^\n  File \"x.py\", line 1, in f\n    raise it\n    ^^^^^^^^\n{end}"
+        )
+    }
+
+    #[test]
+    fn tracebacks_of_python_are_understood() {
+        let inner = traceback("LookupError: from afar\nin two lines\n");
+        for (end, class, message) in [
+            ("KeyError: 'Service not found: a'\n", Some("KeyError"), "'Service not found: a'"),
+            ("TimeoutError", Some("TimeoutError"), ""),
+            ("ValueError: two\nlines", Some("ValueError"), "two\nlines"),
+            ("ValueError: an\n\n  indented line", Some("ValueError"), "an\n\n  indented line"),
+            ("main.<locals>.Custom: cc", Some("Custom"), "cc"),
+            ("json.decoder.JSONDecodeError: Expecting value", Some("JSONDecodeError"), "Expecting value"),
+            ("what is this", None, "what is this"),
+            (
+                &format!("KeyError: 'in'\n\nThe above ...\n\n{}", traceback("RuntimeError: out")),
+                Some("RuntimeError"),
+                "out",
+            ),
+            (
+                &format!("hypha_rpc.rpc.RemoteException: RemoteError:from afar\nin two lines\n{inner}"),
+                Some("LookupError"),
+                "from afar\nin two lines",
+            ),
+            (
+                "hypha_rpc.rpc.RemoteException: RemoteError:two\nlines\nRangeError: two\nlines\n    at f (x.mjs:1:2)\n    at g",
+                Some("RangeError"),
+                "two\nlines",
+            ),
+            ("hypha_rpc.rpc.RemoteException: RemoteError:no stack", None, "no stack"),
+        ] {
+            let text = traceback(end);
+            let told = error(text.clone(), None);
+            assert_eq!((told.class(), told.message()), (class, message), "{end}");
+            assert_eq!(told.trace(), Some(&*text));
+            // a plain function: the text, and the trace beside it
+            if class.is_some() && !message.is_empty() {
+                assert_eq!(error(message.to_owned(), Some(text)).class(), class, "{end}");
+            }
         }
     }
 }

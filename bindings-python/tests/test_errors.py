@@ -299,3 +299,11 @@ async def test_values_that_an_option_cannot_have(server_url, name, value, raised
     with pytest.raises(raised, match=f"^{name}: ") as caught:
         await polyfn.connect_to_server(server_url, **{name: value})
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["connect_timeout", "method_timeout", "ping_interval", "ping_timeout", "token_refresh_interval"]
+)
+async def test_times_that_no_clock_can_be_added_to(server_url, name):
+    async with polyfn.connect_to_server(server_url, **{name: 1.8e19}) as server:
+        assert await server.echo(1) == 1

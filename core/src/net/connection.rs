@@ -137,7 +137,7 @@ impl Connection {
         sink: Arc<dyn Sink>,
         runtime: &tokio::runtime::Handle,
     ) -> Result<Self> {
-        let options = options.without_empty();
+        let options = options.without_empty().with_times_that_end();
         options.check()?;
         let connector = options.connector()?;
         let mut session = options.session.clone();

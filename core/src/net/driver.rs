@@ -425,7 +425,9 @@ fn has_unsent(shared: &Shared) -> bool {
 
 /// How often to fetch a fresh token: in time before one has run out (protocol section 5.1).
 fn refreshes(options: &ClientOptions, info: &ConnectionInfo) -> Duration {
-    let in_time = info.token_life_time.map_or(Duration::MAX, |life_time| life_time * 2 / 3);
+    /// However short it lives, as nobody is to be asked without a pause.
+    const SOONEST: Duration = Duration::from_secs(1);
+    let in_time = info.token_life_time.map_or(Duration::MAX, |life_time| (life_time / 3 * 2).max(SOONEST));
     options.token_refresh_interval.min(in_time)
 }
 

@@ -13,7 +13,7 @@ use super::tls::Tls;
 use super::transport::Connect;
 use super::websocket::WebSocket;
 use crate::session::{self, Encryption};
-use crate::wire::KeyPair;
+use crate::wire::{FURTHEST, KeyPair};
 use crate::{Error, Result};
 
 /// Bytes of a part of a long message: shorter ones would hold little beside their own routing.
@@ -138,6 +138,22 @@ impl ClientOptions {
         for text in [&mut self.workspace, &mut self.client_id, &mut self.token, &mut self.reconnection_token]
         {
             text.take_if(|text| text.is_empty());
+        }
+        self
+    }
+
+    /// Nobody waits longer than this, and clocks can be added to it.
+    pub(super) fn with_times_that_end(mut self) -> Self {
+        let session = &mut self.session;
+        for time in [
+            &mut self.connect_timeout,
+            &mut self.ping_interval,
+            &mut self.ping_timeout,
+            &mut self.token_refresh_interval,
+            &mut session.method_timeout,
+            &mut session.rintf_timeout,
+        ] {
+            *time = FURTHEST.min(*time);
         }
         self
     }

@@ -22,7 +22,7 @@ use super::streams::Streams;
 use super::subscriptions::Subscriptions;
 use super::transfer::{Transfers, Waiter};
 use crate::codec::{Export, Exports, Handle, Promise, Writer};
-use crate::wire::{ChunkStore, Extras, Route, absolute, begin_body};
+use crate::wire::{ChunkStore, Extras, FURTHEST, Route, absolute, begin_body};
 use crate::{Error, ErrorKind, Result, memory};
 
 /// Bytes that most calls fit into, without what identifies a user: their buffers need not grow.
@@ -355,8 +355,8 @@ impl Session {
             method: spec.method.to_owned(),
             promise: spec.promise,
             with_kwargs: spec.with_kwargs,
-            timeout: spec.timeout.unwrap_or_else(|| self.timeout_of(spec.method)),
-            deadline: spec.deadline,
+            timeout: spec.timeout.unwrap_or_else(|| self.timeout_of(spec.method)).min(FURTHEST),
+            deadline: spec.deadline.map(|left| left.min(FURTHEST)),
             trace: spec.trace.map(str::to_owned),
             seal_to: spec.seal_to.filter(|_| seal.is_some()),
             seal_answer: spec.seal_answer,

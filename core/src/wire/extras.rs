@@ -12,7 +12,7 @@ use crate::session::Extensions;
 /// The key in segment 1.
 pub(super) const KEY: &str = "x";
 /// A deadline further away counts as this.
-const FURTHEST: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(crate) const FURTHEST: Duration = Duration::from_hours(365 * 24);
 
 /// What `x` holds. Only peers that negotiated extensions write it, and only such peers are sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -273,14 +273,14 @@ async fn what_we_do_not_read_is_no_silence() {
     assert!(matches!(end, Event::Resolved { call: 7, .. }), "{end:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_token_is_fetched_before_the_one_there_is_runs_out() {
     let (mut server, options) = options(|_| {});
     let ((asked, _asks), (told, _events)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
     let language = Arc::new(Language { is_full: AtomicBool::new(false), asked, told });
     let _connection = Connection::open(options, language, &tokio::runtime::Handle::current()).unwrap();
     let mut line = server.next().await;
-    let life = json!({"reconnection_token": "back", "reconnection_token_life_time": 0.03});
+    let life = json!({"reconnection_token": "back", "reconnection_token_life_time": 6});
     let mut info =
         json!({"type": "connection_info", "workspace": "lab", "client_id": "me", "manager_id": "m"});
     info.as_object_mut().unwrap().extend(life.as_object().unwrap().clone());

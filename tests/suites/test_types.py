@@ -20,7 +20,7 @@ def expected(row: dict, sender: str, receiver: str) -> str | None:
         return None
     is_ours = sender_package == receiver_package == "polyfn"
     if receiver_package != "polyfn":
-        return row.get("to_old", {}).get(receiver) if sender_package == "polyfn" else None
+        return types_table.old_arrival(row, sender_language, receiver) if sender_package == "polyfn" else None
     if not is_ours and sender_language not in row.get("old", []):
         return None
     return types_table.arrival(row, sender_language, receiver_language)

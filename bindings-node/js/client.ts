@@ -108,6 +108,7 @@ export class Connection implements Listener, AsyncDisposable {
       close: () => pump().native.close(this.#client),
     });
     Object.defineProperty(this, "rpc", { value: rpc, enumerable: false });
+    bindMethods(this);
   }
 
   /** @internal */
@@ -530,6 +531,16 @@ for (const name of Object.getOwnPropertyNames(Connection.prototype)) {
   const { value } = Object.getOwnPropertyDescriptor(Connection.prototype, name) ?? {};
   if (typeof value !== "function" || toSnake(name) in Connection.prototype) continue;
   Object.defineProperty(Connection.prototype, toSnake(name), { value, writable: true, configurable: true });
+}
+
+/** As with hypha-rpc, methods may be taken off: `const { getService } = await connectToServer(url)`. */
+function bindMethods(connection: Connection): void {
+  const members = Object.entries(Object.getOwnPropertyDescriptors(Connection.prototype));
+  for (const [name, { value }] of members) {
+    if (typeof value !== "function" || name === "constructor") continue;
+    const bound = { value: value.bind(connection), writable: true, configurable: true };
+    Object.defineProperty(connection, name, bound);
+  }
 }
 
 /**

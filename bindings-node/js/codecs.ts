@@ -1,5 +1,7 @@
 // Kinds of values that users teach a connection.
+import { wrongType } from "./checks.js";
 import { InvalidError } from "./errors.js";
+import native from "./native.cjs";
 
 /** A class, whatever its constructor takes. */
 // biome-ignore lint/suspicious/noExplicitAny: a constructor of any parameters
@@ -19,18 +21,7 @@ export interface Codec<T = unknown> {
 }
 
 /** Forms that every peer knows, which nobody may redefine. */
-const BUILT_IN = new Set([
-  "method",
-  "generator",
-  "stop_iteration",
-  "ndarray",
-  "typedarray",
-  "memoryview",
-  "set",
-  "orderedmap",
-  "error",
-  "iostream",
-]);
+const BUILT_IN = new Set(native.formNames());
 
 /** The codecs of one connection. */
 export class Codecs {
@@ -41,6 +32,10 @@ export class Codecs {
     const { name, type, encoder, decoder } = codec;
     if (typeof name !== "string" || name === "") throw new InvalidError("a codec needs a `name`");
     if (BUILT_IN.has(name)) throw new InvalidError(`\`${name}\` is a built-in form, choose another name`);
+    for (const [part, given] of Object.entries({ encoder, decoder })) {
+      if (given !== undefined && typeof given !== "function")
+        throw wrongType(`the ${part} of the codec ${name}`, "a function", given);
+    }
     if (encoder === undefined && decoder === undefined) {
       throw new InvalidError(`the codec ${name} needs an \`encoder\`, a \`decoder\` or both`);
     }

@@ -40,7 +40,9 @@ function remoteSide(message: string, { remoteType, remoteTraceback, remoteCause 
 
 /** Of an error that was told: what the other side had, without what we made of it. */
 function sideWithin(error: unknown): unknown {
-  return error instanceof RpcError && isRemoteSide(error.cause) ? error.cause : error;
+  if (!(error instanceof RpcError)) return error;
+  if (isRemoteSide(error.cause)) return error.cause;
+  return error.remoteType ? remoteSide(error.message, { remoteType: error.remoteType }) : error;
 }
 
 function isRemoteSide(cause: unknown): cause is Error {

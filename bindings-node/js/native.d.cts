@@ -26,6 +26,9 @@ export interface OpenOptions {
   tlsAuthorities?: string;
 }
 
+/** The names that no codec may take. */
+export function formNames(): string[];
+
 /** The names of the limits that a connection has (`limits` of {@link OpenOptions}). */
 export function limitNames(): string[];
 

@@ -13,7 +13,7 @@ use napi::threadsafe_function::UnknownReturnValue;
 use napi::{Env, Status};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use polyfn_core::codec::{Handle, Promise};
+use polyfn_core::codec::{FORMS, Handle, Promise};
 use polyfn_core::net::{ClientOptions, Connect, Connection};
 use polyfn_core::session::{self, CallSpec, Event, State};
 use polyfn_core::{Error, ErrorKind, Result};
@@ -494,6 +494,12 @@ fn handed_over(bytes: Bytes) -> (*mut u8, usize, BytesMut) {
 /// JavaScript has no use of it any longer.
 fn recycled(_: Env, memory: BytesMut) {
     polyfn_core::memory::recycle(memory.freeze());
+}
+
+/// The names that no codec may take.
+#[napi]
+pub fn form_names() -> Vec<&'static str> {
+    FORMS.to_vec()
 }
 
 /// The names of the limits that a connection has, for the JavaScript half to know its options by.

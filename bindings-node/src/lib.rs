@@ -16,7 +16,7 @@ mod runtime;
 mod server;
 mod stream;
 
-pub use client::{Core, OpenOptions, limit_names};
+pub use client::{Core, OpenOptions, form_names, limit_names};
 pub use command::{CommandOutcome, DevModule, DevPlan, Watch, dev_failed, dev_routes, run_command};
 pub use http::{location_inside, problem};
 pub use server::{AnsweredRequest, EmbeddedServer};

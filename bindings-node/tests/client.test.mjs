@@ -147,6 +147,12 @@ describe("services", () => {
   });
 });
 
+test("methods may be taken off their connection", async () => {
+  const { echo, get_service, registerService } = api;
+  await registerService({ id: "off", one: () => 1 });
+  assert.deepEqual([await echo(2), await (await get_service("off")).one()], [2, 1]);
+});
+
 describe("events", () => {
   test("a message needs a type", () => {
     for (const bad of [{}, { type: 5 }, { to: "*" }, null, undefined])

@@ -102,6 +102,8 @@ test("a codec that could not work is refused", () => {
     { name: "", decoder: (form) => form },
     { name: "set", decoder: (form) => form },
     { name: "x", encoder: (value) => value },
+    { name: "x", type: Celsius, encoder: 5 },
+    { name: "x", decoder: {} },
   ]) {
     assert.throws(() => knowing.registerCodec(codec), InvalidError);
   }

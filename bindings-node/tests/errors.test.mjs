@@ -143,6 +143,9 @@ test("the same as a value", async () => {
   assert.ok(back instanceof RemoteError);
   assert.deepStrictEqual([back.message, back.code, back.remoteType], ["no good", "remote", "TypeError"]);
   assert.deepStrictEqual([back.cause.cause.name, back.cause.cause.message], ["RangeError", "too much"]);
+  const bare = Object.assign(new RangeError("too much"), { stack: "" });
+  const { cause } = await service.echo(new TypeError("no good", { cause: bare }));
+  assert.deepStrictEqual([cause.cause.name, cause.cause.message], ["RangeError", "too much"]);
 });
 
 test("an error that is passed on stays what it was at first", async () => {

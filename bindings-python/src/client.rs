@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use polyfn_core::codec::{Promise, Stub};
+use polyfn_core::codec::{FORMS, Promise, Stub};
 use polyfn_core::net::{ClientOptions, Connect, Connection, TransportMode};
 use polyfn_core::session::{CallId, Options as SessionOptions};
 use polyfn_core::wire::PublicKey;
@@ -108,6 +108,12 @@ fn error_of(py: Python<'_>, option: &str, error: PyErr) -> PyErr {
     } else {
         error
     }
+}
+
+/// The names that no codec may take.
+#[pyfunction]
+pub(crate) fn form_names() -> Vec<&'static str> {
+    FORMS.to_vec()
 }
 
 /// The names of the limits that a connection has, for the Python half to know its options by.

@@ -32,7 +32,7 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::client::{Client, connect, limit_names};
+    use crate::client::{Client, connect, form_names, limit_names};
     #[pymodule_export]
     use crate::command::run_command;
     #[pymodule_export]

@@ -463,6 +463,22 @@ async def test_codecs_come_first_and_are_replaced(echo, caller):
     assert await echo([np.arange(2)]) == [[0, 1]]
 
 
+@pytest.mark.parametrize(
+    ("codec", "words"),
+    [
+        ({}, "needs a `name`"),
+        ({"name": 5, "decoder": list}, "needs a `name`"),
+        ({"name": "set", "decoder": list}, "'set' is a built-in form, choose another name"),
+        ({"name": "x", "type": Vector, "encoder": 5}, "the encoder of codec 'x' must be a function, not 5"),
+        ({"name": "x"}, "needs an encoder or a decoder"),
+        ({"name": "x", "encoder": list}, "needs the type of what it encodes"),
+    ],
+)
+async def test_codecs_that_are_none(caller, codec, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        caller.register_codec(codec)
+
+
 async def test_codecs_that_fail(offer, owner, caller):
     service = await offer(echo=lambda value: value)
 

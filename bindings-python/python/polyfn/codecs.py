@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from . import _native
+from .errors import InvalidError
+
 Encode = Callable[[Any], Any]
+#: Forms that every peer knows, which nobody may redefine.
+_BUILT_IN = frozenset(_native.form_names())
 #: Classes whose encoder is remembered. Past it all are looked up again: classes made on the fly must go.
 MOST_REMEMBERED = 1024
 
@@ -40,7 +45,12 @@ class Codecs(dict[type, "Encode | None"]):
 
     def register(self, config: Mapping[str, Any]) -> None:
         """Add a codec; one of the same name or class is replaced."""
-        codec = Codec(config["name"], config.get("type"), config.get("encoder"), config.get("decoder"))
+        codec = Codec(
+            _name(config.get("name")), config.get("type"), config.get("encoder"), config.get("decoder")
+        )
+        for part, given in (("encoder", codec.encoder), ("decoder", codec.decoder)):
+            if given is not None and not callable(given):
+                raise TypeError(f"the {part} of codec {codec.name!r} must be a function, not {given!r}")
         if codec.encoder is None and codec.decoder is None:
             raise ValueError(f"codec {codec.name!r} needs an encoder or a decoder")
         if codec.encoder is not None and codec.type is None:
@@ -63,6 +73,14 @@ class Codecs(dict[type, "Encode | None"]):
         found = next((codec for codec in fitting if issubclass(kind, cast("type", codec.type))), None)
         self[kind] = None if found is None else _named(found.name, cast("Encode", found.encoder))
         return self[kind]
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str) or not name:
+        raise InvalidError(f"a codec needs a `name` that is str, found {name!r}")
+    if name in _BUILT_IN:
+        raise InvalidError(f"{name!r} is a built-in form, choose another name")
+    return name
 
 
 def _named(name: str, encoder: Encode) -> Encode:

@@ -24,7 +24,7 @@ pub use limits::Limits;
 pub use origin::Origin;
 pub use package::SHARED_MIN;
 pub(crate) use package::{Package, Segments};
-pub use reader::{Reader, Token};
+pub use reader::{FORMS, Reader, Token};
 pub use tag::{FunctionMeta, Promise, StreamStub, Stub};
 pub use timestamp::timestamp;
 pub use walk::Walk;

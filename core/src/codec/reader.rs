@@ -555,6 +555,20 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Names of the forms that every peer knows (protocol section 10): no codec may take one.
+pub const FORMS: [&str; 10] = [
+    "method",
+    "generator",
+    "stop_iteration",
+    "ndarray",
+    "typedarray",
+    "memoryview",
+    "set",
+    "orderedmap",
+    "error",
+    "iostream",
+];
+
 #[derive(Clone, Copy)]
 enum Tag {
     Method,

@@ -26,18 +26,20 @@ impl References {
             return Ok(());
         }
         let of_peer = self.by_peer.get(peer).copied().unwrap_or_default() + count;
-        let refused = |max: usize, whom: &str| {
-            let text =
-                format!("{whom} holds {max} functions of this client already, let some of them go first");
+        let all = self.all + count;
+        let refused = |whom: &str, count: usize, limit: &str, max: usize| {
+            let text = format!(
+                "{whom} would hold {count} functions of this client, {limit} is {max}: let some of them go first"
+            );
             Error::new(ErrorKind::Overloaded, text)
         };
         if of_peer > options.max_functions_per_peer {
-            return Err(refused(options.max_functions_per_peer, peer));
+            return Err(refused(peer, of_peer, "max_functions_per_peer", options.max_functions_per_peer));
         }
-        if self.all + count > options.max_functions {
-            return Err(refused(options.max_functions, "all of the others together"));
+        if all > options.max_functions {
+            return Err(refused("all others together", all, "max_functions", options.max_functions));
         }
-        self.all += count;
+        self.all = all;
         self.by_peer.insert(peer.to_owned(), of_peer);
         Ok(())
     }
@@ -107,7 +109,7 @@ mod tests {
             (error.kind(), error.message()),
             (
                 ErrorKind::Overloaded,
-                "lab/greedy holds 6 functions of this client already, let some of them go first"
+                "lab/greedy would hold 7 functions of this client, max_functions_per_peer is 6: let some of them go first"
             )
         );
         references.add("lab/modest", 4, &options).unwrap();

@@ -9,8 +9,8 @@ const FORWARDED: (&str, &str) = ("RemoteException", "RemoteError:");
 /// What begins each place of a stack of JavaScript.
 const PLACE: &str = "\n    at ";
 
-/// What a class of JavaScript is called takes no more bytes.
-const LONGEST_NAME: usize = 128;
+/// The name of a class takes no more bytes.
+const LONGEST_NAME: usize = 256;
 
 /// Class and message.
 type Named<'a> = (&'a str, &'a str);
@@ -40,21 +40,27 @@ fn last_line(text: &str) -> &str {
 
 /// `ValueError: bad` as class and message.
 fn named(text: &str) -> Option<Named<'_>> {
-    let (class, message) = text.split_once(": ")?;
-    let is_class = class.ends_with("Error") || class.ends_with("Exception");
-    (is_class && is_name(class)).then_some((class, message))
+    split(text).filter(|(class, _)| class.ends_with("Error") || class.ends_with("Exception"))
+}
+
+/// A name, and what is said behind it.
+fn split(text: &str) -> Option<Named<'_>> {
+    let end = text[..text.floor_char_boundary(LONGEST_NAME)].find(": ")?;
+    let (class, message) = (&text[..end], &text[end + 2..]);
+    is_name(class).then_some((class, message))
 }
 
 /// A name in Python, with that of its module before it and those of the functions that it was made in.
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '<' | '>'))
+    (1..=LONGEST_NAME).contains(&text.len())
+        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '<' | '>'))
 }
 
-/// The exception at the end of a traceback. That of an exception that came from elsewhere has the other one in it.
+/// The exception at the end of a traceback: that which came last, where one led to another.
 fn raised(traceback: &str) -> Option<Named<'_>> {
-    let starts = traceback.rmatch_indices(TRACEBACK);
-    let mut starts = starts.filter(|(at, _)| traceback[..*at].is_empty() || traceback[..*at].ends_with('\n'));
-    let mut rest = &traceback[starts.next()?.0 + TRACEBACK.len()..];
+    let is_start = |at: usize| at == 0 || traceback[..at].ends_with("\n\n");
+    let (start, _) = traceback.rmatch_indices(TRACEBACK).find(|(at, _)| is_start(*at))?;
+    let mut rest = &traceback[start + TRACEBACK.len()..];
     // the stack is indented, however an exception goes on
     while rest.starts_with(['\n', '\r', ' ', '\t']) {
         rest = rest.trim_start_matches(['\n', '\r']);
@@ -63,16 +69,18 @@ fn raised(traceback: &str) -> Option<Named<'_>> {
         }
     }
     let text = rest.trim_end();
-    let (class, message) = match text.split_once(": ") {
-        Some((class, message)) if is_name(class) => (class, message),
-        _ if is_name(text) => (text, ""),
-        _ => return None,
-    };
+    let (class, message) = split(text).or_else(|| is_name(text).then_some((text, "")))?;
     let class = class.rsplit('.').next().unwrap_or(class);
-    match message.strip_prefix(FORWARDED.1) {
-        Some(told) if class == FORWARDED.0 => Some(thrown(told)),
-        _ => Some((class, message)),
+    match message.strip_prefix(FORWARDED.1).filter(|_| class == FORWARDED.0) {
+        Some(told) => Some(forwarded(told)),
+        None => Some((class, message)),
     }
+}
+
+/// What another peer told: a message, and behind it the trace of Python or JavaScript.
+fn forwarded(told: &str) -> Named<'_> {
+    let python = told.match_indices(TRACEBACK).find(|(at, _)| told[..*at].ends_with('\n'));
+    python.and_then(|(at, _)| raised(&told[at..])).unwrap_or_else(|| thrown(told))
 }
 
 /// What JavaScript threw: the message, and behind it a stack that begins with both.
@@ -134,6 +142,11 @@ mod tests {
             ("main.<locals>.Custom: cc", Some("Custom"), "cc"),
             ("json.decoder.JSONDecodeError: Expecting value", Some("JSONDecodeError"), "Expecting value"),
             ("what is this", None, "what is this"),
+            (
+                &format!("RuntimeError: failed to start:\n{}", traceback("KeyError: 'x'")),
+                Some("RuntimeError"),
+                &format!("failed to start:\n{}", traceback("KeyError: 'x'")),
+            ),
             (
                 &format!("KeyError: 'in'\n\nThe above ...\n\n{}", traceback("RuntimeError: out")),
                 Some("RuntimeError"),

@@ -34,6 +34,7 @@ impl Fallback {
         if self.avoids_websocket.load(Ordering::Relaxed) {
             return Ok(self.http.transport(None));
         }
+        self.is_refused.store(false, Ordering::Relaxed);
         let opened = self.websocket.open().await;
         self.is_refused.store(matches!(opened, Err(Refused::NoWebSocket(_))), Ordering::Relaxed);
         match opened {

@@ -55,6 +55,9 @@ const BUILT_IN: &str = "built-in";
 impl Session {
     /// The handshake is done: registers everything, then tells [`State::Ready`].
     pub fn connected(&mut self, info: ConnectionInfo, now: Time) {
+        if let Some(sealer) = &mut self.sealer {
+            sealer.begin_anew(now);
+        }
         self.rename_manager(&info, now);
         self.set_identity(info);
         self.add_built_in();

@@ -113,7 +113,7 @@ mod tests {
             )
         );
         references.add("lab/modest", 4, &options).unwrap();
-        assert!(references.add("lab/third", 1, &options).unwrap_err().message().starts_with("all of"));
+        assert!(references.add("lab/third", 1, &options).unwrap_err().message().starts_with("all others"));
         references.remove("lab/greedy", 6);
         references.add("lab/third", 1, &options).unwrap();
         references.remove("lab/modest", 4);

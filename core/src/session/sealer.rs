@@ -32,8 +32,6 @@ pub struct Encryption {
     pub began: Duration,
 }
 
-/// So much later than here a clock elsewhere may be.
-const AHEAD: Duration = Duration::from_mins(10);
 /// Bits of a stream's number that are random, below the microseconds since 1970: streams that begin later have higher
 /// numbers.
 const RANDOM_BITS: u32 = 12;
@@ -115,6 +113,19 @@ impl Sealer {
         self.now = now;
     }
 
+    /// Begins a row with everybody: who does not know the old ones any longer takes these.
+    pub(super) fn begin_anew(&mut self, now: Time) {
+        self.now = now;
+        let stream = self.first_number().stream;
+        self.known.values_mut().for_each(|known| known.sent = Number { stream, at: 0 });
+    }
+
+    /// What comes before the first of a row that begins now.
+    fn first_number(&mut self) -> Number {
+        let random = self.random.next_u64() >> (u64::BITS - RANDOM_BITS);
+        Number { stream: self.stream_at(self.now) | random, at: 0 }
+    }
+
     pub(super) const fn public(&self) -> PublicKey {
         self.encryption.keys.public()
     }
@@ -158,13 +169,13 @@ impl Sealer {
             self.make_room(peer);
         }
         self.uses += 1;
-        let stream = self.stream_at(self.now);
-        let (keys, random) = (&self.encryption.keys, &mut self.random);
+        let sent = self.first_number();
+        let keys = &self.encryption.keys;
         let known = self.known.entry(key).or_insert_with(|| Known {
             cipher: cipher.unwrap_or_else(|| Cipher::new(keys, key)),
             peer: String::new(),
             used: 0,
-            sent: Number { stream: stream | random.next_u64() >> (u64::BITS - RANDOM_BITS), at: 0 },
+            sent,
             seen: self.forgotten.recall(key),
         });
         if known.peer.is_empty() {
@@ -184,8 +195,8 @@ impl Sealer {
         let candidates = self.known.iter().filter(|(_, known)| !is_crowded || of_peer(known));
         let oldest = candidates.min_by_key(|(_, known)| known.used).map(|(key, _)| *key);
         let Some((key, known)) = oldest.and_then(|key| self.known.remove_entry(&key)) else { return };
-        let latest = self.stream_at(self.now + AHEAD);
-        self.forgotten.put(key, &known.seen, self.encryption.max_forgotten, latest);
+        let now = self.stream_at(self.now);
+        self.forgotten.put(key, &known.seen, self.encryption.max_forgotten, now);
     }
 
     /// The number of a stream that begins then, without what is random in it.

@@ -6,6 +6,8 @@ use crate::wire::{Number, PublicKey};
 
 /// Rows of one key: each connection of its owner begins one.
 const ROWS: usize = 256;
+/// Rows of a forgotten key of which it is known how far they came.
+const MARKED: usize = 8;
 
 /// What a sealed message is to who remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,11 +79,26 @@ impl Seen {
         Coming::First
     }
 
-    /// How far the youngest row came.
-    fn mark(&self) -> Number {
-        let youngest = self.rows.iter().max_by_key(|row| row.stream);
-        let mark = youngest.map(|row| Number { stream: row.stream, at: row.last });
-        mark.filter(|mark| mark.stream > self.floor).unwrap_or(Number { stream: self.floor, at: u64::MAX })
+    /// How far the rows came that were heard last.
+    fn mark(&self) -> Mark {
+        let old = self.rows.len().saturating_sub(MARKED);
+        let rows = self.rows.iter().skip(old).map(|row| Number { stream: row.stream, at: row.last });
+        let floor = self.rows.iter().take(old).map(|row| row.stream).fold(self.floor, u64::max);
+        Mark { rows: rows.collect(), floor }
+    }
+}
+
+/// How far a forgotten key came.
+#[derive(Debug)]
+struct Mark {
+    rows: Vec<Number>,
+    floor: u64,
+}
+
+impl Mark {
+    /// The row that began last.
+    fn latest(&self) -> u64 {
+        self.rows.iter().map(|row| row.stream).fold(self.floor, u64::max)
     }
 }
 
@@ -111,7 +128,7 @@ impl Row {
 /// Keys that made room for others. What they said must not count once more.
 #[derive(Debug, Default)]
 pub(super) struct Forgotten {
-    marks: HashMap<PublicKey, Number>,
+    marks: HashMap<PublicKey, Mark>,
     by_stream: BTreeSet<(u64, PublicKey)>,
     /// Of who is not even here, rows that began up to here are not taken.
     floor: u64,
@@ -119,30 +136,31 @@ pub(super) struct Forgotten {
 
 impl Forgotten {
     /// Where more than `max` are forgotten, the oldest are no longer told apart. Rows that claim to begin later than
-    /// `latest` keep nobody else out.
-    pub(super) fn put(&mut self, key: PublicKey, seen: &Seen, max: usize, latest: u64) {
+    /// `now` keep nobody else out who begins one now.
+    pub(super) fn put(&mut self, key: PublicKey, seen: &Seen, max: usize, now: u64) {
         let mark = seen.mark();
-        if mark.stream <= self.floor {
+        let stream = mark.latest();
+        if stream <= self.floor {
             return;
         }
         self.marks.insert(key, mark);
-        self.by_stream.insert((mark.stream, key));
+        self.by_stream.insert((stream, key));
         while self.marks.len() > max
             && let Some((stream, oldest)) = self.by_stream.pop_first()
         {
             self.marks.remove(&oldest);
-            self.floor = self.floor.max(stream.min(latest));
+            self.floor = self.floor.max(stream.min(now));
         }
     }
 
     /// What is to be remembered of a key from now on.
     pub(super) fn recall(&mut self, key: PublicKey) -> Seen {
-        let mark = self.marks.remove(&key);
-        if let Some(mark) = mark {
-            self.by_stream.remove(&(mark.stream, key));
-        }
-        let row = mark.map(|mark| Row { stream: mark.stream, last: mark.at, missing: BTreeSet::new() });
-        let floor = mark.map_or(self.floor, |mark| mark.stream);
-        Seen { rows: row.into_iter().collect(), floor, nonces: VecDeque::new() }
+        let Some(mark) = self.marks.remove(&key) else {
+            return Seen { rows: VecDeque::new(), floor: self.floor, nonces: VecDeque::new() };
+        };
+        self.by_stream.remove(&(mark.latest(), key));
+        let row = |Number { stream, at }| Row { stream, last: at, missing: BTreeSet::new() };
+        let (rows, floor) = (mark.rows.into_iter().map(row).collect(), mark.floor);
+        Seen { rows, floor, nonces: VecDeque::new() }
     }
 }

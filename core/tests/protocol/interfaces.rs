@@ -273,7 +273,7 @@ fn one_peer_cannot_take_all_the_room() {
     for value in [interface(&[("f", function(20))]), function(20)] {
         let error = call(&mut ann, &take(BOB, None), 2, &[value]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Overloaded);
-        assert!(error.message().starts_with("lab/bob holds 5 functions"), "{error}");
+        assert!(error.message().starts_with("lab/bob would hold 6 functions"), "{error}");
         assert_eq!(released(&mut ann), [20], "what was not given is let go");
         assert!(!ann.has_frames());
     }

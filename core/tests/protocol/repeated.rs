@@ -103,14 +103,20 @@ fn those_who_share_a_key_go_on_after_it_was_forgotten() {
     }
 }
 
-#[test]
-fn who_comes_back_begins_a_row() {
+/// Bob, who has forgotten that he knew ann; she; and what she had asked him.
+fn after_a_crowd() -> (Session, Session, Bytes) {
     let mut bob = bob(|encryption| (encryption.max_keys, encryption.max_forgotten) = (4, 4));
     let mut ann = client(ANN, 1, Duration::ZERO);
     let recorded = asked(&mut ann);
     assert_taken(&mut bob, &recorded);
     bob.tell_time(LATER);
     crowd(&mut bob, |seed| format!("lab/client{seed}"), Duration::from_secs(1));
+    (bob, ann, recorded)
+}
+
+#[test]
+fn who_comes_back_begins_a_row() {
+    let (mut bob, mut ann, recorded) = after_a_crowd();
     assert_refused(&mut bob, &asked(&mut ann));
     ann.disconnected("a cut");
     let mut ann = joined(ann, ANN, LATER);
@@ -120,12 +126,7 @@ fn who_comes_back_begins_a_row() {
 
 #[test]
 fn after_more_keys_than_are_remembered_at_all() {
-    let mut bob = bob(|encryption| (encryption.max_keys, encryption.max_forgotten) = (4, 4));
-    let mut ann = client(ANN, 1, Duration::ZERO);
-    let recorded = asked(&mut ann);
-    assert_taken(&mut bob, &recorded);
-    bob.tell_time(LATER);
-    crowd(&mut bob, |seed| format!("lab/client{seed}"), Duration::from_secs(1));
+    let (mut bob, _, recorded) = after_a_crowd();
     assert_refused(&mut bob, &recorded);
     assert_taken(&mut bob, &asked(&mut client(ANN, 1, Duration::from_secs(2))));
     assert_taken(&mut bob, &asked(&mut client("lab/new", 7, Duration::from_secs(2))));

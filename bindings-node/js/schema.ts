@@ -112,7 +112,7 @@ function read(name: string, parameters: unknown): { shown: JsonSchema; admit: Ad
   const isForeign = isStandard(parameters);
   const shown = plain(isForeign ? jsonSchemaOf(parameters) : parameters) as JsonSchema | undefined;
   const isObject = typeof shown === "object" && shown !== null && !Array.isArray(shown);
-  if (!isObject || (shown.type ?? (isComposed(shown) ? "none" : "object")) !== "object") {
+  if (!isObject || (shown.type ?? "object") !== "object" || isComposed(shown)) {
     throw new InvalidError(
       `\`parameters\` of ${name} must be the JSON Schema of an object, or a schema of zod`,
     );
@@ -124,7 +124,8 @@ function read(name: string, parameters: unknown): { shown: JsonSchema; admit: Ad
 
 /** Whether it is made of others, and names no arguments itself: a union, an intersection, a reference. */
 function isComposed(shown: JsonSchema): boolean {
-  return !("properties" in shown) && ["anyOf", "oneOf", "allOf", "$ref"].some((key) => key in shown);
+  const isOpen = shown.type === undefined && shown.properties === undefined;
+  return isOpen && ["anyOf", "oneOf", "allOf", "$ref"].some((key) => key in shown);
 }
 
 /** Without what is no JSON: builders of schemas leave functions and marks of their own in them. */

@@ -116,14 +116,8 @@ impl Sealer {
     /// Begins a row with everybody: who does not know the old ones any longer takes these.
     pub(super) fn begin_anew(&mut self, now: Time) {
         self.now = now;
-        let stream = self.first_number().stream;
-        self.known.values_mut().for_each(|known| known.sent = Number { stream, at: 0 });
-    }
-
-    /// What comes before the first of a row that begins now.
-    fn first_number(&mut self) -> Number {
-        let random = self.random.next_u64() >> (u64::BITS - RANDOM_BITS);
-        Number { stream: self.stream_at(self.now) | random, at: 0 }
+        let sent = before_first(self.stream_at(now), &mut self.random);
+        self.known.values_mut().for_each(|known| known.sent = sent);
     }
 
     pub(super) const fn public(&self) -> PublicKey {
@@ -169,13 +163,13 @@ impl Sealer {
             self.make_room(peer);
         }
         self.uses += 1;
-        let sent = self.first_number();
-        let keys = &self.encryption.keys;
+        let stream = self.stream_at(self.now);
+        let (keys, random) = (&self.encryption.keys, &mut self.random);
         let known = self.known.entry(key).or_insert_with(|| Known {
             cipher: cipher.unwrap_or_else(|| Cipher::new(keys, key)),
             peer: String::new(),
             used: 0,
-            sent,
+            sent: before_first(stream, random),
             seen: self.forgotten.recall(key),
         });
         if known.peer.is_empty() {
@@ -204,6 +198,11 @@ impl Sealer {
         let micros = self.encryption.began.saturating_add(time).as_micros() as u64;
         micros << RANDOM_BITS
     }
+}
+
+/// What comes before the first message of a row, which gets the rest of its number.
+fn before_first(stream: u64, random: &mut StdRng) -> Number {
+    Number { stream: stream | random.next_u64() >> (u64::BITS - RANDOM_BITS), at: 0 }
 }
 
 fn came_again(header: &Header<'_>) -> Error {
